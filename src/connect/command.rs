@@ -1,0 +1,161 @@
+//! A command as tokens: what is fixed in this program and what comes from elsewhere never mix.
+
+use std::fmt;
+
+/// One piece of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// Written in this program: goes to the shell as it is.
+    Literal(&'static str),
+    /// From anywhere else: always quoted.
+    Quoted(String),
+}
+
+/// A command for a POSIX shell, as tokens. There is no conversion from a text: quoting is structural.
+///
+/// Secrets do not belong in a command at all (anybody on the host can read its arguments): they go over standard
+/// input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    tokens: Vec<Token>,
+}
+
+impl Command {
+    /// Starts with words that are fixed in this program.
+    pub fn new(words: &'static str) -> Self {
+        Self {
+            tokens: vec![Token::Literal(words)],
+        }
+    }
+
+    /// A program named by data.
+    pub fn program(name: impl Into<String>) -> Self {
+        Self {
+            tokens: vec![Token::Quoted(name.into())],
+        }
+    }
+
+    /// A script of this program with data as `$1`, `$2` …; runs under a POSIX `sh`, whatever the login shell is.
+    pub fn script<A: Into<String>>(
+        script: &'static str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self::new("sh -c").arg(script).literal("sh").args(arguments)
+    }
+
+    /// A text that a user wrote for `/bin/sh` (or another shell).
+    pub fn user_shell(shell: &str, text: impl Into<String>) -> Self {
+        Self::program(shell).literal("-c").arg(text)
+    }
+
+    /// Adds words that are fixed in this program.
+    #[must_use]
+    pub fn literal(mut self, words: &'static str) -> Self {
+        self.tokens.push(Token::Literal(words));
+        self
+    }
+
+    /// Adds one argument that comes from data.
+    #[must_use]
+    pub fn arg(mut self, word: impl Into<String>) -> Self {
+        self.tokens.push(Token::Quoted(word.into()));
+        self
+    }
+
+    /// Adds arguments that come from data.
+    #[must_use]
+    pub fn args<A: Into<String>>(mut self, words: impl IntoIterator<Item = A>) -> Self {
+        self.tokens
+            .extend(words.into_iter().map(|word| Token::Quoted(word.into())));
+        self
+    }
+
+    /// Puts another command before this one, as `sudo … --` does: this one becomes its arguments.
+    #[must_use]
+    pub fn prefixed(self, mut prefix: Command) -> Self {
+        prefix.tokens.extend(self.tokens);
+        prefix
+    }
+
+    /// Makes this whole command one quoted argument of another: `prefix 'this'`.
+    #[must_use]
+    pub fn quoted_into(self, prefix: Command) -> Self {
+        let text = self.to_shell();
+        prefix.arg(text)
+    }
+
+    /// The text for the shell. Only connectors need it.
+    pub(in crate::connect) fn to_shell(&self) -> String {
+        let words: Vec<String> = self
+            .tokens
+            .iter()
+            .map(|token| match token {
+                Token::Literal(words) => (*words).to_owned(),
+                Token::Quoted(word) => quote(word),
+            })
+            .collect();
+        words.join(" ")
+    }
+}
+
+/// For people: the same text the shell gets.
+impl fmt::Display for Command {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.to_shell())
+    }
+}
+
+/// One word for a POSIX shell. Words of harmless characters stay bare, all others are put in single quotes.
+fn quote(word: &str) -> String {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(harmless) && !word.starts_with(['=', '%']) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_always_one_word() {
+        let command = Command::new("mkdir -p --")
+            .arg("/a b")
+            .arg("it's")
+            .arg("")
+            .arg("$(reboot)")
+            .arg("plain-1.2");
+        assert_eq!(
+            command.to_string(),
+            r"mkdir -p -- '/a b' 'it'\''s' '' '$(reboot)' plain-1.2"
+        );
+    }
+
+    #[test]
+    fn a_script_gets_its_data_as_arguments() {
+        let command = Command::script("echo \"$1\"", ["a;b"]);
+        assert_eq!(command.to_string(), "sh -c 'echo \"$1\"' sh 'a;b'");
+    }
+
+    #[test]
+    fn any_word_survives_a_real_shell() {
+        use proptest::prelude::*;
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+            cases: 64,
+            ..ProptestConfig::default()
+        });
+        runner
+            .run(&"[^\0]{0,40}", |word| {
+                let text = Command::new("printf %s").arg(word.clone()).to_shell();
+                let output = std::process::Command::new("sh")
+                    .arg("-c")
+                    .arg(text)
+                    .output()
+                    .unwrap();
+                prop_assert_eq!(String::from_utf8_lossy(&output.stdout).into_owned(), word);
+                Ok(())
+            })
+            .unwrap();
+    }
+}

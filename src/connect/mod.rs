@@ -1,0 +1,256 @@
+//! One live session to one host: run a command, feed its standard input, collect what it says.
+//!
+//! A connector knows neither tasks nor sudo nor templates. Everything else (uploads, privilege, files) is a command
+//! with standard input, built in `remote`. Only this room turns a [`Command`] into text for a shell.
+
+pub mod command;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use command::Command;
+
+/// A live session to one host. Many requests may run at once on it; the session bounds how many channels are open.
+pub trait Connector: Send + Sync {
+    /// Runs a command. `Ok` whenever it ran to its end, whatever its exit status; `Err` only when it did not run
+    /// ([`TransportError::did_not_run`]) or its end was not seen.
+    fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Output, TransportError>>;
+
+    /// Ends the session politely. Requests after it fail.
+    fn close(&self) -> BoxFuture<'_, ()>;
+
+    /// The user that commands run as, as the host knows it.
+    fn user(&self) -> &str;
+
+    /// How a person names the other end: `root@10.0.0.11:22` or `local`.
+    fn describe(&self) -> String;
+}
+
+/// One command to run.
+pub struct ExecRequest {
+    /// What to run, by the user's login shell (ssh) or `sh` (local).
+    pub command: Command,
+    /// What the command reads.
+    pub stdin: Stdin,
+    /// The most time the command may take, from the request to its end; `None` is no limit.
+    pub timeout: Option<Duration>,
+    /// When it fires the request returns [`TransportError::Cancelled`] at once; ending the remote process group is
+    /// the caller's part, because it may need privilege.
+    pub cancel: CancellationToken,
+}
+
+impl ExecRequest {
+    /// A command that reads nothing and is not limited.
+    pub fn new(command: Command) -> Self {
+        Self {
+            command,
+            stdin: Stdin::Empty,
+            timeout: None,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// With standard input.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// With a time limit.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// With a token that cancels it.
+    #[must_use]
+    pub fn cancel(mut self, token: CancellationToken) -> Self {
+        self.cancel = token;
+        self
+    }
+}
+
+/// What a command reads. May hold secrets, so it is never shown.
+pub enum Stdin {
+    /// End of file at once.
+    Empty,
+    /// These bytes, then end of file.
+    Bytes(Bytes),
+    /// First these bytes, then whatever arrives, until the sender is dropped. An `Err` aborts the request.
+    Stream(Bytes, mpsc::Receiver<std::io::Result<Bytes>>),
+}
+
+/// What came back from a command that ran to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Standard output, at most [`OUTPUT_LIMIT`] bytes.
+    pub stdout: Vec<u8>,
+    /// Standard error, at most [`OUTPUT_LIMIT`] bytes.
+    pub stderr: Vec<u8>,
+}
+
+/// The most bytes of each stream that are kept; a command that says more ends in an error, not in lost output.
+pub const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
+
+impl Output {
+    /// Whether the exit status is 0.
+    pub fn success(&self) -> bool {
+        self.status == ExitStatus::Code(0)
+    }
+
+    /// Standard output as text, bad UTF-8 replaced.
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard error as text, bad UTF-8 replaced.
+    pub fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It exited with this status.
+    Code(u32),
+    /// A signal ended it, for instance `KILL`.
+    Signal(String),
+}
+
+impl Default for ExitStatus {
+    fn default() -> Self {
+        Self::Code(0)
+    }
+}
+
+impl ExitStatus {
+    /// The number a shell would show: the code, or 128 + 9 and the like.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::Code(code) => *code,
+            Self::Signal(name) => {
+                128 + match name.as_str() {
+                    "HUP" => 1,
+                    "INT" => 2,
+                    "QUIT" => 3,
+                    "ABRT" => 6,
+                    "KILL" => 9,
+                    "SEGV" => 11,
+                    "PIPE" => 13,
+                    "TERM" => 15,
+                    _ => 0,
+                }
+            }
+        }
+    }
+}
+
+/// Why a command did not run, or why its end was not seen.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum TransportError {
+    /// No connection: name not resolved, refused, no route, time limit.
+    #[error("connect to {target}: {reason}")]
+    Unreachable {
+        /// The address tried.
+        target: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The server's host key is not one that is trusted for it.
+    #[error("verify the host key of {target}: {reason}")]
+    HostKey {
+        /// The address.
+        target: String,
+        /// What is wrong, with the fingerprints.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The server took none of the ways to authenticate.
+    #[error("log in to {target}: {reason}")]
+    Authentication {
+        /// User and address.
+        target: String,
+        /// What was tried and what the server offers.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Something on this machine: an unreadable key file, no agent, an unknown jump host.
+    #[error("{reason}")]
+    Local {
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The connection was there and the request was refused before the command started.
+    #[error("start a command on {target}: {reason}")]
+    NotStarted {
+        /// The address.
+        target: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// The connection ended while the command may have been running.
+    #[error("lost the connection to {target}: {reason}")]
+    Lost {
+        /// The address.
+        target: String,
+        /// What was seen.
+        reason: String,
+    },
+    /// The command took longer than allowed; it may still be running.
+    #[error("the command did not end within {} s", limit.as_secs())]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The run was cancelled; the command may still be running.
+    #[error("cancelled")]
+    Cancelled,
+    /// The command said more than [`OUTPUT_LIMIT`].
+    #[error("the command wrote more than {OUTPUT_LIMIT} bytes")]
+    TooMuchOutput,
+}
+
+impl TransportError {
+    /// Whether it is certain that the command did not run, so that running it again is safe.
+    pub fn did_not_run(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::HostKey { .. }
+                | Self::Authentication { .. }
+                | Self::Local { .. }
+                | Self::NotStarted { .. }
+        )
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::HostKey { hint, .. }
+            | Self::Authentication { hint, .. }
+            | Self::Local { hint, .. }
+                if !hint.is_empty() =>
+            {
+                Some(hint)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A connector that can be shared.
+pub type SharedConnector = Arc<dyn Connector>;

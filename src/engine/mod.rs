@@ -1,0 +1,3 @@
+//! Runs playbooks: schedule, loops, handlers, retries, limits, cancellation.
+
+pub mod event;

@@ -1,0 +1,153 @@
+//! Modules: what a task can do on a host. One file each, and one registry ([`spec`], [`specs`]).
+//!
+//! A module looks and plans; it changes nothing. [`Module::plan`] reads the host through [`Look`] and answers with a
+//! [`Plan`] whose steps are data. The engine executes the steps, sets `changed`, writes the ledger, and in check mode
+//! stops after the plan.
+
+pub mod arguments;
+pub mod plan;
+
+use std::path::PathBuf;
+
+use futures::future::BoxFuture;
+
+pub use arguments::{Argument, ArgumentKind, Arguments};
+pub use plan::{Change, Content, LedgerEntry, Plan, Step, StepOutput, Verdict};
+
+use crate::connect::TransportError;
+use crate::facts::Facts;
+use crate::remote::Session;
+
+/// What a module offers: its name, its arguments, and how to make it from checked arguments.
+pub struct ModuleSpec {
+    /// The name in a playbook, Ansible's where Ansible has it.
+    pub name: &'static str,
+    /// Other names it answers to, for instance `systemd_service` for `systemd`.
+    pub aliases: &'static [&'static str],
+    /// One sentence for `kk doc`.
+    pub summary: &'static str,
+    /// Every argument.
+    pub arguments: &'static [Argument],
+    /// The argument that takes a free-form text (`command: ls`), if any.
+    pub free_form: Option<&'static str>,
+    /// Makes the module from arguments whose kinds have been checked. Fails on combinations that make no sense.
+    pub build: fn(Arguments) -> Result<Box<dyn Module>, ModuleError>,
+    /// Checks literal arguments against each other at load time (exclusive or required-together arguments).
+    pub check: Option<fn(&arguments::Given<'_>) -> Result<(), String>>,
+}
+
+/// One task's module with its arguments, ready to look at a host.
+pub trait Module: Send + Sync {
+    /// Looks at the host and says what would have to be done. Reads only.
+    fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>>;
+
+    /// Turns the outputs of the executed steps into the task's result. Not called in check mode or without steps.
+    fn conclude(&self, _outputs: &[StepOutput]) -> Result<Conclusion, ModuleError> {
+        Ok(Conclusion::default())
+    }
+}
+
+/// What a module adds to the result once its steps have run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Conclusion {
+    /// Return values such as `rc` and `stdout`, merged over [`Plan::result`].
+    pub result: serde_json::Map<String, serde_json::Value>,
+    /// Overrides `changed` when the steps alone do not tell.
+    pub changed: Option<bool>,
+}
+
+/// What a module may look at.
+pub struct Look<'a> {
+    /// The host, read-only by convention of [`Session::probe`]: modules call nothing else on it.
+    pub session: &'a Session,
+    /// The facts of that host, when they were gathered.
+    pub facts: Option<&'a Facts>,
+    /// Renders templates and finds files for the running task.
+    pub files: &'a dyn Files,
+    /// Nothing will be changed: what cannot be known yet becomes [`Verdict::Unknown`] and not an error.
+    pub check_mode: bool,
+    /// The user wants to see diffs: plans fill [`Change::diff`].
+    pub diff: bool,
+}
+
+/// Files and templates of the running task: the role's own, the playbook's, the user's override or the embedded ones.
+pub trait Files: Send + Sync {
+    /// The bytes of `src`, searched for in `files/` of the role, then beside the playbook; an absolute path or one
+    /// with `~` is taken as it is.
+    fn file(&self, src: &str) -> Result<FileSource, ModuleError>;
+    /// The text of a template, searched for in `templates/` likewise and rendered with the task's variables.
+    fn template(&self, src: &str) -> Result<String, ModuleError>;
+}
+
+/// Where the bytes of a file come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileSource {
+    /// Small, or embedded in the program.
+    Bytes(bytes::Bytes),
+    /// On the control machine.
+    Path(PathBuf),
+}
+
+/// Why a module could not do its part.
+#[derive(Debug, thiserror::Error)]
+pub enum ModuleError {
+    /// The session failed; the three outcomes of a command stay apart.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// Everything else, as a fragment that fits "failed to …", with a hint and the full details.
+    #[error("{message}")]
+    Failed {
+        /// What went wrong, one line.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+        /// Full standard error and the like.
+        details: Option<String>,
+        /// Return values that a registered result should have all the same (`rc`, `stderr` …).
+        result: serde_json::Map<String, serde_json::Value>,
+    },
+}
+
+impl ModuleError {
+    /// A failure in one line.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            hint: None,
+            details: None,
+            result: serde_json::Map::new(),
+        }
+    }
+
+    /// Adds what to do (no effect on a transport error).
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Failed { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// Adds the full text of what went wrong (no effect on a transport error).
+    #[must_use]
+    pub fn with_details(mut self, text: impl Into<String>) -> Self {
+        if let Self::Failed { details, .. } = &mut self {
+            *details = Some(text.into());
+        }
+        self
+    }
+}
+
+/// Every module, in alphabetical order.
+pub fn specs() -> &'static [&'static ModuleSpec] {
+    &[]
+}
+
+/// The module of a name or an alias; `ansible.builtin.` and the like before it are accepted.
+pub fn spec(name: &str) -> Option<&'static ModuleSpec> {
+    let short = name.rsplit('.').next().unwrap_or(name);
+    specs()
+        .iter()
+        .copied()
+        .find(|spec| spec.name == short || spec.aliases.contains(&short))
+}

@@ -1,0 +1,250 @@
+//! Values that must never be shown, and the masking of everything that is.
+//!
+//! [`Secret`] has no `Display` and no `Serialize`; what needs the value calls [`Secret::expose`], which is easy to
+//! search for. The [`Redactor`] is the second line: every text that leaves the program passes it once.
+
+use std::fmt;
+use std::sync::{Arc, RwLock};
+
+use base64::Engine as _;
+
+/// A value that does not print itself.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Wraps a value.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself, for the one place that must send or write it.
+    pub const fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(MASK)
+    }
+}
+
+/// A secret text.
+pub type SecretString = Secret<String>;
+
+/// What stands where a secret was.
+pub const MASK: &str = "********";
+
+/// Whether a variable of this name holds a secret, by the words of its name.
+pub fn is_secret_name(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let last = lower.rsplit('.').next().unwrap_or(&lower);
+    // Keys that name where a secret lies are no secret themselves.
+    let is_location = ["_file", "_path", "_dir", "_url"]
+        .iter()
+        .any(|suffix| last.ends_with(suffix));
+    !is_location
+        && ([
+            "password",
+            "passwd",
+            "passphrase",
+            "secret",
+            "token",
+            "accountkey",
+            "accesskey",
+        ]
+        .iter()
+        .any(|word| last.contains(word))
+            || last.ends_with("_key")
+                && !last.ends_with("private_key")
+                && !last.ends_with("public_key")
+            || last == "private_key_content")
+}
+
+/// Masks known secrets in any text, in their raw, shell-quoted, JSON, URL and base64 forms.
+///
+/// Cheap to clone; all clones share one list.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    needles: Arc<RwLock<Vec<String>>>,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Redactor")
+    }
+}
+
+/// Shorter values are not masked: masking every `1` in a log hides more than it protects.
+const SHORTEST: usize = 4;
+
+impl Redactor {
+    /// A redactor that knows no secret yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on masks `secret` in all its forms. Values of fewer than four bytes are ignored.
+    pub fn learn(&self, secret: &str) {
+        let mut forms: Vec<String> = Vec::new();
+        for form in std::iter::once(secret).chain(secret.lines().filter(|line| line.len() >= 16)) {
+            forms.extend(forms_of(form));
+        }
+        let Ok(mut needles) = self.needles.write() else {
+            return;
+        };
+        for form in forms {
+            if form.len() >= SHORTEST && !needles.contains(&form) {
+                needles.push(form);
+            }
+        }
+        // Longest first, so that a form that contains another is masked whole.
+        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+    }
+
+    /// `text` with every known secret masked.
+    pub fn mask(&self, text: &str) -> String {
+        let Ok(needles) = self.needles.read() else {
+            return MASK.to_owned();
+        };
+        let mut masked = text.to_owned();
+        for needle in needles.iter() {
+            if masked.contains(needle.as_str()) {
+                masked = masked.replace(needle.as_str(), MASK);
+            }
+        }
+        masked
+    }
+
+    /// A JSON value with every known secret masked, keys included.
+    pub fn mask_json(&self, value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => Value::String(self.mask(text)),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.mask_json(item)).collect())
+            }
+            Value::Object(map) => Value::Object(
+                map.iter()
+                    .map(|(key, item)| (self.mask(key), self.mask_json(item)))
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
+    /// Learns every value in a JSON tree whose key, by [`is_secret_name`], names a secret.
+    pub fn learn_named(&self, value: &serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::Object(map) => {
+                for (key, item) in map {
+                    if is_secret_name(key) {
+                        self.learn_all(item);
+                    }
+                    self.learn_named(item);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn_named(item)),
+            _ => {}
+        }
+    }
+
+    fn learn_all(&self, value: &serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::String(text) if !text.contains("{{") => self.learn(text),
+            Value::Number(number) => self.learn(&number.to_string()),
+            Value::Array(items) => items.iter().for_each(|item| self.learn_all(item)),
+            Value::Object(map) => map.values().for_each(|item| self.learn_all(item)),
+            _ => {}
+        }
+    }
+}
+
+fn forms_of(secret: &str) -> Vec<String> {
+    let json = serde_json::to_string(secret).unwrap_or_default();
+    let json = json.trim_matches('"').to_owned();
+    let shell = secret.replace('\'', r"'\''");
+    let url: String = secret
+        .bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                (byte as char).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect();
+    let standard = base64::engine::general_purpose::STANDARD.encode(secret);
+    let url_safe = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret);
+    vec![
+        secret.to_owned(),
+        json,
+        shell,
+        url,
+        standard.trim_end_matches('=').to_owned(),
+        url_safe,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Secret::new("canary")), MASK);
+    }
+
+    #[test]
+    fn masks_every_form() {
+        let redactor = Redactor::new();
+        let secret = "pa'ss \"w\u{f6}rd/+";
+        redactor.learn(secret);
+        for form in forms_of(secret) {
+            assert_eq!(
+                redactor.mask(&format!("<{form}>")),
+                format!("<{MASK}>"),
+                "{form}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_hold_secrets() {
+        for name in [
+            "password",
+            "become_password",
+            "image_registry.auth.password",
+            "secretkey",
+            "http_secret",
+            "api_token",
+            "storage.s3.accesskey",
+            "harbor_secret_key",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in [
+            "private_key",
+            "password_file",
+            "registry",
+            "key",
+            "public_key",
+            "username",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn learns_from_a_tree_by_name() {
+        let redactor = Redactor::new();
+        redactor
+            .learn_named(&serde_json::json!({"auth": {"password": 123_456, "user": "adminuser"}}));
+        assert_eq!(
+            redactor.mask("adminuser:123456"),
+            format!("adminuser:{MASK}")
+        );
+    }
+}
