@@ -14,7 +14,7 @@ use crate::diagnostic::Place;
 use crate::modules::ModuleSpec;
 use crate::template::{Layer, Template};
 
-pub use arguments::ArgumentValue;
+pub use arguments::{ArgumentValue, OMIT};
 pub use library::{Entry, Library};
 pub use load::load;
 
