@@ -195,9 +195,9 @@ stop_daemon() {
 
 # Takes away whatever is left of a lab, in whatever state it died: processes, mounts, cgroups, network, folders.
 wipe() {
-  local pid round mount path list=()
+  local pid mount path list=()
   for pid in docker.pid dockerd.started containerd.pid; do stop_daemon "$RUN/$pid"; done
-  for round in 1 2 3 4 5; do
+  for _ in 1 2 3 4 5; do
     mapfile -t list < <(leftover_processes)
     [ ${#list[@]} -gt 0 ] || break
     kill -KILL "${list[@]}" 2>/dev/null || true

@@ -75,7 +75,8 @@ in_parallel() {
     i=$((i + 1))
   done
   [ ${#failed[@]} -gt 0 ] || return 0
-  for name in ${failed[*]}; do
+  read -ra failed <<<"${failed[*]}"
+  for name in "${failed[@]}"; do
     complete "$name" || {
       tail -n 20 "$(log_file "$name")" >&2 || true
       die "could not build $name; the whole log is $(log_file "$name")"
@@ -130,6 +131,7 @@ prepare_build() {
   apt_update
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
   # The archive this machine itself installs from.
+  # shellcheck disable=SC2016
   MIRROR=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(COMPONENT) $(CODENAME)' 'Created-By: Packages' |
     awk '$2 == "Debian" && $3 == "main" && $4 !~ /-security|-updates|-backports/ { print $1; exit }')
   MIRROR=${MIRROR%/}
@@ -265,7 +267,7 @@ build_keepalived() {
   mkdir -p "$root/etc/ssl/certs"
   rm -rf "$root"/usr/share/{doc,man,locale,mime,snmp,perl*,info,lintian,bash-completion,zoneinfo} \
     "$root"/usr/lib/*/perl* "$root"/usr/bin/perl* "$root"/usr/lib/systemd "$root"/lib/systemd/system \
-    "$root"/var/cache/* "$root"/var/lib/{apt,dpkg} "$root"/dev
+    "$root"/var/cache/* "$root"/var/lib/{apt,dpkg} "${root:?}/dev"
   mkdir "$root/dev"
   install -D -m 755 "$HERE/keepalived/run" "$root/container/tool/run"
   install -D -m 644 "$HERE/keepalived/keepalived.conf" "$root/container/service/keepalived/assets/keepalived.conf"
@@ -294,7 +296,7 @@ mm() {
   shift
   mkdir "$tmp"
   TMPDIR=$tmp mmdebstrap --mode=root --architectures="$ARCH" --aptopt='Acquire::Languages "none"' \
-    --aptopt='Acquire::Retries "3"' --dpkgopt=force-unsafe-io "$@" \
+    --aptopt='Acquire::Retries "3"' --aptopt='APT::Sandbox::User "root"' --dpkgopt=force-unsafe-io "$@" \
     "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $MIRROR bookworm main"
   rm -rf --one-file-system "$tmp"
 }
