@@ -1,6 +1,6 @@
 # The lab's own container engine: containerd and dockerd from the offline package, on sockets and folders of their own.
 # It shares nothing with another engine of this machine: no configuration, no containerd, no bridge, no firewall rules.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153
 
 ENGINE_SOCKET=$RUN/docker.sock
 
@@ -39,7 +39,9 @@ prepare_machine() {
 APT_UPDATED=
 apt_update() {
   [ -z "$APT_UPDATED" ] || return 0
-  retry apt-get -qq update >&2
+  # One source that does not answer is no reason to stop: what is needed may well be in the others.
+  retry apt-get -qq -o DPkg::Lock::Timeout=120 update >"$(log_file apt-update)" 2>&1 ||
+    say "apt-get update failed ($(log_file apt-update)); going on"
   APT_UPDATED=yes
 }
 apt_install() {
@@ -91,7 +93,7 @@ engine_up() {
   fi
   # Nothing, or the remains of an engine that died: what it held cannot be trusted, and is quickly made again.
   wipe
-  if ip -o route get "$GATEWAY" | grep -q ' dev ' && ip -o -4 addr show | grep -qF " $PREFIX."; then
+  if ip -o -4 addr show | grep -qF " $PREFIX."; then
     die "$SUBNET is in use on this machine; set KK_LAB_SUBNET to another /24"
   fi
   mkdir -p "$STATE/client" "$STATE/docker" "$STATE/containerd" "$RUN/exec"
@@ -126,10 +128,18 @@ TOML
 
 # A daemon of its own session, holding none of our files or locks.
 daemon() {
-  local name=$1
+  local name=$1 fd
   shift
-  PATH=$STATE/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    setsid "$STATE/bin/$name" "$@" </dev/null >>"$STATE/$name.log" 2>&1 8>&- 9>&- &
+  (
+    exec </dev/null >>"$STATE/$name.log" 2>&1
+    for fd in /proc/self/fd/*; do
+      fd=${fd##*/}
+      [ "$fd" -le 2 ] || eval "exec $fd>&-"
+    done
+    export PATH=$STATE/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    exec setsid "$STATE/bin/$name" "$@"
+  ) &
+  disown
 }
 
 await() {

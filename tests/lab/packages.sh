@@ -65,7 +65,6 @@ in_parallel() {
   local chain name i=0 pids=() failed=()
   for chain; do
     (
-      trap 'kill $(jobs -p) 2>/dev/null' TERM
       for name in $chain; do ensure "$name"; done
     ) 9>&- &
     pids+=($!)
@@ -106,7 +105,7 @@ build() {
       esac
     )
   fi
-  touch -c "$CACHE"/*-*/ 2>/dev/null || true
+  for name in "${ENTRIES[@]}"; do touch -c "$(entry "$name")"; done
 }
 
 # Remains of builds that were killed (the lock says that none is running), and entries of recipes long gone.
