@@ -103,7 +103,7 @@ build() {
         *" rootfs "*) in_parallel rootfs "debs engine docker compose registry registry2 keepalived" ;;
         *) in_parallel "debs engine docker compose registry registry2 keepalived" ;;
       esac
-    )
+    ) 9>&-
   fi
   for name in "${ENTRIES[@]}"; do touch -c "$(entry "$name")"; done
 }
@@ -209,7 +209,7 @@ build_compose() {
 }
 
 # The newest layout `docker save` writes (an OCI layout beside manifest.json), truly gzipped.
-build_registry() { registry_image "$1" "$(entry debs)"/new/docker-registry_*.deb REGISTRY_VERSION oci pigz; }
+build_registry() { registry_image "$1" "$(entry debs)"/new/docker-registry_*.deb REGISTRY_VERSION oci "pigz -n"; }
 # One version older, and the layout of Docker before 25, a plain tar in spite of its name: what `docker save -o` makes.
 build_registry2() { registry_image "$1" "$(entry debs)"/old/docker-registry_*.deb REGISTRY_VERSION_2 classic cat; }
 
@@ -241,13 +241,14 @@ registry_image() {
   [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]]
   dir=$out/kubekey/image-registry/docker-registry/$version/$ARCH
   mkdir -p "$dir"
+  # shellcheck disable=SC2086
   archive "$style" "registry:$version" '{
     "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
     "ExposedPorts": {"5000/tcp": {}},
     "Volumes": {"/var/lib/registry": {}},
     "Entrypoint": ["/entrypoint.sh"],
     "Cmd": ["/etc/docker/registry/config.yml"]}' "$out/image" "$base" "$top" |
-    "$compress" >"$dir/docker-registry-$version-linux-$ARCH.tgz"
+    $compress >"$dir/docker-registry-$version-linux-$ARCH.tgz"
   echo "$variable=$version" >"$out/versions"
   rm -rf "$x" "$base" "$top" "$out/try" "$out/image"
 }
