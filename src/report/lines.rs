@@ -1,6 +1,8 @@
 //! Events as lines of text: the words that plain output, live progress and the log share.
 
-use super::board::title;
+use std::time::Duration;
+
+use super::board::{Board, Task, title};
 use super::style::{Line, Paint, outcome_word};
 use super::text;
 use crate::engine::event::{Event, EventKind, NoticeLevel, Outcome};
@@ -218,7 +220,7 @@ pub fn retry(event: &Event) -> Option<Line> {
 }
 
 /// A transfer that has ended, and how long it took when that is known.
-pub fn sent(event: &Event, took: Option<std::time::Duration>) -> Option<Line> {
+pub fn sent(event: &Event, took: Option<Duration>) -> Option<Line> {
     let EventKind::Transfer {
         host, name, total, ..
     } = &event.kind
@@ -235,6 +237,103 @@ pub fn sent(event: &Event, took: Option<std::time::Duration>) -> Option<Line> {
             text::bytes(*total)
         ),
     ))
+}
+
+/// `changed  role : name (node1, node2 changed; 1 ok; 12 s)`.
+pub fn task_over(task: &Task, at: Duration) -> Line {
+    let worst = [
+        Outcome::Failed,
+        Outcome::Unreachable,
+        Outcome::Rescued,
+        Outcome::Ignored,
+        Outcome::Changed,
+        Outcome::Ok,
+    ]
+    .into_iter()
+    .find(|outcome| !task.hosts_with(*outcome).is_empty())
+    .unwrap_or(Outcome::Skipped);
+    let mut parts = Vec::new();
+    for outcome in [
+        Outcome::Failed,
+        Outcome::Unreachable,
+        Outcome::Rescued,
+        Outcome::Ignored,
+        Outcome::Changed,
+    ] {
+        let hosts = task.hosts_with(outcome);
+        if !hosts.is_empty() {
+            let names = text::tame(&text::names(hosts, 3));
+            parts.push(format!("{} on {names}", outcome_word(outcome)));
+        }
+    }
+    for outcome in [Outcome::Ok, Outcome::Skipped] {
+        let hosts = task.hosts_with(outcome);
+        if !hosts.is_empty() && (outcome != worst || !parts.is_empty()) {
+            parts.push(format!("{} {}", hosts.len(), outcome_word(outcome)));
+        }
+    }
+    parts.push(text::duration(at.saturating_sub(task.since)));
+    let word = match worst {
+        Outcome::Rescued => "rescued",
+        Outcome::Ignored => "ignored",
+        other => outcome_word(other),
+    };
+    Line::new(
+        Paint::from(worst),
+        format!("{word:<11}  {}  ({})", task.title, parts.join("; ")),
+    )
+}
+
+/// `skipped: all 3 hosts: reason`, or names where not all hosts were skipped.
+pub fn skipped(task: &Task, skipped: &[&str]) -> Line {
+    let who = if skipped.len() == task.hosts.len() && skipped.len() > 1 {
+        format!("all {} hosts", skipped.len())
+    } else {
+        text::tame(&text::names(skipped.iter().copied(), 5))
+    };
+    let mut reasons: Vec<&str> = skipped
+        .iter()
+        .filter_map(|host| task.results.get(*host)?.message.as_deref())
+        .collect();
+    reasons.dedup();
+    let line = match reasons.as_slice() {
+        [reason] => format!("  skipped: {who}: {reason}"),
+        _ => format!("  skipped: {who}"),
+    };
+    Line::new(Paint::Faint, line)
+}
+
+/// Hosts that a heartbeat names.
+const HEARTBEAT_HOSTS: usize = 4;
+
+/// The heartbeat of a task that takes long: how far it is, and what its hosts are doing.
+pub fn still_running(board: &Board, task: &Task, now: Duration) -> Line {
+    let mut line = format!(
+        "  still running after {}: [{}] {} of {} done",
+        text::duration(now.saturating_sub(task.since)),
+        task.title,
+        task.results.len(),
+        text::count(task.hosts.len(), "host"),
+    );
+    for (host, running) in task.running.iter().take(HEARTBEAT_HOSTS) {
+        line.push_str(&format!("; {}", text::tame(host)));
+        let transfers: Vec<String> = board
+            .transfers_to(host)
+            .map(|transfer| format!("{} {}", transfer.name, transfer.describe(now).trim_start()))
+            .collect();
+        if !transfers.is_empty() {
+            line.push_str(&format!(" {}", transfers.join(", ")));
+        } else if let Some(note) = &running.note {
+            line.push_str(&format!(" {note}"));
+        }
+    }
+    if task.running.len() > HEARTBEAT_HOSTS {
+        line.push_str(&format!(
+            "; and {} more",
+            task.running.len() - HEARTBEAT_HOSTS
+        ));
+    }
+    Line::new(Paint::Faint, line)
 }
 
 /// Whether an outcome is shown in full as soon as it is there.

@@ -150,7 +150,7 @@ impl Pauser {
 /// Begins to show events. Fails when the log cannot be begun, before anything was shown. Needs a tokio runtime.
 pub fn spawn(
     receiver: UnboundedReceiver<Event>,
-    options: ReportOptions,
+    options: &ReportOptions,
 ) -> Result<ReportHandle, LogError> {
     let log = match &options.log_file {
         Some(path) => Some(Log::create(path, SystemTime::now())?),

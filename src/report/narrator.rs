@@ -171,8 +171,7 @@ impl<S: Screen> Narrator<S> {
         self.itemised
             .retain(|(number, _, _)| *number != task.number);
         if self.screen.draws() {
-            let line = self.task_line(at, task);
-            self.say(at, &line);
+            self.say(at, &lines::task_over(task, at));
             // The next line belongs to another task, whatever was the last heading.
             self.heading = None;
             return;
@@ -186,54 +185,8 @@ impl<S: Screen> Narrator<S> {
         let skipped = task.hosts_with(Outcome::Skipped);
         if self.verbosity < 2 && !skipped.is_empty() {
             self.under_heading(at, task.number, &task.title, task.handler);
-            let line = skipped_line(task, &skipped);
-            self.say(at, &Line::new(Paint::Faint, line));
+            self.say(at, &lines::skipped(task, &skipped));
         }
-    }
-
-    /// `changed  role : name (node1, node2 changed; 1 ok; 12 s)`.
-    fn task_line(&self, at: Duration, task: &Task) -> Line {
-        let worst = [
-            Outcome::Failed,
-            Outcome::Unreachable,
-            Outcome::Rescued,
-            Outcome::Ignored,
-            Outcome::Changed,
-            Outcome::Ok,
-        ]
-        .into_iter()
-        .find(|outcome| !task.hosts_with(*outcome).is_empty())
-        .unwrap_or(Outcome::Skipped);
-        let mut parts = Vec::new();
-        for outcome in [
-            Outcome::Failed,
-            Outcome::Unreachable,
-            Outcome::Rescued,
-            Outcome::Ignored,
-            Outcome::Changed,
-        ] {
-            let hosts = task.hosts_with(outcome);
-            if !hosts.is_empty() {
-                let names = text::tame(&text::names(hosts, 3));
-                parts.push(format!("{} on {names}", outcome_word(outcome)));
-            }
-        }
-        for outcome in [Outcome::Ok, Outcome::Skipped] {
-            let hosts = task.hosts_with(outcome);
-            if !hosts.is_empty() && (outcome != worst || !parts.is_empty()) {
-                parts.push(format!("{} {}", hosts.len(), outcome_word(outcome)));
-            }
-        }
-        parts.push(text::duration(at.saturating_sub(task.since)));
-        let word = match worst {
-            Outcome::Rescued => "rescued",
-            Outcome::Ignored => "ignored",
-            other => outcome_word(other),
-        };
-        Line::new(
-            Paint::from(worst),
-            format!("{word:<11}  {}  ({})", task.title, parts.join("; ")),
-        )
     }
 
     fn show_findings(&mut self, at: Duration) {
@@ -265,55 +218,10 @@ impl<S: Screen> Narrator<S> {
             .tasks
             .values()
             .filter(|task| now.saturating_sub(task.since) >= HEARTBEAT)
-            .map(|task| heartbeat_line(&self.board, task, now))
+            .map(|task| lines::still_running(&self.board, task, now))
             .collect();
         self.say_all(now, &long);
     }
-}
-
-/// `skipped: 3 hosts (reason)`, or names where not all hosts were skipped.
-fn skipped_line(task: &Task, skipped: &[&str]) -> String {
-    let who = if skipped.len() == task.hosts.len() && skipped.len() > 1 {
-        format!("all {} hosts", skipped.len())
-    } else {
-        text::tame(&text::names(skipped.iter().copied(), 5))
-    };
-    let mut reasons: Vec<&str> = skipped
-        .iter()
-        .filter_map(|host| task.results.get(*host)?.message.as_deref())
-        .collect();
-    reasons.dedup();
-    match reasons.as_slice() {
-        [reason] => format!("  skipped: {who}: {reason}"),
-        _ => format!("  skipped: {who}"),
-    }
-}
-
-fn heartbeat_line(board: &Board, task: &Task, now: Duration) -> Line {
-    let mut line = format!(
-        "  still running after {}: [{}] {} of {} done",
-        text::duration(now.saturating_sub(task.since)),
-        task.title,
-        task.results.len(),
-        text::count(task.hosts.len(), "host"),
-    );
-    const SHOWN: usize = 4;
-    for (host, running) in task.running.iter().take(SHOWN) {
-        line.push_str(&format!("; {}", text::tame(host)));
-        let transfers: Vec<String> = board
-            .transfers_to(host)
-            .map(|transfer| format!("{} {}", transfer.name, transfer.describe(now).trim_start()))
-            .collect();
-        if !transfers.is_empty() {
-            line.push_str(&format!(" {}", transfers.join(", ")));
-        } else if let Some(note) = &running.note {
-            line.push_str(&format!(" {note}"));
-        }
-    }
-    if task.running.len() > SHOWN {
-        line.push_str(&format!("; and {} more", task.running.len() - SHOWN));
-    }
-    Line::new(Paint::Faint, line)
 }
 
 impl<S: Screen> Renderer for Narrator<S> {
@@ -374,10 +282,8 @@ impl<S: Screen> Renderer for Narrator<S> {
                 host,
                 message,
                 hint,
-            } => {
-                if self.lost.insert(host.clone()) {
-                    self.say_all(at, &lines::unreachable(host, message, hint.as_deref()));
-                }
+            } if self.lost.insert(host.clone()) => {
+                self.say_all(at, &lines::unreachable(host, message, hint.as_deref()));
             }
             EventKind::Finding(finding) => self.findings.push(finding.clone()),
             EventKind::CancelRequested { level } => self.say(at, &lines::cancel(*level)),
