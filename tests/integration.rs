@@ -1,1 +1,3 @@
 //! Tests of the whole program: one binary, a module each.
+mod registry;
+mod registry_answers;
