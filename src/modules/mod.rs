@@ -4,13 +4,23 @@
 //! [`Plan`] whose steps are data. The engine executes the steps, sets `changed`, writes the ledger, and in check mode
 //! stops after the plan.
 
+pub mod apply;
 pub mod arguments;
+mod command;
+mod copy;
+mod file;
+mod file_state;
 pub mod plan;
+mod shell;
+mod stat;
+mod systemd;
+mod template;
 
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 
+pub use apply::{Progress, apply, apply_plan, ledger_lines};
 pub use arguments::{Argument, ArgumentKind, Arguments};
 pub use plan::{Change, Content, LedgerEntry, Plan, Step, StepOutput, Verdict};
 
@@ -146,7 +156,16 @@ impl ModuleError {
 
 /// Every module, in alphabetical order.
 pub fn specs() -> &'static [&'static ModuleSpec] {
-    &[]
+    static SPECS: &[&ModuleSpec] = &[
+        &command::SPEC,
+        &copy::SPEC,
+        &file::SPEC,
+        &shell::SPEC,
+        &stat::SPEC,
+        &systemd::SPEC,
+        &template::SPEC,
+    ];
+    SPECS
 }
 
 /// The module of a name or an alias; `ansible.builtin.` and the like before it are accepted.
@@ -157,3 +176,8 @@ pub fn spec(name: &str) -> Option<&'static ModuleSpec> {
         .copied()
         .find(|spec| spec.name == short || spec.aliases.contains(&short))
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

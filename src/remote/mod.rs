@@ -23,6 +23,7 @@ use crate::secret::SecretString;
 
 pub use files::{FileContent, Found, FoundKind, check_removable};
 pub use lock::RunLock;
+pub(crate) use upload::hexadecimal;
 pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
 
