@@ -36,6 +36,12 @@ pub struct ModuleSpec {
     pub check: Option<fn(&arguments::Given<'_>) -> Result<(), String>>,
 }
 
+impl std::fmt::Debug for ModuleSpec {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ModuleSpec({})", self.name)
+    }
+}
+
 /// One task's module with its arguments, ready to look at a host.
 pub trait Module: Send + Sync {
     /// Looks at the host and says what would have to be done. Reads only.
