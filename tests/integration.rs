@@ -1,1 +1,4 @@
 //! Tests of the whole program: one binary, a module each.
+
+mod cli;
+mod doors;
