@@ -91,7 +91,7 @@ pub async fn apply(
             session.remove(path).await?;
             Ok(StepOutput::Done { bytes_sent: 0 })
         }
-        Step::Control(call) => match *call {},
+        Step::Control(call) => Err(ModuleError::failed(call.purpose())),
     }
 }
 

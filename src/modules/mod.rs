@@ -11,6 +11,8 @@ mod copy;
 mod file;
 mod file_state;
 pub mod plan;
+mod registry_api;
+mod registry_pull;
 mod shell;
 mod stat;
 mod systemd;
@@ -160,6 +162,8 @@ pub fn specs() -> &'static [&'static ModuleSpec] {
         &command::SPEC,
         &copy::SPEC,
         &file::SPEC,
+        &registry_api::SPEC,
+        &registry_pull::SPEC,
         &shell::SPEC,
         &stat::SPEC,
         &systemd::SPEC,

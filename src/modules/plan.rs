@@ -302,4 +302,9 @@ pub enum LedgerEntry {
         /// The file in the anchors' folder.
         path: String,
     },
+    /// A handler that a change has notified and that has not run yet. Not removed by `kk delete`, only forgotten.
+    PendingHandler {
+        /// The handler's name.
+        name: String,
+    },
 }

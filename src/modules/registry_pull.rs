@@ -13,7 +13,7 @@ use super::{
 use crate::connect::{Command, Output};
 
 /// The declaration.
-pub const SPEC: ModuleSpec = ModuleSpec {
+pub(super) static SPEC: ModuleSpec = ModuleSpec {
     name: "registry_pull",
     aliases: &[],
     summary: "Pulls an image by digest with the host's own runtime, or step by step with curl, and removes it again.",
