@@ -47,9 +47,9 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "for `touch`: `preserve` leaves the time of a file that is there; `now` by default",
         ),
         Argument::optional(
-            "ledger",
-            ArgumentKind::Choice(&["folder", "recursive", "data", "none"]),
-            "how `kk delete` treats a folder that this task makes: removed when empty (`folder`, the default), with everything in it, only with `--with-data`, or never",
+            "data",
+            ArgumentKind::Boolean,
+            "a folder made here holds the user's data: `kk delete` keeps it unless `--with-data`; false by default",
         ),
     ],
     free_form: None,
@@ -100,7 +100,7 @@ struct File {
     force: bool,
     access_now: bool,
     modification_now: bool,
-    ledger: String,
+    data: bool,
 }
 
 impl Module for File {
@@ -111,10 +111,10 @@ impl Module for File {
                 .look_at(&self.path, &FileContent::default())
                 .await?;
             let plan = match self.state {
-                State::Absent => self.absent(&found)?,
+                State::Absent => remove(&found)?,
                 State::Directory => self.directory(&found)?,
                 State::Link => self.link(&found)?,
-                State::Touch => self.touch(&found)?,
+                State::Touch => self.touch(&found),
                 State::Default | State::File => self.attributes_only(&found, look.check_mode)?,
             };
             let state = match self.state {
@@ -131,21 +131,6 @@ impl Module for File {
 }
 
 impl File {
-    fn absent(&self, found: &Found) -> Result<Plan, ModuleError> {
-        if found.kind == FoundKind::Absent {
-            return Ok(Plan::satisfied());
-        }
-        check_removable(&found.path)
-            .map_err(|reason| ModuleError::failed(format!("remove `{}`: {reason}", found.path)))?;
-        let step = Step::Remove {
-            path: found.path.clone(),
-        };
-        Ok(Plan::change(
-            format!("remove {}", found.kind.describe()),
-            vec![step],
-        ))
-    }
-
     fn directory(&self, found: &Found) -> Result<Plan, ModuleError> {
         match found.kind {
             FoundKind::Directory => Ok(self.attributes_step(found)),
@@ -164,20 +149,18 @@ impl File {
                     Command::script(MAKE_FOLDERS, arguments),
                 );
                 let mut plan = Plan::change("create", vec![step]);
-                let directory = |path: &String, recursive| LedgerEntry::Directory {
+                let directory = |path: &String| LedgerEntry::Directory {
                     path: path.clone(),
-                    recursive,
+                    recursive: false,
                 };
-                if self.ledger != "none" {
-                    plan.creates
-                        .extend(found.missing.iter().map(|path| directory(path, false)));
-                    plan.creates.push(match self.ledger.as_str() {
-                        "data" => LedgerEntry::Data {
-                            path: found.path.clone(),
-                        },
-                        ledger => directory(&found.path, ledger == "recursive"),
-                    });
-                }
+                plan.creates = found.missing.iter().map(directory).collect();
+                plan.creates.push(if self.data {
+                    LedgerEntry::Data {
+                        path: found.path.clone(),
+                    }
+                } else {
+                    directory(&found.path)
+                });
                 Ok(plan)
             }
             // A link to a folder serves as one, as in Ansible; its attributes are somebody else's.
@@ -223,7 +206,7 @@ impl File {
         }
     }
 
-    fn touch(&self, found: &Found) -> Result<Plan, ModuleError> {
+    fn touch(&self, found: &Found) -> Plan {
         let word = |now| if now { "now" } else { "preserve" };
         let mode = self.attributes.mode.unwrap_or(0o644);
         let step = Step::run(
@@ -245,7 +228,7 @@ impl File {
             }
             let mut plan = Plan::change("create", steps);
             plan.creates = entries_for_new_file(&found.path);
-            return Ok(plan);
+            return plan;
         }
         let mut plan = self.attributes_step(found);
         if self.access_now || self.modification_now {
@@ -253,7 +236,7 @@ impl File {
             steps.append(&mut plan.steps);
             plan = Plan::change("times", steps);
         }
-        Ok(plan)
+        plan
     }
 
     fn attributes_only(&self, found: &Found, check_mode: bool) -> Result<Plan, ModuleError> {
@@ -289,6 +272,22 @@ impl File {
     }
 }
 
+/// What removes what was found.
+fn remove(found: &Found) -> Result<Plan, ModuleError> {
+    if found.kind == FoundKind::Absent {
+        return Ok(Plan::satisfied());
+    }
+    check_removable(&found.path)
+        .map_err(|reason| ModuleError::failed(format!("remove `{}`: {reason}", found.path)))?;
+    let step = Step::Remove {
+        path: found.path.clone(),
+    };
+    Ok(Plan::change(
+        format!("remove {}", found.kind.describe()),
+        vec![step],
+    ))
+}
+
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let path = host_path(&arguments, "path")?;
     let path = match path.trim_end_matches('/') {
@@ -318,9 +317,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         force: arguments.boolean("force", false),
         access_now: is_now("access_time"),
         modification_now: is_now("modification_time"),
-        ledger: arguments
-            .text("ledger")
-            .unwrap_or_else(|| "folder".to_owned()),
+        data: arguments.boolean("data", false),
     }))
 }
 

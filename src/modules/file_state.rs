@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::{Arguments, Content, LedgerEntry, Look, ModuleError, Plan, Step, Verdict};
+use super::{Arguments, Content, LedgerEntry, Look, ModuleError, Plan, Step};
 use crate::connect::Command;
 use crate::remote::{FileContent, Found, FoundKind, hexadecimal};
 
@@ -230,12 +230,12 @@ impl WantedFile {
         }
         // A file that only its owner may read is not shown either.
         let new = match &self.source {
-            Source::Bytes(content) if may_show && mode & 0o077 != 0 => Some(&content.bytes),
+            Source::Bytes(content) if may_show && !is_private(mode) => Some(&content.bytes),
             _ => None,
         };
         if let Some(new) = new {
             let old: Option<&[u8]> = match found.kind {
-                FoundKind::File if found.mode & 0o077 == 0 => None,
+                FoundKind::File if is_private(found.mode) => None,
                 FoundKind::File => found.content.as_deref(),
                 _ => Some(&[]),
             };
@@ -262,11 +262,11 @@ impl Plan {
             None => plan,
         }
     }
+}
 
-    /// Whether there is anything to do.
-    pub(crate) fn is_satisfied(&self) -> bool {
-        self.verdict == Verdict::Satisfied
-    }
+/// Whether a mode lets nobody but the owner in: what such a file holds is not shown.
+pub(crate) fn is_private(mode: u32) -> bool {
+    mode.is_multiple_of(0o100)
 }
 
 /// What goes into the ledger when a file is new, by where it lies: units are stopped before their file goes, and the

@@ -4,6 +4,11 @@
 //! [`Plan`] whose steps are data. The engine executes the steps, sets `changed`, writes the ledger, and in check mode
 //! stops after the plan.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "every module is made by a function of one type, which takes its arguments whole"
+)]
+
 pub mod apply;
 pub mod arguments;
 mod command;
@@ -30,6 +35,9 @@ use crate::connect::TransportError;
 use crate::facts::Facts;
 use crate::remote::Session;
 
+/// Checks literal arguments against each other; what is wrong, for a diagnostic.
+pub type Check = fn(&arguments::Given<'_>) -> Result<(), String>;
+
 /// What a module offers: its name, its arguments, and how to make it from checked arguments.
 pub struct ModuleSpec {
     /// The name in a playbook, Ansible's where Ansible has it.
@@ -45,7 +53,7 @@ pub struct ModuleSpec {
     /// Makes the module from arguments whose kinds have been checked. Fails on combinations that make no sense.
     pub build: fn(Arguments) -> Result<Box<dyn Module>, ModuleError>,
     /// Checks literal arguments against each other at load time (exclusive or required-together arguments).
-    pub check: Option<fn(&arguments::Given<'_>) -> Result<(), String>>,
+    pub check: Option<Check>,
 }
 
 impl std::fmt::Debug for ModuleSpec {

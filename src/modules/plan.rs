@@ -56,6 +56,11 @@ impl Plan {
         }
     }
 
+    /// Whether there is nothing to do.
+    pub fn is_satisfied(&self) -> bool {
+        self.verdict == Verdict::Satisfied
+    }
+
     /// These steps, because of this.
     pub fn change(summary: impl Into<String>, steps: Vec<Step>) -> Self {
         Self {

@@ -99,7 +99,7 @@ async fn secret_files_show_no_diff() {
 async fn folders_are_made_with_those_above_and_each_is_noted() {
     let folder = folder();
     let session = session(folder.path());
-    let wanted = json!({"path": path(&folder, "a/b/c/"), "state": "directory", "mode": "0750", "ledger": "data"});
+    let wanted = json!({"path": path(&folder, "a/b/c/"), "state": "directory", "mode": "0750", "data": true});
     let (first, _, _) = run(&session, "file", &wanted).await.unwrap();
     assert_eq!(
         first.creates,

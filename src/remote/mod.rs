@@ -291,4 +291,6 @@ impl Session {
 }
 
 #[cfg(test)]
+mod sudo_tests;
+#[cfg(test)]
 mod tests;
