@@ -25,6 +25,8 @@ pub struct InventoryDial<'a> {
     pub timeout: Duration,
     /// Key for hosts that name none.
     pub private_key: Option<std::path::PathBuf>,
+    /// User for hosts that name none (the inventory's default, `root`).
+    pub user: Option<String>,
     /// Login password for hosts that have none.
     pub password: Option<SecretString>,
 }
@@ -54,7 +56,11 @@ impl InventoryDial<'_> {
 
     fn single(&self, connection: &SshConnection) -> SshOptions {
         let known_hosts = Arc::clone(&self.known_hosts);
-        let mut options = SshOptions::new(connection.host.clone(), connection.port, connection.user.clone(), known_hosts);
+        let user = match &self.user {
+            Some(user) if !connection.user_given => user.clone(),
+            _ => connection.user.clone(),
+        };
+        let mut options = SshOptions::new(connection.host.clone(), connection.port, user, known_hosts);
         options.password = connection.password.clone().or_else(|| self.password.clone());
         options.private_key_content = connection.private_key_content.clone();
         options.private_key = connection.private_key.clone();
@@ -86,6 +92,7 @@ fn parse_hop(hop: &str, behind: &SshConnection) -> Result<SshConnection, Transpo
         host: host.to_owned(),
         port: port.map_or(Ok(22), str::parse).map_err(|_| wrong())?,
         user: user.to_owned(),
+        user_given: true,
         password: behind.password.clone(),
         private_key: behind.private_key.clone(),
         private_key_content: behind.private_key_content.clone(),

@@ -64,18 +64,16 @@ pub struct Fleet {
 
 impl Fleet {
     /// Connects to hosts, at most `forks` at once. A host that cannot be reached is a member all the same: its link
-    /// says why. This machine is always a member.
-    pub async fn connect(inventory: &Inventory, names: &[String], dial: &dyn Dial, forks: usize) -> Self {
+    /// says why. This machine is always a member. `sudo_password` is what the user typed; it
+    /// goes before what the inventory says.
+    pub async fn connect(inventory: &Inventory, names: &[String], dial: &dyn Dial, forks: usize, sudo_password: Option<&SecretString>) -> Self {
         let local = Host::new(LOCALHOST, Connection::Local);
         let mut hosts: Vec<&Host> = names.iter().filter_map(|name| inventory.hosts.get(name)).collect();
         if !hosts.iter().any(|host| host.name == LOCALHOST) {
             hosts.push(inventory.hosts.get(LOCALHOST).unwrap_or(&local));
         }
         let connected: Vec<(String, Arc<Member>)> = futures::stream::iter(hosts.into_iter().map(|host| async move {
-            let become_password = host.become_password.clone().or_else(|| match &host.connection {
-                Connection::Local => None,
-                Connection::Ssh(ssh) => ssh.become_password.clone().or_else(|| ssh.password.clone()),
-            });
+            let become_password = sudo_password.cloned().or_else(|| host.become_password.clone());
             let link = dial.dial(host).await;
             let member = Member { name: host.name.clone(), link, become_password, facts: Mutex::default() };
             (host.name.clone(), Arc::new(member))

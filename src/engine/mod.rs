@@ -3,7 +3,7 @@
 //! The engine executes what modules plan; it alone decides `changed`, writes the ledger, and stops after the plan in
 //! check mode. It says what happens through [`event`] and prints nothing.
 
-// mod dial;
+mod dial;
 pub mod event;
 mod fleet;
 mod perform;
@@ -20,7 +20,7 @@ use crate::inventory::Inventory;
 use crate::playbook::{Library, Playbook};
 use crate::template::Layer;
 
-// pub use dial::InventoryDial;
+pub use dial::InventoryDial;
 pub use event::{Event, EventKind, Events, NoticeLevel, Outcome, Recap};
 pub use fleet::{Dial, Fleet, LOCALHOST, Member};
 
