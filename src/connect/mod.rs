@@ -4,6 +4,12 @@
 //! with standard input, built in `remote`. Only this room turns a [`Command`] into text for a shell.
 
 pub mod command;
+#[doc(hidden)]
+pub mod fake;
+pub mod known_hosts;
+pub mod local;
+pub mod ssh;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,6 +192,18 @@ pub enum TransportError {
         /// What to do.
         hint: String,
     },
+    /// The login worked, and becoming the wanted user did not: no sudo, a wrong password, not allowed.
+    #[error("become `{user}` on {target}: {reason}")]
+    Privilege {
+        /// The address.
+        target: String,
+        /// The user to become.
+        user: String,
+        /// What sudo said, in plain words.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
     /// Something on this machine: an unreadable key file, no agent, an unknown jump host.
     #[error("{reason}")]
     Local {
@@ -200,6 +218,13 @@ pub enum TransportError {
         /// The address.
         target: String,
         /// What the server said.
+        reason: String,
+    },
+    /// What the command was to read could not be read on this side; the command was killed, as far as the login user
+    /// may, and may have seen a part of its input.
+    #[error("read the input of the command: {reason}")]
+    Input {
+        /// What the system said.
         reason: String,
     },
     /// The connection ended while the command may have been running.
@@ -232,6 +257,7 @@ impl TransportError {
             Self::Unreachable { .. }
                 | Self::HostKey { .. }
                 | Self::Authentication { .. }
+                | Self::Privilege { .. }
                 | Self::Local { .. }
                 | Self::NotStarted { .. }
         )
@@ -242,6 +268,7 @@ impl TransportError {
         match self {
             Self::HostKey { hint, .. }
             | Self::Authentication { hint, .. }
+            | Self::Privilege { hint, .. }
             | Self::Local { hint, .. }
                 if !hint.is_empty() =>
             {
@@ -254,3 +281,14 @@ impl TransportError {
 
 /// A connector that can be shared.
 pub type SharedConnector = Arc<dyn Connector>;
+
+/// Never, without a limit; otherwise the limit itself once it has passed.
+async fn expiry(limit: Option<Duration>) -> Duration {
+    match limit {
+        Some(limit) => {
+            tokio::time::sleep(limit).await;
+            limit
+        }
+        None => std::future::pending().await,
+    }
+}

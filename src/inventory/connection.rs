@@ -206,6 +206,7 @@ pub fn read(
             found.push(diagnostic);
             22
         });
+    let user_given = given.node("user").is_some();
     let user = given
         .text("user", found)
         .and_then(|(text, node)| {
@@ -264,6 +265,7 @@ pub fn read(
             host,
             port,
             user,
+            user_given,
             password,
             private_key,
             private_key_content,

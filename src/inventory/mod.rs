@@ -108,6 +108,8 @@ pub struct SshConnection {
     pub port: u16,
     /// Default `root`.
     pub user: String,
+    /// The inventory names the user; `-u` does not change it then.
+    pub user_given: bool,
     /// For password authentication.
     pub password: Option<SecretString>,
     /// Key file, `~` expanded.

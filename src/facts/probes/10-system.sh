@@ -1,0 +1,35 @@
+
+section identity
+value kernel "$(uname -srm)"
+value uid "$(id -u)"
+value hostname "$(first_line /proc/sys/kernel/hostname)"
+value machine_id "$(first_line /etc/machine-id)"
+value init "$(first_line /proc/1/comm)"
+[ -d /run/systemd/system ] && value systemd yes
+[ -e /run/.containerenv ] && value container podman
+[ -e /.dockerenv ] && value container docker
+
+section os-release
+cat /etc/os-release || cat /usr/lib/os-release || sed 's/^/REDHAT_RELEASE=/' /etc/redhat-release
+
+section processors
+value online "$(first_line /sys/devices/system/cpu/online)"
+value counted "$(grep -c '^processor' /proc/cpuinfo)"
+
+section memory
+grep -E '^(MemTotal|MemAvailable|SwapTotal):' /proc/meminfo
+
+section kernel
+grep -qw overlay /proc/filesystems && value overlay yes
+[ -e /sys/fs/cgroup/cgroup.controllers ] && value cgroup 2
+[ -d /sys/fs/cgroup/memory ] && value cgroup 1
+
+section packages
+for name in apt-get dnf yum zypper apk dpkg rpm; do
+  command -v "$name" >/dev/null && value "$name" yes
+done
+
+section tools
+for name in $wanted_tools; do
+  path=$(command -v "$name") && value "$name" "$path"
+done

@@ -1,0 +1,362 @@
+//! Variables as a template sees them: layers, resolved lazily.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minijinja::value::{Object, ObjectRepr, Value};
+use serde_json::{Map, Value as Json};
+
+use super::{Template, environment, is_template};
+
+/// How deep variables may refer to variables.
+pub const MAX_RECURSION: usize = 40;
+
+/// One layer of variables.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    variables: Arc<Map<String, Json>>,
+    /// Texts in it are data, never templates: facts, results of tasks, settings.
+    raw: bool,
+}
+
+impl Layer {
+    /// Variables whose texts may be templates.
+    pub fn templated(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
+        Self {
+            variables: variables.into(),
+            raw: false,
+        }
+    }
+
+    /// Variables whose texts are data.
+    pub fn raw(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
+        Self {
+            variables: variables.into(),
+            raw: true,
+        }
+    }
+
+    /// The variables of the layer.
+    pub fn variables(&self) -> &Map<String, Json> {
+        &self.variables
+    }
+}
+
+/// Layers of variables, the later ones stronger, and values that stand above all of them.
+#[derive(Clone)]
+pub struct Scope {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    layers: Vec<Layer>,
+    resolved: Mutex<HashMap<String, Value>>,
+    /// Other hosts' variables, for `hostvars`.
+    hosts: Option<Value>,
+}
+
+thread_local! {
+    /// Names of variables that are being resolved, to find loops; and how many lookups of this rendering found
+    /// nothing and were not asked about by `default` or `defined`.
+    static RESOLVING: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    pub(super) static MISSING: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static FAILURE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+impl std::fmt::Debug for Scope {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values may be secret.
+        write!(formatter, "Scope of {} layers", self.inner.layers.len())
+    }
+}
+
+impl Scope {
+    /// A scope of layers, the weakest first.
+    pub fn new(layers: Vec<Layer>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                layers,
+                resolved: Mutex::default(),
+                hosts: None,
+            }),
+        }
+    }
+
+    /// With `hostvars`: the scope of each host.
+    pub fn with_hosts(
+        layers: Vec<Layer>,
+        hosts: Arc<dyn Fn(&str) -> Option<Scope> + Send + Sync>,
+    ) -> Self {
+        let hosts = Value::from_object(HostVariables(hosts));
+        Self {
+            inner: Arc::new(Inner {
+                layers,
+                resolved: Mutex::default(),
+                hosts: Some(hosts),
+            }),
+        }
+    }
+
+    /// The layers, the weakest first.
+    pub fn layers(&self) -> &[Layer] {
+        &self.inner.layers
+    }
+
+    /// A stronger scope: this one with another layer on top.
+    #[must_use]
+    pub fn with(&self, layer: Layer) -> Self {
+        let mut layers = self.inner.layers.clone();
+        layers.push(layer);
+        Self {
+            inner: Arc::new(Inner {
+                layers,
+                resolved: Mutex::default(),
+                hosts: self.inner.hosts.clone(),
+            }),
+        }
+    }
+
+    /// The unresolved value of a variable.
+    pub fn raw(&self, name: &str) -> Option<&Json> {
+        self.inner
+            .layers
+            .iter()
+            .rev()
+            .find_map(|layer| layer.variables.get(name))
+    }
+
+    /// Every name that is defined.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .inner
+            .layers
+            .iter()
+            .flat_map(|layer| layer.variables.keys().cloned())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The value of a variable, templates in it resolved.
+    pub fn variable(&self, name: &str) -> Result<Option<Json>, String> {
+        if self.raw(name).is_none() {
+            return Ok(None);
+        }
+        self.evaluate(name).map(Some)
+    }
+
+    /// A value with every template in it resolved.
+    pub fn resolve(&self, value: &Json) -> Result<Json, String> {
+        Ok(match value {
+            Json::String(text) if is_template(text) => {
+                let template =
+                    Template::parse(text, None).map_err(|diagnostic| diagnostic.message)?;
+                template
+                    .evaluate(self)
+                    .map_err(|diagnostic| diagnostic.message)?
+            }
+            Json::Array(items) => Json::Array(
+                items
+                    .iter()
+                    .map(|item| self.resolve(item))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Json::Object(map) => {
+                let mut resolved = Map::new();
+                for (key, item) in map {
+                    let key = if is_template(key) {
+                        super::display(&self.resolve(&Json::from(key.as_str()))?)
+                    } else {
+                        key.clone()
+                    };
+                    resolved.insert(key, self.resolve(item)?);
+                }
+                Json::Object(resolved)
+            }
+            other => other.clone(),
+        })
+    }
+
+    pub(super) fn evaluate(&self, expression: &str) -> Result<Json, String> {
+        let environment = environment::environment();
+        tracked(|| {
+            let compiled = environment.compile_expression(expression)?;
+            let value = compiled.eval(self.context())?;
+            if value.is_undefined() {
+                let name = expression.trim();
+                return Err(minijinja::Error::new(
+                    minijinja::ErrorKind::UndefinedError,
+                    format!("`{name}` is undefined"),
+                ));
+            }
+            serde_json::to_value(&value).map_err(|error| {
+                minijinja::Error::new(
+                    minijinja::ErrorKind::BadSerialization,
+                    format!("the value cannot be used as data: {error}"),
+                )
+            })
+        })
+        .map_err(|error| environment::describe(&error))
+    }
+
+    pub(super) fn render(&self, text: &str) -> Result<String, String> {
+        self.render_named(text)
+            .map_err(|error| environment::describe(&error))
+    }
+
+    pub(super) fn render_named(&self, text: &str) -> Result<String, minijinja::Error> {
+        let environment = environment::environment();
+        tracked(|| environment.template_from_str(text)?.render(self.context()))
+    }
+
+    fn context(&self) -> Value {
+        Value::from_object(Context(self.clone()))
+    }
+
+    fn lookup(&self, name: &str) -> Option<Value> {
+        if let Some(value) = self
+            .inner
+            .resolved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
+            return Some(value.clone());
+        }
+        if name == "hostvars"
+            && let Some(hosts) = &self.inner.hosts
+        {
+            return Some(hosts.clone());
+        }
+        let layer = self
+            .inner
+            .layers
+            .iter()
+            .rev()
+            .find(|layer| layer.variables.contains_key(name))?;
+        let json = layer.variables.get(name)?;
+        let value = if layer.raw || !has_template(json) {
+            environment::value_of(json)
+        } else {
+            match self.resolve_guarded(name, json) {
+                Ok(json) => environment::value_of(&json),
+                Err(message) => {
+                    FAILURE.with_borrow_mut(|failure| {
+                        failure.get_or_insert(message);
+                    });
+                    return None;
+                }
+            }
+        };
+        self.inner
+            .resolved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), value.clone());
+        Some(value)
+    }
+
+    fn resolve_guarded(&self, name: &str, json: &Json) -> Result<Json, String> {
+        let recursive = RESOLVING.with_borrow(|stack| {
+            stack.len() >= MAX_RECURSION || stack.iter().any(|other| other == name)
+        });
+        if recursive {
+            return Err(format!(
+                "the variable `{name}` is recursive: its template refers to itself"
+            ));
+        }
+        RESOLVING.with_borrow_mut(|stack| stack.push(name.to_owned()));
+        let result = self.resolve(json);
+        RESOLVING.with_borrow_mut(Vec::pop);
+        result.map_err(|message| {
+            if message.starts_with("in the variable") {
+                message
+            } else {
+                format!("in the variable `{name}`: {message}")
+            }
+        })
+    }
+}
+
+fn has_template(value: &Json) -> bool {
+    match value {
+        Json::String(text) => is_template(text),
+        Json::Array(items) => items.iter().any(has_template),
+        Json::Object(map) => map
+            .iter()
+            .any(|(key, item)| is_template(key) || has_template(item)),
+        _ => false,
+    }
+}
+
+/// Runs one rendering with its own account of missing variables and failed ones.
+fn tracked<T>(render: impl FnOnce() -> Result<T, minijinja::Error>) -> Result<T, minijinja::Error> {
+    let missing_before = MISSING.with_borrow_mut(std::mem::take);
+    let failure_before = FAILURE.with_borrow_mut(Option::take);
+    let result = render();
+    let missing = MISSING.with_borrow_mut(|missing| std::mem::replace(missing, missing_before));
+    let failure = FAILURE.with_borrow_mut(|failure| std::mem::replace(failure, failure_before));
+    if let Some(message) = failure {
+        return Err(minijinja::Error::new(
+            minijinja::ErrorKind::InvalidOperation,
+            message,
+        ));
+    }
+    if let (true, Some(name)) = (result.is_ok(), missing.first()) {
+        return Err(minijinja::Error::new(
+            minijinja::ErrorKind::UndefinedError,
+            format!("`{name}` is undefined"),
+        ));
+    }
+    result
+}
+
+/// The root of a rendering.
+#[derive(Debug)]
+struct Context(Scope);
+
+impl Object for Context {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = key.as_str()?;
+        let found = self.0.lookup(name);
+        if found.is_none() && !environment::is_global(name) {
+            MISSING.with_borrow_mut(|missing| missing.push(name.to_owned()));
+        }
+        found
+    }
+}
+
+/// `hostvars`.
+struct HostVariables(Arc<dyn Fn(&str) -> Option<Scope> + Send + Sync>);
+
+impl std::fmt::Debug for HostVariables {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("hostvars")
+    }
+}
+
+impl Object for HostVariables {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        (self.0)(key.as_str()?).map(|scope| Value::from_object(HostContext(scope)))
+    }
+}
+
+/// One host of `hostvars`: a missing name is plainly undefined.
+#[derive(Debug)]
+struct HostContext(Scope);
+
+impl Object for HostContext {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.0.lookup(key.as_str()?)
+    }
+}
