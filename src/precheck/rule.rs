@@ -48,13 +48,20 @@ pub enum Waivable {
 
 /// The function of a rule.
 pub(super) enum Judge {
-    /// On the way to a host, before its facts are known. `None` says nothing about the host.
-    Connection(fn(&Look<'_>, &str, &HostConnection) -> Option<Judgement>),
+    /// On the way to a host, before its facts are known.
+    Connection(fn(&Look<'_>, &str, &HostConnection) -> Judgement),
+    /// The same for hosts that are reached over SSH only: `None` says nothing about the host.
+    SshConnection(fn(&Look<'_>, &str, &HostConnection) -> Option<Judgement>),
     /// On the facts of a host; a host without facts is `Unknown`.
-    Host(fn(&Look<'_>, &str, &Facts) -> Option<Judgement>),
+    Host(fn(&Look<'_>, &str, &Facts) -> Judgement),
+    /// The same where it does not apply to every installation: `None` says nothing about the host.
+    HostIf(fn(&Look<'_>, &str, &Facts) -> Option<Judgement>),
     /// On the whole: each judgement with the host it belongs to.
-    Whole(fn(&Look<'_>) -> Vec<(Option<String>, Judgement)>),
+    Whole(fn(&Look<'_>) -> Judgements),
 }
+
+/// Judgements with the hosts they belong to; `None` is the installation as a whole.
+pub(super) type Judgements = Vec<(Option<String>, Judgement)>;
 
 /// How a rule ended for one host or for the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,7 +207,7 @@ pub fn check(input: &Input<'_>) -> Vec<Finding> {
     findings
 }
 
-fn apply(rule: &Rule, look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+fn apply(rule: &Rule, look: &Look<'_>) -> Judgements {
     let hosts = || {
         look.input
             .hosts
@@ -211,20 +218,20 @@ fn apply(rule: &Rule, look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
                 Scope::EveryHost | Scope::Pairs | Scope::Whole => true,
             })
     };
-    let of_host = |name: &str, state: &HostState| match rule.judge {
-        Judge::Connection(judge) => judge(look, name, &state.connection),
-        Judge::Host(judge) => match &state.connection {
-            HostConnection::Up(facts) => judge(look, name, facts),
-            _ => Some(not_looked_at(rule)),
-        },
-        Judge::Whole(_) => None,
+    let of_host = |name: &str, state: &HostState| match (&rule.judge, &state.connection) {
+        (Judge::Connection(judge), connection) => Some(judge(look, name, connection)),
+        (Judge::SshConnection(judge), connection) => judge(look, name, connection),
+        (Judge::Host(judge), HostConnection::Up(facts)) => Some(judge(look, name, facts)),
+        (Judge::HostIf(judge), HostConnection::Up(facts)) => judge(look, name, facts),
+        (Judge::Host(_) | Judge::HostIf(_), _) => Some(not_looked_at(rule)),
+        (Judge::Whole(_), _) => None,
     };
-    match rule.judge {
-        Judge::Whole(judge) => judge(look),
-        Judge::Connection(_) | Judge::Host(_) => hosts()
-            .filter_map(|(name, state)| Some((Some(name.clone()), of_host(name, state)?)))
-            .collect(),
+    if let Judge::Whole(judge) = rule.judge {
+        return judge(look);
     }
+    hosts()
+        .filter_map(|(name, state)| Some((Some(name.clone()), of_host(name, state)?)))
+        .collect()
 }
 
 fn not_looked_at(rule: &Rule) -> Judgement {

@@ -27,29 +27,20 @@ impl Waivers {
             let value = value.as_ref();
             let (name, reason) = value.split_once('=').unwrap_or((value, ""));
             let name = name.trim();
-            match refusal(name) {
-                Some(diagnostic) => {
-                    let source = Source::new("--waive", value);
-                    let place = Place::new(
-                        &source,
-                        Span {
-                            start: 0,
-                            end: value.find('=').unwrap_or(value.len()),
-                        },
-                    );
-                    wrong.push(Diagnostic {
-                        place: Some(place),
-                        ..diagnostic
-                    });
-                }
-                None => {
-                    let reason = match reason.trim() {
-                        "" => NO_REASON,
-                        reason => reason,
-                    };
-                    waivers.insert(name.to_owned(), reason.to_owned());
-                }
+            if let Some(diagnostic) = refusal(name) {
+                let end = value.find('=').unwrap_or(value.len());
+                let source = Source::new("--waive", value);
+                wrong.push(Diagnostic {
+                    place: Some(Place::new(&source, Span { start: 0, end })),
+                    ..diagnostic
+                });
+                continue;
             }
+            let reason = match reason.trim() {
+                "" => NO_REASON,
+                reason => reason,
+            };
+            waivers.insert(name.to_owned(), reason.to_owned());
         }
         wrong.check(Self(waivers))
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::super::OwnCertificateState;
 use super::super::requirements::{address, registry_name};
-use super::super::rule::{Judgement, Look};
+use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::list;
 
 const DAY: i64 = 86_400;
@@ -53,7 +53,7 @@ fn is_address(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok()
 }
 
-pub(in crate::precheck) fn names(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn names(look: &Look<'_>) -> Judgements {
     let registry = &look.settings().image_registry;
     let required = "host names or addresses";
     if registry.plain_http {
@@ -123,7 +123,7 @@ fn has(certificate: &OwnCertificateState, name: &str) -> bool {
     }
 }
 
-pub(in crate::precheck) fn own(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn own(look: &Look<'_>) -> Judgements {
     let settings = look.settings();
     let Some(files) = &settings.image_registry.certificate else {
         return Vec::new();

@@ -1,6 +1,6 @@
 //! The hosts' clocks against each other and against this machine.
 
-use super::super::rule::{Judgement, Look};
+use super::super::rule::{Judgement, Judgements, Look};
 
 /// Seconds from the median at which the user should know.
 const WARN: f64 = 5.0;
@@ -9,7 +9,7 @@ const FAIL: f64 = 30.0;
 /// Seconds from this machine at which a certificate made here may not be valid there yet.
 const FAIL_CONTROL: f64 = 300.0;
 
-pub(in crate::precheck) fn clock(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn clock(look: &Look<'_>) -> Judgements {
     let required = "within 30 s of the hosts' median and 300 s of this machine; a warning from 5 s";
     let remedy = "set the clock, best by a time server: `timedatectl set-ntp true` or chrony";
     let mut offsets: Vec<f64> = look

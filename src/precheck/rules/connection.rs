@@ -71,7 +71,7 @@ pub(in crate::precheck) fn reachable(
     look: &Look<'_>,
     host: &str,
     connection: &HostConnection,
-) -> Option<Judgement> {
+) -> Judgement {
     let ssh = ssh(look, host);
     let passed = ssh.map_or_else(|| "this machine".to_owned(), target);
     let remedy = ssh.map_or_else(
@@ -83,13 +83,7 @@ pub(in crate::precheck) fn reachable(
             )
         },
     );
-    Some(step(
-        Step::Reach,
-        connection,
-        passed,
-        "the host answers",
-        remedy,
-    ))
+    step(Step::Reach, connection, passed, "the host answers", remedy)
 }
 
 pub(in crate::precheck) fn host_key(
@@ -130,7 +124,7 @@ pub(in crate::precheck) fn privilege(
     look: &Look<'_>,
     host: &str,
     connection: &HostConnection,
-) -> Option<Judgement> {
+) -> Judgement {
     let required = "commands run as root";
     let remedy = match ssh(look, host) {
         Some(ssh) if ssh.user != "root" => format!(
@@ -141,31 +135,31 @@ pub(in crate::precheck) fn privilege(
         None => "run kk as root, or as a user that may use sudo".to_owned(),
     };
     if let Some(facts) = connection.facts() {
-        return Some(match facts.uid {
+        return match facts.uid {
             Some(0) => Judgement::pass("root", required),
             Some(uid) => Judgement::fail(format!("user id {uid}"), required, remedy),
             None => Judgement::unknown("the host did not say its user id", required, remedy),
-        });
+        };
     }
-    Some(step(
+    step(
         Step::Privilege,
         connection,
         "root".to_owned(),
         required,
         remedy,
-    ))
+    )
 }
 
 pub(in crate::precheck) fn facts(
     _look: &Look<'_>,
     host: &str,
     connection: &HostConnection,
-) -> Option<Judgement> {
+) -> Judgement {
     let passed = connection
         .facts()
         .map(|facts| format!("{}, {}", facts.os.pretty_name, facts.machine))
         .unwrap_or_default();
-    Some(step(
+    step(
         Step::Facts,
         connection,
         passed,
@@ -173,7 +167,7 @@ pub(in crate::precheck) fn facts(
         format!(
             "run `sh -c 'uname -a; df -P /'` on `{host}`: a POSIX shell and its usual programs are needed"
         ),
-    ))
+    )
 }
 
 #[cfg(test)]
@@ -188,8 +182,8 @@ mod tests {
         (found.status, found.measured, found.remedy)
     }
 
-    fn hint() -> Option<String> {
-        Some("turn it on".to_owned())
+    fn hint() -> String {
+        "turn it on".to_owned()
     }
 
     #[test]
@@ -199,7 +193,7 @@ mod tests {
             (
                 HostConnection::Unreachable {
                     message: message(),
-                    hint: hint(),
+                    hint: Some(hint()),
                 },
                 "reachable",
                 Some("host-key"),
@@ -207,7 +201,7 @@ mod tests {
             (
                 HostConnection::HostKey {
                     message: message(),
-                    hint: hint(),
+                    hint: Some(hint()),
                 },
                 "host-key",
                 Some("login"),
@@ -215,7 +209,7 @@ mod tests {
             (
                 HostConnection::Login {
                     message: message(),
-                    hint: hint(),
+                    hint: Some(hint()),
                 },
                 "login",
                 Some("privilege"),
@@ -223,7 +217,7 @@ mod tests {
             (
                 HostConnection::Privilege {
                     message: message(),
-                    hint: hint(),
+                    hint: Some(hint()),
                 },
                 "privilege",
                 Some("facts"),
@@ -231,7 +225,7 @@ mod tests {
             (
                 HostConnection::Facts {
                     message: message(),
-                    hint: hint(),
+                    hint: Some(hint()),
                 },
                 "facts",
                 Some("os"),

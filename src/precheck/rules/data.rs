@@ -14,7 +14,7 @@ fn holds(folder: &Folder) -> String {
             format!("a registry's data{}", with(*repositories))
         }
         FolderContent::Harbor { repositories } => format!("Harbor's data{}", with(*repositories)),
-        FolderContent::Other => format!("{}", quoted(&folder.entries)),
+        FolderContent::Other => quoted(&folder.entries),
     }
 }
 
@@ -43,39 +43,35 @@ fn within(path: &str, folder: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-pub(in crate::precheck) fn existing_data(
-    look: &Look<'_>,
-    _: &str,
-    facts: &Facts,
-) -> Option<Judgement> {
+pub(in crate::precheck) fn existing_data(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let kind = look.settings().image_registry.kind;
     let required = "an empty data folder, or this kind of registry's own data, which are kept";
     if let Some(judgement) = elsewhere(look, facts, required) {
-        return Some(judgement);
+        return judgement;
     }
     let Some(path) = look.data_folder() else {
-        return Some(Judgement::pass("the data lie in an object store", required));
+        return Judgement::pass("the data lie in an object store", required);
     };
     let Some(folder) = facts.folders.get(path) else {
-        return Some(Judgement::unknown(
+        return Judgement::unknown(
             format!("`{path}` was not seen"),
             required,
             format!("run `ls -A {path}` on the host"),
-        ));
+        );
     };
     if folder.hangs {
-        return Some(Judgement::unknown(
+        return Judgement::unknown(
             format!("`{path}` does not answer"),
             required,
             "it lies on a network file system whose server is gone: bring the server back",
-        ));
+        );
     }
     if folder.exists && !folder.is_directory {
-        return Some(Judgement::fail(
+        return Judgement::fail(
             format!("`{path}` is there and is no folder"),
             required,
             "remove it or choose another data folder",
-        ));
+        );
     }
     if let Some(user) = facts.containers.iter().find(|container| {
         container.running
@@ -83,17 +79,17 @@ pub(in crate::precheck) fn existing_data(
             && kind == RegistryKind::DockerRegistry
             && container.mounts.iter().any(|mount| within(mount, path))
     }) {
-        return Some(Judgement::fail(
+        return Judgement::fail(
             format!(
                 "`{path}` is in use by container `{}` ({})",
                 user.name, user.image
             ),
             required,
             "choose another data folder, or remove that container first",
-        ));
+        );
     }
     let measured = format!("`{path}`: {}", holds(folder));
-    Some(match (&folder.content, kind) {
+    match (&folder.content, kind) {
         (FolderContent::Nothing, _) => {
             let state = if folder.exists { "empty" } else { "not there" };
             Judgement::pass(format!("`{path}`: {state}"), required)
@@ -119,7 +115,7 @@ pub(in crate::precheck) fn existing_data(
             required,
             "move what lies there away, or choose another data folder",
         ),
-    })
+    }
 }
 
 /// Our own registry on the host that serves images from somewhere else than the settings say: a new one beside it would
@@ -167,11 +163,7 @@ fn registry_image(image: &str) -> Option<&'static str> {
     }
 }
 
-pub(in crate::precheck) fn existing_registry(
-    look: &Look<'_>,
-    _: &str,
-    facts: &Facts,
-) -> Option<Judgement> {
+pub(in crate::precheck) fn existing_registry(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let kind = look.settings().image_registry.kind;
     let required = "none but our own";
     let foreign: Vec<(&Container, &str)> = facts
@@ -213,7 +205,7 @@ pub(in crate::precheck) fn existing_registry(
             Some(ours) => format!("our own (`{}`, {})", ours.name, ours.image),
             None => "none".to_owned(),
         };
-        return Some(Judgement::pass(measured, required));
+        return Judgement::pass(measured, required);
     }
     let measured = list(&seen, 4);
     // Two Harbors want the same container names; it also takes what bears the plain name `registry`.
@@ -222,7 +214,7 @@ pub(in crate::precheck) fn existing_registry(
             || foreign
                 .iter()
                 .any(|(container, _)| container.name == "registry"));
-    Some(if clashes {
+    if clashes {
         Judgement::fail(
             measured,
             required,
@@ -234,12 +226,12 @@ pub(in crate::precheck) fn existing_registry(
             required,
             "it is left alone, and ours is installed beside it as long as ports and folders differ (`ports`, `existing-data`)",
         )
-    })
+    }
 }
 
-pub(in crate::precheck) fn leftovers(_: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn leftovers(_: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let required = "none";
-    Some(if facts.leftovers.is_empty() {
+    if facts.leftovers.is_empty() {
         Judgement::pass("none", required)
     } else {
         Judgement::warn(
@@ -247,7 +239,7 @@ pub(in crate::precheck) fn leftovers(_: &Look<'_>, _: &str, facts: &Facts) -> Op
             required,
             "another installer left them and kk does not use them; its registry may keep images inside of its container, so save those before you remove it",
         )
-    })
+    }
 }
 
 #[cfg(test)]

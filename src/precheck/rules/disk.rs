@@ -186,11 +186,7 @@ struct Planned {
     what: Vec<String>,
 }
 
-pub(in crate::precheck) fn space_plan(
-    look: &Look<'_>,
-    _: &str,
-    facts: &Facts,
-) -> Option<Judgement> {
+pub(in crate::precheck) fn space_plan(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let mut plan: BTreeMap<&str, Planned> = BTreeMap::new();
     let mut unseen = Vec::new();
     for (folder, bytes, what) in takes(look, facts) {
@@ -206,16 +202,13 @@ pub(in crate::precheck) fn space_plan(
     }
     if !unseen.is_empty() {
         unseen.dedup();
-        return Some(not_seen(
-            &unseen.join("`, `"),
-            "room for the packages".to_owned(),
-        ));
+        return not_seen(&unseen.join("`, `"), "room for the packages".to_owned());
     }
     if plan.is_empty() {
-        return Some(Judgement::pass(
+        return Judgement::pass(
             "nothing to send",
             "room for the packages on each file system",
-        ));
+        );
     }
     let free: Vec<String> = plan
         .iter()
@@ -247,7 +240,7 @@ pub(in crate::precheck) fn space_plan(
         .map(|(mount, _)| *mount)
         .collect();
     let (measured, required) = (free.join(", "), needed.join(", "));
-    Some(if !short.is_empty() {
+    if !short.is_empty() {
         Judgement::fail(
             measured,
             required,
@@ -264,7 +257,7 @@ pub(in crate::precheck) fn space_plan(
         )
     } else {
         Judgement::pass(measured, required)
-    })
+    }
 }
 
 #[cfg(test)]

@@ -42,31 +42,28 @@ pub(in crate::precheck) fn plan(facts: &Facts) -> EnginePlan {
     }
 }
 
-pub(in crate::precheck) fn docker(look: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn docker(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let required = "none, or a running Docker 20.10 or newer";
     if let Some(stand_in) = &facts.docker_stand_in {
-        return Some(Judgement::fail(
+        return Judgement::fail(
             format!("`docker` is {stand_in}"),
             required,
             "remove the package that makes `docker` another program (`podman-docker`)",
-        ));
+        );
     }
     let wanted = &look.settings().versions.docker;
     let Some(docker) = &facts.docker else {
-        return Some(Judgement::pass(
-            format!("none; {wanted} will be installed"),
-            required,
-        ));
+        return Judgement::pass(format!("none; {wanted} will be installed"), required);
     };
     if docker.client_only {
-        return Some(Judgement::warn(
+        return Judgement::warn(
             format!(
                 "only a client, `{}`; {wanted} will be installed",
                 docker.path
             ),
             required,
             "nothing has to be done; the client that comes with Docker is put into `/usr/local/bin` and found first",
-        ));
+        );
     }
     let owner = match docker.owner.as_deref() {
         Some("kk") => "installed by kk".to_owned(),
@@ -79,7 +76,7 @@ pub(in crate::precheck) fn docker(look: &Look<'_>, _: &str, facts: &Facts) -> Op
         &docker.version
     };
     let seen = format!("Docker {version}, {owner}");
-    Some(match plan(facts) {
+    match plan(facts) {
         EnginePlan::Ours => {
             let state = if docker.running { "" } else { ", not running" };
             Judgement::pass(format!("{seen}{state}"), required)
@@ -127,22 +124,22 @@ pub(in crate::precheck) fn docker(look: &Look<'_>, _: &str, facts: &Facts) -> Op
             required,
             "update it by the means it came by; kk does not replace an engine that it did not bring",
         ),
-    })
+    }
 }
 
-pub(in crate::precheck) fn compose(look: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn compose(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let required = "any, or none";
     let wanted = &look.settings().versions.dockercompose;
-    Some(match &facts.compose {
+    match &facts.compose {
         None => Judgement::pass(format!("none; {wanted} will be installed"), required),
         Some(found) => Judgement::pass(format!("Compose {found}"), required),
-    })
+    }
 }
 
-pub(in crate::precheck) fn containerd(_: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn containerd(_: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let required = "left as it is";
     let Some(containerd) = &facts.containerd else {
-        return Some(Judgement::pass("none", required));
+        return Judgement::pass("none", required);
     };
     let state = if containerd.running {
         "running"
@@ -154,36 +151,35 @@ pub(in crate::precheck) fn containerd(_: &Look<'_>, _: &str, facts: &Facts) -> O
         .as_deref()
         .map_or_else(String::new, |owner| format!(", from `{owner}`"));
     let measured = format!("containerd {}{owner}, {state}", containerd.version);
-    Some(
-        if containerd.running && facts.kubelet && plan(facts) == EnginePlan::Install {
-            Judgement::warn(
-                format!("{measured}, used by a kubelet"),
-                required,
-                "nothing has to be done: Docker is installed beside it and it is neither replaced nor restarted",
-            )
-        } else {
-            Judgement::pass(measured, required)
-        },
-    )
+
+    if containerd.running && facts.kubelet && plan(facts) == EnginePlan::Install {
+        Judgement::warn(
+            format!("{measured}, used by a kubelet"),
+            required,
+            "nothing has to be done: Docker is installed beside it and it is neither replaced nor restarted",
+        )
+    } else {
+        Judgement::pass(measured, required)
+    }
 }
 
-pub(in crate::precheck) fn kubelet(_: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn kubelet(_: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let required = "none, or left alone";
     if !facts.kubelet {
-        return Some(Judgement::pass("none", required));
+        return Judgement::pass("none", required);
     }
     let measured = match &facts.kubelet_running {
         Some(process) => format!("`{process}` runs"),
         None => "installed, does not run".to_owned(),
     };
-    Some(Judgement::warn(
+    Judgement::warn(
         measured,
         required,
         "Docker and containerd are not restarted on this host; a change that needs a restart is left to you",
-    ))
+    )
 }
 
-pub(in crate::precheck) fn tools(_: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn tools(_: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let has = |name: &str| facts.tools.contains_key(name);
     let mut missing: Vec<&str> = ["tar", "gzip", "mktemp"]
         .into_iter()
@@ -201,7 +197,7 @@ pub(in crate::precheck) fn tools(_: &Look<'_>, _: &str, facts: &Facts) -> Option
     } else {
         "tar, gzip, mktemp, sha256sum or openssl"
     };
-    Some(if missing.is_empty() {
+    if missing.is_empty() {
         Judgement::pass("all there", required)
     } else {
         Judgement::fail(
@@ -209,7 +205,7 @@ pub(in crate::precheck) fn tools(_: &Look<'_>, _: &str, facts: &Facts) -> Option
             required,
             "install them from the distribution's own packages",
         )
-    })
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +227,7 @@ mod tests {
             "none; 24.0.7 will be installed"
         );
         let kept = with("docker", |facts| {
-            facts.docker = Some(docker_engine("26.1.5", Some("docker-ce")))
+            facts.docker = Some(docker_engine("26.1.5", Some("docker-ce")));
         });
         assert_eq!(kept.status, Status::Pass);
         assert_eq!(
@@ -239,23 +235,23 @@ mod tests {
             "Docker 26.1.5, from package `docker-ce`, 2 running containers; kept"
         );
         let unknown = with("docker", |facts| {
-            facts.docker = Some(docker_engine("20.10.0", None))
+            facts.docker = Some(docker_engine("20.10.0", None));
         });
         assert_eq!(unknown.status, Status::Pass);
         let old = with("docker", |facts| {
-            facts.docker = Some(docker_engine("19.03.15", Some("docker-ce")))
+            facts.docker = Some(docker_engine("19.03.15", Some("docker-ce")));
         });
         assert_eq!(old.status, Status::Fail);
         assert!(old.remedy.contains("update it"));
         let shim = with("docker", |facts| {
-            facts.docker_stand_in = Some("podman".to_owned())
+            facts.docker_stand_in = Some("podman".to_owned());
         });
         assert_eq!(
             (shim.status, shim.measured.as_str()),
             (Status::Fail, "`docker` is podman")
         );
         let snap = with("docker", |facts| {
-            facts.docker = Some(docker_engine("24.0.5", Some("snap")))
+            facts.docker = Some(docker_engine("24.0.5", Some("snap")));
         });
         assert_eq!(snap.status, Status::Fail);
         assert!(snap.remedy.contains("snap remove"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::rule::{Judgement, Look};
+use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::{gigabytes, list, size};
 use crate::facts::Facts;
 
@@ -21,7 +21,7 @@ fn fail_for_registry(
     }
 }
 
-pub(in crate::precheck) fn os(look: &Look<'_>, host: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn os(look: &Look<'_>, host: &str, facts: &Facts) -> Judgement {
     let required = "Linux with deb or rpm";
     let remedy = "use a distribution of the Debian, Red Hat or SUSE family";
     let name = if facts.os.pretty_name.is_empty() {
@@ -30,9 +30,9 @@ pub(in crate::precheck) fn os(look: &Look<'_>, host: &str, facts: &Facts) -> Opt
         facts.os.pretty_name.clone()
     };
     if facts.os.system != "Linux" {
-        return Some(fail_for_registry(look, host, name, required, remedy));
+        return fail_for_registry(look, host, name, required, remedy);
     }
-    Some(match facts.package_manager.as_deref() {
+    match facts.package_manager.as_deref() {
         Some(manager @ ("apt-get" | "dnf" | "yum" | "zypper")) => {
             Judgement::pass(format!("{name} ({manager})"), required)
         }
@@ -44,12 +44,12 @@ pub(in crate::precheck) fn os(look: &Look<'_>, host: &str, facts: &Facts) -> Opt
             required,
             remedy,
         ),
-    })
+    }
 }
 
-pub(in crate::precheck) fn init(look: &Look<'_>, host: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn init(look: &Look<'_>, host: &str, facts: &Facts) -> Judgement {
     let required = "systemd";
-    Some(match facts.init.as_str() {
+    match facts.init.as_str() {
         "systemd" => Judgement::pass("systemd", required),
         other => fail_for_registry(
             look,
@@ -58,10 +58,10 @@ pub(in crate::precheck) fn init(look: &Look<'_>, host: &str, facts: &Facts) -> O
             required,
             "use a host that systemd runs: the registry and Docker are systemd units",
         ),
-    })
+    }
 }
 
-pub(in crate::precheck) fn kernel(_: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn kernel(_: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let required = "Linux 3.10 or newer, with cgroups";
     let mut numbers = facts
         .kernel
@@ -71,14 +71,14 @@ pub(in crate::precheck) fn kernel(_: &Look<'_>, _: &str, facts: &Facts) -> Optio
     let old = match version {
         (Some(major), Some(minor)) => (major, minor) < (3, 10),
         _ => {
-            return Some(Judgement::unknown(
+            return Judgement::unknown(
                 facts.kernel.clone(),
                 required,
                 "run `uname -r` on the host",
-            ));
+            );
         }
     };
-    Some(if old {
+    if old {
         Judgement::fail(facts.kernel.clone(), required, "update the host's system")
     } else if facts.cgroup.is_none() {
         Judgement::fail(
@@ -91,16 +91,12 @@ pub(in crate::precheck) fn kernel(_: &Look<'_>, _: &str, facts: &Facts) -> Optio
             format!("{}, cgroup v{}", facts.kernel, facts.cgroup.unwrap_or(1)),
             required,
         )
-    })
+    }
 }
 
-pub(in crate::precheck) fn architecture(
-    look: &Look<'_>,
-    host: &str,
-    facts: &Facts,
-) -> Option<Judgement> {
+pub(in crate::precheck) fn architecture(look: &Look<'_>, host: &str, facts: &Facts) -> Judgement {
     let required = "amd64 or arm64";
-    Some(match facts.binary_type.as_str() {
+    match facts.binary_type.as_str() {
         known @ ("amd64" | "arm64") => Judgement::pass(known, required),
         other => fail_for_registry(
             look,
@@ -109,15 +105,15 @@ pub(in crate::precheck) fn architecture(
             required,
             "use a host of another architecture: there are no packages for this one",
         ),
-    })
+    }
 }
 
-pub(in crate::precheck) fn memory(look: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn memory(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let wanted = gigabytes(look.requirements().memory_gb);
     let required = format!("{} (5 % less passes)", size(wanted));
     // The kernel keeps some of what is built in.
     let enough = gigabytes(look.requirements().memory_gb * 0.95);
-    Some(if facts.memory_bytes == 0 {
+    if facts.memory_bytes == 0 {
         Judgement::unknown("not seen", required, "look at `/proc/meminfo` on the host")
     } else if facts.memory_bytes >= enough {
         Judgement::pass(size(facts.memory_bytes), required)
@@ -127,13 +123,13 @@ pub(in crate::precheck) fn memory(look: &Look<'_>, _: &str, facts: &Facts) -> Op
             required,
             "give the host more memory, or set `requirements.memory_gb` for a small installation",
         )
-    })
+    }
 }
 
-pub(in crate::precheck) fn cores(look: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn cores(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let wanted = look.requirements().control_plane_cores;
     let required = format!("{wanted} on a control-plane node");
-    Some(if facts.cores == 0 {
+    if facts.cores == 0 {
         Judgement::unknown("not seen", required, "run `nproc` on the host")
     } else if facts.cores >= wanted {
         Judgement::pass(facts.cores.to_string(), required)
@@ -143,7 +139,7 @@ pub(in crate::precheck) fn cores(look: &Look<'_>, _: &str, facts: &Facts) -> Opt
             required,
             "give the host more cores, or set `requirements.control_plane_cores`",
         )
-    })
+    }
 }
 
 /// What tells one machine from another.
@@ -154,7 +150,7 @@ fn identity(facts: &Facts) -> Option<(&str, &str)> {
     Some((facts.machine_id.as_deref().unwrap_or_default(), address))
 }
 
-pub(in crate::precheck) fn unique(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn unique(look: &Look<'_>) -> Judgements {
     let required = "one inventory entry per machine, each with its own name";
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut machines: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();

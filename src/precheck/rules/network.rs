@@ -1,7 +1,7 @@
 //! Ports, paths between hosts, firewalls.
 
 use super::super::requirements::registry_ports;
-use super::super::rule::{Judgement, Look};
+use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::{count, list};
 use super::super::{OUR_PROJECT, Status};
 use crate::facts::{Facts, PeerProbe, PeerResult};
@@ -42,7 +42,7 @@ fn holder(facts: &Facts, port: u16) -> Holder {
     }
 }
 
-pub(in crate::precheck) fn ports(look: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn ports(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let ports = registry_ports(look.settings());
     let names: Vec<String> = ports.iter().map(u16::to_string).collect();
     let required = format!("{} free, or held by our registry", names.join(" and "));
@@ -59,7 +59,7 @@ pub(in crate::precheck) fn ports(look: &Look<'_>, _: &str, facts: &Facts) -> Opt
         }
     }
     let measured = seen.join(", ");
-    Some(if taken.is_empty() {
+    if taken.is_empty() {
         Judgement::pass(measured, required)
     } else {
         let setting = if look.settings().image_registry.plain_http {
@@ -75,16 +75,16 @@ pub(in crate::precheck) fn ports(look: &Look<'_>, _: &str, facts: &Facts) -> Opt
                 taken.join(" and ")
             ),
         )
-    })
+    }
 }
 
-pub(in crate::precheck) fn firewall(look: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn firewall(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let ports: Vec<String> = registry_ports(look.settings())
         .iter()
         .map(|port| format!("{port}/tcp"))
         .collect();
     let required = format!("{} open", ports.join(" and "));
-    Some(match &facts.firewall {
+    match &facts.firewall {
         None => Judgement::pass("no firewalld, no ufw", required),
         Some(name) => {
             let tool = if name == "firewalld" {
@@ -102,10 +102,10 @@ pub(in crate::precheck) fn firewall(look: &Look<'_>, _: &str, facts: &Facts) -> 
                 )
             }
         }
-    })
+    }
 }
 
-pub(in crate::precheck) fn peers(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn peers(look: &Look<'_>) -> Judgements {
     let required = "each registry host is reached on its ports";
     look.input
         .hosts

@@ -1,12 +1,12 @@
 //! Offline packages: there, whole, of the right architecture and version.
 
-use super::super::rule::{Judgement, Look};
+use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::{list, size};
 use super::super::{Package, PackageCondition, PackageState};
 use super::engine::{self, EnginePlan};
 use super::whole::numbers;
 
-pub(in crate::precheck) fn package(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn package(look: &Look<'_>) -> Judgements {
     look.input
         .packages
         .iter()

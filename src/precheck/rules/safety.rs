@@ -3,9 +3,9 @@
 use super::super::rule::{Judgement, Look};
 use crate::facts::Facts;
 
-pub(in crate::precheck) fn selinux(look: &Look<'_>, _: &str, facts: &Facts) -> Option<Judgement> {
+pub(in crate::precheck) fn selinux(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
     let required = "left as it is";
-    Some(match facts.selinux.as_deref() {
+    match facts.selinux.as_deref() {
         Some("enforcing") => {
             let remedy = look.data_folder().map_or_else(
                 || "if the registry cannot read its settings, look at `ausearch -m avc -ts recent`".to_owned(),
@@ -17,7 +17,7 @@ pub(in crate::precheck) fn selinux(look: &Look<'_>, _: &str, facts: &Facts) -> O
         }
         Some(state) => Judgement::pass(state, required),
         None => Judgement::pass("none", required),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The storage driver: one, complete, and shared where several hosts serve the same images.
 
-use super::super::rule::{Judgement, Look};
+use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::list;
 use super::whole::numbers;
 use crate::diagnostic::did_you_mean;
@@ -147,7 +147,7 @@ const DRIVERS: [Driver; 6] = [
     },
 ];
 
-pub(in crate::precheck) fn storage(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn storage(look: &Look<'_>) -> Judgements {
     if look.settings().image_registry.kind == RegistryKind::Harbor {
         let folder = &look.settings().image_registry.harbor_data_dir;
         let judgement = absolute(folder, "image_registry.harbor.data_dir").unwrap_or_else(|| {

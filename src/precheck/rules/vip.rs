@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use super::super::requirements::address;
-use super::super::rule::{Judgement, Look};
+use super::super::rule::{Judgement, Judgements, Look};
 use crate::facts::Facts;
 
-pub(in crate::precheck) fn vip(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn vip(look: &Look<'_>) -> Judgements {
     let Some(text) = look.settings().image_registry.ha_vip.as_deref() else {
         return Vec::new();
     };

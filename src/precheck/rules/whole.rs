@@ -1,10 +1,10 @@
 //! What is asked for: the hosts, the kind, the versions.
 
-use super::super::rule::{Judgement, Look};
+use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::{count, list};
 use crate::settings::RegistryKind;
 
-pub(in crate::precheck) fn group(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn group(look: &Look<'_>) -> Judgements {
     let required = "at least one host in the group `image_registry`";
     let judgement = if !look.input.inventory.groups.contains_key("image_registry") {
         Judgement::fail(
@@ -31,7 +31,7 @@ pub(in crate::precheck) fn group(look: &Look<'_>) -> Vec<(Option<String>, Judgem
     vec![(None, judgement)]
 }
 
-pub(in crate::precheck) fn kind(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn kind(look: &Look<'_>) -> Judgements {
     let name = match look.settings().image_registry.kind {
         RegistryKind::Harbor => "harbor",
         RegistryKind::DockerRegistry => "docker-registry",
@@ -60,7 +60,7 @@ struct Wanted<'a> {
     before: &'static [u32],
 }
 
-pub(in crate::precheck) fn versions(look: &Look<'_>) -> Vec<(Option<String>, Judgement)> {
+pub(in crate::precheck) fn versions(look: &Look<'_>) -> Judgements {
     let versions = &look.settings().versions;
     let mut wanted = vec![
         Wanted {
@@ -132,7 +132,7 @@ pub(in crate::precheck) fn versions(look: &Look<'_>) -> Vec<(Option<String>, Jud
         }
     };
     let judgements: Vec<Judgement> = wanted.iter().map(judgement_of).collect();
-    let odd: Vec<(Option<String>, Judgement)> = judgements
+    let odd: Judgements = judgements
         .iter()
         .filter(|judgement| !judgement.remedy.is_empty())
         .map(|judgement| (None, judgement.clone()))
