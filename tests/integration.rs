@@ -1,4 +1,5 @@
 //! Tests of the whole program: one binary, a module each.
 
 mod cli;
+mod dependencies;
 mod doors;

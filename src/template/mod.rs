@@ -42,7 +42,11 @@ impl Template {
     /// A text that may contain markup. `place` is the scalar in the user's file.
     pub fn parse(text: &str, place: Option<&Place>) -> Result<Self, Diagnostic> {
         if !is_template(text) {
-            return Ok(Self { text: text.into(), kind: Kind::Literal, place: place.cloned() });
+            return Ok(Self {
+                text: text.into(),
+                kind: Kind::Literal,
+                place: place.cloned(),
+            });
         }
         environment::check(text, place, text)?;
         let kind = match sole_expression(text) {
@@ -50,7 +54,11 @@ impl Template {
             None => Kind::Mixed,
         };
         let text = sole_expression(text).unwrap_or(text);
-        Ok(Self { text: text.into(), kind, place: place.cloned() })
+        Ok(Self {
+            text: text.into(),
+            kind,
+            place: place.cloned(),
+        })
     }
 
     /// A bare expression, as in `when:`.
@@ -58,13 +66,21 @@ impl Template {
         if is_template(text) {
             let inner = sole_expression(text).ok_or_else(|| {
                 let message = "expected an expression without `{{ }}`";
-                place.map_or_else(|| Diagnostic::error(message), |place| Diagnostic::at(place, message))
+                place
+                    .map_or_else(
+                        || Diagnostic::error(message),
+                        |place| Diagnostic::at(place, message),
+                    )
                     .hint("a condition is an expression already: write `name == 'x'`")
             })?;
             return Self::expression(inner, place);
         }
         environment::check(&format!("{{{{ {text} }}}}"), place, text)?;
-        Ok(Self { text: text.trim().into(), kind: Kind::Expression, place: place.cloned() })
+        Ok(Self {
+            text: text.trim().into(),
+            kind: Kind::Expression,
+            place: place.cloned(),
+        })
     }
 
     /// The text, if it has no markup.
@@ -117,9 +133,20 @@ pub fn render_file(name: &str, text: &str, scope: &Scope) -> Result<String, Diag
         let line = error.line().unwrap_or(1);
         let start: usize = text.lines().take(line - 1).map(|line| line.len() + 1).sum();
         let span = error.range().unwrap_or_else(|| {
-            start..start + text.get(start..).and_then(|rest| rest.lines().next()).map_or(0, str::len)
+            start
+                ..start
+                    + text
+                        .get(start..)
+                        .and_then(|rest| rest.lines().next())
+                        .map_or(0, str::len)
         });
-        let place = Place::new(&source, crate::diagnostic::Span { start: span.start, end: span.end });
+        let place = Place::new(
+            &source,
+            crate::diagnostic::Span {
+                start: span.start,
+                end: span.end,
+            },
+        );
         Diagnostic::at(&place, environment::describe(&error))
     })
 }
@@ -127,7 +154,13 @@ pub fn render_file(name: &str, text: &str, scope: &Scope) -> Result<String, Diag
 /// Checks the text of a template file without rendering it.
 pub fn check_file(name: &str, text: &str) -> Result<(), Diagnostic> {
     let source = crate::diagnostic::Source::new(name, text);
-    let place = Place::new(&source, crate::diagnostic::Span { start: 0, end: text.len() });
+    let place = Place::new(
+        &source,
+        crate::diagnostic::Span {
+            start: 0,
+            end: text.len(),
+        },
+    );
     environment::check(text, Some(&place), text)
 }
 
@@ -147,7 +180,10 @@ pub fn truthy(value: &Json) -> bool {
         Json::Null => false,
         Json::Bool(boolean) => *boolean,
         Json::Number(number) => number.as_f64() != Some(0.0),
-        Json::String(text) => !matches!(text.to_lowercase().as_str(), "" | "false" | "no" | "off" | "0" | "none"),
+        Json::String(text) => !matches!(
+            text.to_lowercase().as_str(),
+            "" | "false" | "no" | "off" | "0" | "none"
+        ),
         Json::Array(items) => !items.is_empty(),
         Json::Object(map) => !map.is_empty(),
     }
@@ -158,7 +194,8 @@ fn sole_expression(text: &str) -> Option<&str> {
     let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
     let inner = inner.strip_prefix('-').unwrap_or(inner);
     let inner = inner.strip_suffix('-').unwrap_or(inner);
-    (!inner.contains("}}") && !inner.contains("{{") && !inner.contains("{%")).then_some(inner.trim())
+    (!inner.contains("}}") && !inner.contains("{{") && !inner.contains("{%"))
+        .then_some(inner.trim())
 }
 
 #[cfg(test)]
@@ -168,48 +205,77 @@ mod tests {
     use serde_json::json;
 
     fn scope(value: Json) -> Scope {
-        let Json::Object(map) = value else { unreachable!() };
+        let Json::Object(map) = value else {
+            unreachable!()
+        };
         Scope::new(vec![Layer::templated(map)])
     }
 
     fn value(text: &str, variables: Json) -> Result<Json, String> {
         let template = Template::parse(text, None).map_err(|error| error.message)?;
-        template.evaluate(&scope(variables)).map_err(|error| error.message)
+        template
+            .evaluate(&scope(variables))
+            .map_err(|error| error.message)
     }
 
     #[test]
     fn a_sole_expression_keeps_its_type() {
-        assert_eq!(value("{{ a }}", json!({"a": [1, {"b": true}]})), Ok(json!([1, {"b": true}])));
+        assert_eq!(
+            value("{{ a }}", json!({"a": [1, {"b": true}]})),
+            Ok(json!([1, {"b": true}]))
+        );
         assert_eq!(value("{{ a }}/x", json!({"a": 1})), Ok(json!("1/x")));
-        assert_eq!(value("{{ a | bool }}", json!({"a": "yes"})), Ok(json!(true)));
+        assert_eq!(
+            value("{{ a | bool }}", json!({"a": "yes"})),
+            Ok(json!(true))
+        );
     }
 
     #[test]
     fn variables_are_resolved_lazily_and_in_depth() {
         let variables = json!({"a": "{{ b }}/c", "b": "{{ d.e }}", "d": {"e": "x"}});
         assert_eq!(value("{{ a }}", variables), Ok(json!("x/c")));
-        assert_eq!(value("{{ d }}", json!({"d": {"e": "x", "f": "{{ b }}"}, "b": 1})), Ok(json!({"e": "x", "f": 1})));
+        assert_eq!(
+            value("{{ d }}", json!({"d": {"e": "x", "f": "{{ b }}"}, "b": 1})),
+            Ok(json!({"e": "x", "f": 1}))
+        );
     }
 
     #[test]
     fn a_loop_of_variables_is_an_error() {
-        assert!(value("{{ a }}", json!({"a": "{{ b }}", "b": "{{ a }}"})).unwrap_err().contains("recursive"));
+        assert!(
+            value("{{ a }}", json!({"a": "{{ b }}", "b": "{{ a }}"}))
+                .unwrap_err()
+                .contains("recursive")
+        );
     }
 
     #[test]
     fn undefined_is_an_error_unless_it_is_asked_for() {
         assert_eq!(value("{{ a }}", json!({})).unwrap_err(), "`a` is undefined");
-        assert_eq!(value("x{{ a.b }}", json!({"a": {}})).unwrap_err(), "`a.b` is undefined");
+        assert_eq!(
+            value("x{{ a.b }}", json!({"a": {}})).unwrap_err(),
+            "`a.b` is undefined"
+        );
         assert_eq!(value("{{ a.b | default('x') }}", json!({})), Ok(json!("x")));
         assert_eq!(value("{{ a.b.c is defined }}", json!({})), Ok(json!(false)));
-        assert_eq!(value("{{ a is defined and a == 1 }}", json!({})), Ok(json!(false)));
-        assert_eq!(value("{{ a == 1 }}", json!({})).unwrap_err(), "`a` is undefined");
+        assert_eq!(
+            value("{{ a is defined and a == 1 }}", json!({})),
+            Ok(json!(false))
+        );
+        assert_eq!(
+            value("{{ a == 1 }}", json!({})).unwrap_err(),
+            "`a` is undefined"
+        );
         assert_eq!(value("{{ b | default(a) }}", json!({"a": 1})), Ok(json!(1)));
     }
 
     #[test]
     fn raw_layers_are_not_templates() {
-        let raw = json!({"password": "{{ nope }}"}).as_object().cloned().unwrap_or_default();
+        let raw = json!({"password": "{{ nope }}"})
+            .as_object()
+            .cloned()
+            .unwrap_or_default();
         let scope = Scope::new(vec![Layer::raw(raw)]);
         let template = Template::parse("{{ password }}", None).unwrap();
         assert_eq!(template.evaluate(&scope), Ok(json!("{{ nope }}")));
@@ -230,14 +296,29 @@ mod tests {
           = hint: did you mean `default`?
         ");
         assert!(Template::parse("{{ a b }}", None).is_err());
-        assert!(Template::expression("a is defind", None).unwrap_err().message.contains("unknown test `defind`"));
+        assert!(
+            Template::expression("a is defind", None)
+                .unwrap_err()
+                .message
+                .contains("unknown test `defind`")
+        );
     }
 
     #[test]
     fn conditions_read_texts_by_their_words() {
-        for (text, expected) in [("'no'", false), ("'yes'", true), ("0", false), ("[]", false), ("none", false)] {
+        for (text, expected) in [
+            ("'no'", false),
+            ("'yes'", true),
+            ("0", false),
+            ("[]", false),
+            ("none", false),
+        ] {
             let template = Template::expression(text, None).unwrap();
-            assert_eq!(template.is_true(&scope(json!({}))).unwrap(), expected, "{text}");
+            assert_eq!(
+                template.is_true(&scope(json!({}))).unwrap(),
+                expected,
+                "{text}"
+            );
         }
     }
 
@@ -248,13 +329,19 @@ mod tests {
             ("{{ 'a/b/c.txt' | dirname }}", json!("a/b")),
             ("{{ 'abc' | regex_replace('b', 'x') }}", json!("axc")),
             ("{{ 'abc' | regex_search('b.') }}", json!("bc")),
-            ("{{ {'a': 1} | combine({'b': 2}) }}", json!({"a": 1, "b": 2})),
+            (
+                "{{ {'a': 1} | combine({'b': 2}) }}",
+                json!({"a": 1, "b": 2}),
+            ),
             ("{{ 'ab' | b64encode | b64decode }}", json!("ab")),
             ("{{ '1.10.2' is version('1.9', '>') }}", json!(true)),
             ("{{ [1, [2, 3]] | flatten }}", json!([1, 2, 3])),
             ("{{ [1, 2] | difference([2]) }}", json!([1])),
             ("{{ [1, 2] | union([2, 3]) }}", json!([1, 2, 3])),
-            ("{{ {'a': 1} | dict2items }}", json!([{"key": "a", "value": 1}])),
+            (
+                "{{ {'a': 1} | dict2items }}",
+                json!([{"key": "a", "value": 1}]),
+            ),
             ("{{ true | ternary('a', 'b') }}", json!("a")),
             ("{{ \"it's\" | quote }}", json!("'it'\"'\"'s'")),
             ("{{ {'a': [1]} | to_json }}", json!("{\"a\": [1]}")),
@@ -268,7 +355,15 @@ mod tests {
 
     #[test]
     fn to_yaml_text_of_nested_data() {
-        let text = value("{{ a | to_nice_yaml }}", json!({"a": {"b": "yes", "c": [1, "x: y"], "d": {}, "e": null}}));
-        assert_eq!(text, Ok(json!("b: \"yes\"\nc:\n    - 1\n    - \"x: y\"\nd: {}\ne: null\n")));
+        let text = value(
+            "{{ a | to_nice_yaml }}",
+            json!({"a": {"b": "yes", "c": [1, "x: y"], "d": {}, "e": null}}),
+        );
+        assert_eq!(
+            text,
+            Ok(json!(
+                "b: \"yes\"\nc:\n    - 1\n    - \"x: y\"\nd: {}\ne: null\n"
+            ))
+        );
     }
 }

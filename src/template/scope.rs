@@ -23,12 +23,18 @@ pub struct Layer {
 impl Layer {
     /// Variables whose texts may be templates.
     pub fn templated(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
-        Self { variables: variables.into(), raw: false }
+        Self {
+            variables: variables.into(),
+            raw: false,
+        }
     }
 
     /// Variables whose texts are data.
     pub fn raw(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
-        Self { variables: variables.into(), raw: true }
+        Self {
+            variables: variables.into(),
+            raw: true,
+        }
     }
 
     /// The variables of the layer.
@@ -68,13 +74,28 @@ impl std::fmt::Debug for Scope {
 impl Scope {
     /// A scope of layers, the weakest first.
     pub fn new(layers: Vec<Layer>) -> Self {
-        Self { inner: Arc::new(Inner { layers, resolved: Mutex::default(), hosts: None }) }
+        Self {
+            inner: Arc::new(Inner {
+                layers,
+                resolved: Mutex::default(),
+                hosts: None,
+            }),
+        }
     }
 
     /// With `hostvars`: the scope of each host.
-    pub fn with_hosts(layers: Vec<Layer>, hosts: Arc<dyn Fn(&str) -> Option<Scope> + Send + Sync>) -> Self {
+    pub fn with_hosts(
+        layers: Vec<Layer>,
+        hosts: Arc<dyn Fn(&str) -> Option<Scope> + Send + Sync>,
+    ) -> Self {
         let hosts = Value::from_object(HostVariables(hosts));
-        Self { inner: Arc::new(Inner { layers, resolved: Mutex::default(), hosts: Some(hosts) }) }
+        Self {
+            inner: Arc::new(Inner {
+                layers,
+                resolved: Mutex::default(),
+                hosts: Some(hosts),
+            }),
+        }
     }
 
     /// The layers, the weakest first.
@@ -87,17 +108,32 @@ impl Scope {
     pub fn with(&self, layer: Layer) -> Self {
         let mut layers = self.inner.layers.clone();
         layers.push(layer);
-        Self { inner: Arc::new(Inner { layers, resolved: Mutex::default(), hosts: self.inner.hosts.clone() }) }
+        Self {
+            inner: Arc::new(Inner {
+                layers,
+                resolved: Mutex::default(),
+                hosts: self.inner.hosts.clone(),
+            }),
+        }
     }
 
     /// The unresolved value of a variable.
     pub fn raw(&self, name: &str) -> Option<&Json> {
-        self.inner.layers.iter().rev().find_map(|layer| layer.variables.get(name))
+        self.inner
+            .layers
+            .iter()
+            .rev()
+            .find_map(|layer| layer.variables.get(name))
     }
 
     /// Every name that is defined.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.inner.layers.iter().flat_map(|layer| layer.variables.keys().cloned()).collect();
+        let mut names: Vec<String> = self
+            .inner
+            .layers
+            .iter()
+            .flat_map(|layer| layer.variables.keys().cloned())
+            .collect();
         names.sort();
         names.dedup();
         names
@@ -115,14 +151,26 @@ impl Scope {
     pub fn resolve(&self, value: &Json) -> Result<Json, String> {
         Ok(match value {
             Json::String(text) if is_template(text) => {
-                let template = Template::parse(text, None).map_err(|diagnostic| diagnostic.message)?;
-                template.evaluate(self).map_err(|diagnostic| diagnostic.message)?
+                let template =
+                    Template::parse(text, None).map_err(|diagnostic| diagnostic.message)?;
+                template
+                    .evaluate(self)
+                    .map_err(|diagnostic| diagnostic.message)?
             }
-            Json::Array(items) => Json::Array(items.iter().map(|item| self.resolve(item)).collect::<Result<_, _>>()?),
+            Json::Array(items) => Json::Array(
+                items
+                    .iter()
+                    .map(|item| self.resolve(item))
+                    .collect::<Result<_, _>>()?,
+            ),
             Json::Object(map) => {
                 let mut resolved = Map::new();
                 for (key, item) in map {
-                    let key = if is_template(key) { super::display(&self.resolve(&Json::from(key.as_str()))?) } else { key.clone() };
+                    let key = if is_template(key) {
+                        super::display(&self.resolve(&Json::from(key.as_str()))?)
+                    } else {
+                        key.clone()
+                    };
                     resolved.insert(key, self.resolve(item)?);
                 }
                 Json::Object(resolved)
@@ -138,17 +186,24 @@ impl Scope {
             let value = compiled.eval(self.context())?;
             if value.is_undefined() {
                 let name = expression.trim();
-                return Err(minijinja::Error::new(minijinja::ErrorKind::UndefinedError, format!("`{name}` is undefined")));
+                return Err(minijinja::Error::new(
+                    minijinja::ErrorKind::UndefinedError,
+                    format!("`{name}` is undefined"),
+                ));
             }
             serde_json::to_value(&value).map_err(|error| {
-                minijinja::Error::new(minijinja::ErrorKind::BadSerialization, format!("the value cannot be used as data: {error}"))
+                minijinja::Error::new(
+                    minijinja::ErrorKind::BadSerialization,
+                    format!("the value cannot be used as data: {error}"),
+                )
             })
         })
         .map_err(|error| environment::describe(&error))
     }
 
     pub(super) fn render(&self, text: &str) -> Result<String, String> {
-        self.render_named(text).map_err(|error| environment::describe(&error))
+        self.render_named(text)
+            .map_err(|error| environment::describe(&error))
     }
 
     pub(super) fn render_named(&self, text: &str) -> Result<String, minijinja::Error> {
@@ -161,7 +216,13 @@ impl Scope {
     }
 
     fn lookup(&self, name: &str) -> Option<Value> {
-        if let Some(value) = self.inner.resolved.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        if let Some(value) = self
+            .inner
+            .resolved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
             return Some(value.clone());
         }
         if name == "hostvars"
@@ -169,7 +230,12 @@ impl Scope {
         {
             return Some(hosts.clone());
         }
-        let layer = self.inner.layers.iter().rev().find(|layer| layer.variables.contains_key(name))?;
+        let layer = self
+            .inner
+            .layers
+            .iter()
+            .rev()
+            .find(|layer| layer.variables.contains_key(name))?;
         let json = layer.variables.get(name)?;
         let value = if layer.raw || !has_template(json) {
             environment::value_of(json)
@@ -184,20 +250,32 @@ impl Scope {
                 }
             }
         };
-        self.inner.resolved.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.clone());
+        self.inner
+            .resolved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), value.clone());
         Some(value)
     }
 
     fn resolve_guarded(&self, name: &str, json: &Json) -> Result<Json, String> {
-        let recursive = RESOLVING.with_borrow(|stack| stack.len() >= MAX_RECURSION || stack.iter().any(|other| other == name));
+        let recursive = RESOLVING.with_borrow(|stack| {
+            stack.len() >= MAX_RECURSION || stack.iter().any(|other| other == name)
+        });
         if recursive {
-            return Err(format!("the variable `{name}` is recursive: its template refers to itself"));
+            return Err(format!(
+                "the variable `{name}` is recursive: its template refers to itself"
+            ));
         }
         RESOLVING.with_borrow_mut(|stack| stack.push(name.to_owned()));
         let result = self.resolve(json);
         RESOLVING.with_borrow_mut(Vec::pop);
         result.map_err(|message| {
-            if message.starts_with("in the variable") { message } else { format!("in the variable `{name}`: {message}") }
+            if message.starts_with("in the variable") {
+                message
+            } else {
+                format!("in the variable `{name}`: {message}")
+            }
         })
     }
 }
@@ -206,7 +284,9 @@ fn has_template(value: &Json) -> bool {
     match value {
         Json::String(text) => is_template(text),
         Json::Array(items) => items.iter().any(has_template),
-        Json::Object(map) => map.iter().any(|(key, item)| is_template(key) || has_template(item)),
+        Json::Object(map) => map
+            .iter()
+            .any(|(key, item)| is_template(key) || has_template(item)),
         _ => false,
     }
 }
@@ -219,10 +299,16 @@ fn tracked<T>(render: impl FnOnce() -> Result<T, minijinja::Error>) -> Result<T,
     let missing = MISSING.with_borrow_mut(|missing| std::mem::replace(missing, missing_before));
     let failure = FAILURE.with_borrow_mut(|failure| std::mem::replace(failure, failure_before));
     if let Some(message) = failure {
-        return Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message));
+        return Err(minijinja::Error::new(
+            minijinja::ErrorKind::InvalidOperation,
+            message,
+        ));
     }
     if let (true, Some(name)) = (result.is_ok(), missing.first()) {
-        return Err(minijinja::Error::new(minijinja::ErrorKind::UndefinedError, format!("`{name}` is undefined")));
+        return Err(minijinja::Error::new(
+            minijinja::ErrorKind::UndefinedError,
+            format!("`{name}` is undefined"),
+        ));
     }
     result
 }
