@@ -3,3 +3,4 @@
 mod cli;
 mod dependencies;
 mod doors;
+mod ssh;

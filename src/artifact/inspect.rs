@@ -422,3 +422,7 @@ fn same_version(found: &str, wanted: &str) -> bool {
     };
     plain(found) == plain(wanted)
 }
+
+#[cfg(test)]
+#[path = "inspect_tests.rs"]
+mod tests;

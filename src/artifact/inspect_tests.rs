@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
-use super::samples::{
+use super::super::samples::{
     engine, executable, gzip, harbor, legacy_image, noise, oci_image, sha256, tar,
 };
 use super::*;
@@ -139,7 +139,7 @@ fn a_compose_binary() {
 #[test]
 fn a_compose_binary_cut_off() {
     let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-    let arch = super::elf::architecture(&own).unwrap();
+    let arch = elf::architecture(&own).unwrap();
     good(&own, Kind::Compose, &expect(arch, "1"));
     let message = bad(&own[..own.len() / 2], Kind::Compose, &expect(arch, "1"));
     assert!(
@@ -218,7 +218,7 @@ fn images_of_both_forms() {
             }
         );
         let image = &seen.images()[0];
-        let (layer, config) = super::samples::image_parts("amd64");
+        let (layer, config) = super::super::samples::image_parts("amd64");
         assert_eq!(image.id, format!("sha256:{}", sha256(config.as_bytes())));
         assert_eq!((image.layers, image.layers_size), (1, layer.len() as u64));
         assert_eq!(seen.loaded(), layer.len() as u64);
@@ -234,7 +234,7 @@ fn images_of_both_forms() {
 
 #[test]
 fn a_layer_saved_twice_is_a_link() {
-    let (layer, _) = super::samples::image_parts("amd64");
+    let (layer, _) = super::super::samples::image_parts("amd64");
     let digest = sha256(&layer);
     let config = format!(
         r#"{{"architecture":"amd64","os":"linux","rootfs":{{"diff_ids":["sha256:{digest}","sha256:{digest}"]}}}}"#
@@ -291,7 +291,7 @@ fn tags_that_fit_and_that_do_not() {
 
 #[test]
 fn an_image_without_a_tag() {
-    let (layer, config) = super::samples::image_parts("amd64");
+    let (layer, config) = super::super::samples::image_parts("amd64");
     let bytes = tar(&[
         ("l.tar", &layer),
         ("c.json", config.as_bytes()),
@@ -308,7 +308,7 @@ fn an_image_without_a_tag() {
 
 #[test]
 fn images_that_contradict_themselves() {
-    let (layer, config) = super::samples::image_parts("amd64");
+    let (layer, config) = super::super::samples::image_parts("amd64");
     let manifest = br#"[{"Config":"c.json","RepoTags":["registry:2.8.3"],"Layers":["l.tar"]}]"#;
     let mut other = layer.clone();
     other[600] ^= 1;

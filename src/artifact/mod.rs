@@ -14,8 +14,6 @@ mod elf;
 mod fault;
 mod image;
 mod inspect;
-#[cfg(test)]
-mod inspect_tests;
 mod locate;
 mod needs;
 #[cfg(test)]

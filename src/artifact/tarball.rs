@@ -357,7 +357,6 @@ fn walk_members<R: Read>(
         }
         *inside = format!("behind `{}`", member.name);
     }
-    drop(archive);
     if tracked.ended {
         // The end mark, a block of zeros, was never seen.
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());

@@ -310,7 +310,6 @@ impl EventKind {
                 ] {
                     mask(text);
                 }
-                mask_option(&mut finding.waived);
             }
             Self::RunStarted { command, .. } => mask(command),
             Self::Summary { lines, data } => {

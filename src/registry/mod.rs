@@ -1,5 +1,8 @@
-//! Clients of what was installed: the OCI distribution API now, Harbor's later.
+//! Clients of what was installed: the OCI distribution API.
+//!
+//! An [`ApiCall`] says what to ask, as data. This room sends requests and judges answers; it knows neither hosts nor
+//! tasks, follows no proxy settings of the environment, and trusts only the authorities it is given.
 
-/// A call of the control machine against an installed registry, as data.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ApiCall {}
+mod call;
+
+pub use call::{ApiCall, ProofImage, RegistryEndpoint};
