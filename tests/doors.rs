@@ -48,7 +48,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("cli", &["*"]),
 ];
 
-/// Lines of a file of `src/` past which the build fails. From 400 on it should be asked whether it is two.
+/// Lines of a file of `src/`, its unit tests not counted, past which the tests fail. From 400 on it should be asked
+/// whether it is two.
 const LONGEST_FILE: usize = 700;
 
 fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
@@ -316,11 +317,17 @@ fn the_plan_names_every_room_once() {
     assert_eq!(rooms, planned, "rooms of src/ and of the table");
 }
 
+/// Lines up to the module of unit tests, which by the house's habit ends a file.
+fn lines_without_tests(text: &str) -> usize {
+    let end = text.find("\n#[cfg(test)]\nmod tests {");
+    text[..end.unwrap_or(text.len())].lines().count()
+}
+
 #[test]
 fn files_are_short() {
     let long: Vec<String> = sources()
         .iter()
-        .map(|(name, text)| (name, text.lines().count()))
+        .map(|(name, text)| (name, lines_without_tests(text)))
         .filter(|(_, lines)| *lines > LONGEST_FILE)
         .map(|(name, lines)| format!("src/{name} has {lines} lines, more than {LONGEST_FILE}"))
         .collect();

@@ -1,5 +1,6 @@
 //! Tests of the whole program: one binary, a module each.
 
 mod cli;
+mod dependencies;
 mod doors;
 mod ssh;
