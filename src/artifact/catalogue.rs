@@ -301,6 +301,32 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_know_the_same_names() {
+        let mut names: Vec<Vec<&str>> = crate::settings::schema::PACKAGES
+            .iter()
+            .map(|(name, aliases)| {
+                std::iter::once(*name)
+                    .chain(aliases.iter().copied())
+                    .collect()
+            })
+            .collect();
+        names.sort();
+        let items = &Catalogue::embedded().items;
+        let own: Vec<Vec<&str>> = items.iter().map(|item| item.names().collect()).collect();
+        assert_eq!(own, names);
+    }
+
+    #[test]
+    fn the_settings_of_versions_are_there() {
+        for item in &Catalogue::embedded().items {
+            let known = crate::settings::schema::SETTINGS
+                .iter()
+                .any(|setting| setting.path == item.setting);
+            assert!(known, "{}", item.setting);
+        }
+    }
+
+    #[test]
     fn no_name_belongs_to_two_items() {
         let catalogue = Catalogue::embedded();
         for item in &catalogue.items {

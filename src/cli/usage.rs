@@ -277,12 +277,8 @@ fn describe(error: &clap::Error, path: &[String]) -> Diagnostic {
             if value.is_empty() {
                 return Diagnostic::error(format!("`{argument}` needs a value"));
             }
-            let diagnostic =
-                Diagnostic::error(format!("`{value}` is not a value that `{argument}` takes"));
-            match did_you_mean(&value, choices.iter().map(String::as_str)) {
-                Some(hint) => diagnostic.hint(hint),
-                None => diagnostic.hint(format!("use one of {}", choices.join(", "))),
-            }
+            Diagnostic::error(format!("`{value}` is not a value that `{argument}` takes"))
+                .hint(format!("use one of {}", choices.join(", ")))
         }
         ErrorKind::ValueValidation => {
             let reason = std::error::Error::source(error)
@@ -291,7 +287,14 @@ fn describe(error: &clap::Error, path: &[String]) -> Diagnostic {
             Diagnostic::error(format!("`{value}` is not a value that `{argument}` takes"))
                 .hint(reason)
         }
-        ErrorKind::MissingRequiredArgument => Diagnostic::error(format!("`{argument}` is missing")),
+        ErrorKind::MissingRequiredArgument => {
+            let diagnostic = Diagnostic::error(format!("`{argument}` is missing"));
+            match argument.as_str() {
+                "--check" => diagnostic.hint("`--exit-code` is about what `--check` finds"),
+                "--output <FILE>" => diagnostic.hint("`--force` is about the file to write"),
+                _ => diagnostic,
+            }
+        }
         ErrorKind::ArgumentConflict => {
             let other = context(ContextKind::PriorArg);
             if other.is_empty() || other == argument {

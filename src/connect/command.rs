@@ -84,7 +84,36 @@ impl Command {
         prefix.arg(text)
     }
 
-    /// The text for the shell. Only connectors need it.
+    /// The text for the shell that a connector starts for this command alone: where the command is one program, that
+    /// shell gives way to it, so that signals and their effect on the status are the program's own.
+    pub(in crate::connect) fn to_script(&self) -> String {
+        let text = self.to_shell();
+        if self.is_one_program() {
+            format!("exec {text}")
+        } else {
+            text
+        }
+    }
+
+    /// Whether this is certain to be one program with arguments, not something that only a shell can do.
+    fn is_one_program(&self) -> bool {
+        let is_plain = |words: &str| {
+            words
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b" -_./".contains(&byte))
+        };
+        let Some(Token::Literal(first)) = self.tokens.first() else {
+            return false;
+        };
+        let program = first.split(' ').next().unwrap_or_default();
+        ["sh", "sudo", "env"].contains(&program)
+            && self.tokens.iter().all(|token| match token {
+                Token::Literal(words) => is_plain(words),
+                Token::Quoted(_) => true,
+            })
+    }
+
+    /// The text as a person would type it.
     pub(in crate::connect) fn to_shell(&self) -> String {
         let words: Vec<String> = self
             .tokens
@@ -136,6 +165,23 @@ mod tests {
     fn a_script_gets_its_data_as_arguments() {
         let command = Command::script("echo \"$1\"", ["a;b"]);
         assert_eq!(command.to_string(), "sh -c 'echo \"$1\"' sh 'a;b'");
+    }
+
+    #[test]
+    fn only_what_is_one_program_replaces_the_shell() {
+        for (command, expected) in [
+            (Command::script("a; b", ["c"]), "exec sh -c 'a; b' sh c"),
+            (
+                Command::script("a", ["b"]).prefixed(Command::new("sudo -n --")),
+                "exec sudo -n -- sh -c a sh b",
+            ),
+            (Command::new("cd").arg("/"), "cd /"),
+            (Command::new("sh -c").arg("a").literal("; b"), "sh -c a ; b"),
+            (Command::new("sh -c a && b"), "sh -c a && b"),
+            (Command::program("cd"), "cd"),
+        ] {
+            assert_eq!(command.to_script(), expected);
+        }
     }
 
     #[test]

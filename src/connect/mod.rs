@@ -4,6 +4,12 @@
 //! with standard input, built in `remote`. Only this room turns a [`Command`] into text for a shell.
 
 pub mod command;
+#[doc(hidden)]
+pub mod fake;
+pub mod known_hosts;
+pub mod local;
+pub mod ssh;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,6 +220,13 @@ pub enum TransportError {
         /// What the server said.
         reason: String,
     },
+    /// What the command was to read could not be read on this side; the command was killed, as far as the login user
+    /// may, and may have seen a part of its input.
+    #[error("read the input of the command: {reason}")]
+    Input {
+        /// What the system said.
+        reason: String,
+    },
     /// The connection ended while the command may have been running.
     #[error("lost the connection to {target}: {reason}")]
     Lost {
@@ -268,3 +281,14 @@ impl TransportError {
 
 /// A connector that can be shared.
 pub type SharedConnector = Arc<dyn Connector>;
+
+/// Never, without a limit; otherwise the limit itself once it has passed.
+async fn expiry(limit: Option<Duration>) -> Duration {
+    match limit {
+        Some(limit) => {
+            tokio::time::sleep(limit).await;
+            limit
+        }
+        None => std::future::pending().await,
+    }
+}

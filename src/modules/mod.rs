@@ -4,19 +4,39 @@
 //! [`Plan`] whose steps are data. The engine executes the steps, sets `changed`, writes the ledger, and in check mode
 //! stops after the plan.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "every module is made by a function of one type, which takes its arguments whole"
+)]
+
+pub mod apply;
 pub mod arguments;
+mod command;
+mod copy;
+mod file;
+mod file_state;
 pub mod plan;
+mod registry_api;
+mod registry_pull;
+mod shell;
+mod stat;
+mod systemd;
+mod template;
 
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 
+pub use apply::{Progress, apply, apply_plan, ledger_lines};
 pub use arguments::{Argument, ArgumentKind, Arguments};
 pub use plan::{Change, Content, LedgerEntry, Plan, Step, StepOutput, Verdict};
 
 use crate::connect::TransportError;
 use crate::facts::Facts;
 use crate::remote::Session;
+
+/// Checks literal arguments against each other; what is wrong, for a diagnostic.
+pub type Check = fn(&arguments::Given<'_>) -> Result<(), String>;
 
 /// What a module offers: its name, its arguments, and how to make it from checked arguments.
 pub struct ModuleSpec {
@@ -33,7 +53,7 @@ pub struct ModuleSpec {
     /// Makes the module from arguments whose kinds have been checked. Fails on combinations that make no sense.
     pub build: fn(Arguments) -> Result<Box<dyn Module>, ModuleError>,
     /// Checks literal arguments against each other at load time (exclusive or required-together arguments).
-    pub check: Option<fn(&arguments::Given<'_>) -> Result<(), String>>,
+    pub check: Option<Check>,
 }
 
 impl std::fmt::Debug for ModuleSpec {
@@ -146,7 +166,18 @@ impl ModuleError {
 
 /// Every module, in alphabetical order.
 pub fn specs() -> &'static [&'static ModuleSpec] {
-    &[]
+    static SPECS: &[&ModuleSpec] = &[
+        &command::SPEC,
+        &copy::SPEC,
+        &file::SPEC,
+        &registry_api::SPEC,
+        &registry_pull::SPEC,
+        &shell::SPEC,
+        &stat::SPEC,
+        &systemd::SPEC,
+        &template::SPEC,
+    ];
+    SPECS
 }
 
 /// The module of a name or an alias; `ansible.builtin.` and the like before it are accepted.
@@ -157,3 +188,8 @@ pub fn spec(name: &str) -> Option<&'static ModuleSpec> {
         .copied()
         .find(|spec| spec.name == short || spec.aliases.contains(&short))
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -13,18 +13,42 @@ use super::{
 use crate::connect::{Command, Output};
 
 /// The declaration.
-pub const SPEC: ModuleSpec = ModuleSpec {
+pub(super) static SPEC: ModuleSpec = ModuleSpec {
     name: "registry_pull",
     aliases: &[],
     summary: "Pulls an image by digest with the host's own runtime, or step by step with curl, and removes it again.",
     arguments: &[
-        Argument::required("endpoint", ArgumentKind::Text, "The registry as images name it: `host` or `host:port`."),
-        Argument::required("repository", ArgumentKind::Text, "The repository, without the registry."),
-        Argument::required("digest", ArgumentKind::Text, "Digest of the manifest, `sha256:…`."),
-        Argument::required("layer_digest", ArgumentKind::Text, "Digest of its layer, `sha256:…`."),
-        Argument::optional("plain_http", ArgumentKind::Boolean, "The registry speaks HTTP without TLS (default false)."),
+        Argument::required(
+            "endpoint",
+            ArgumentKind::Text,
+            "The registry as images name it: `host` or `host:port`.",
+        ),
+        Argument::required(
+            "repository",
+            ArgumentKind::Text,
+            "The repository, without the registry.",
+        ),
+        Argument::required(
+            "digest",
+            ArgumentKind::Text,
+            "Digest of the manifest, `sha256:…`.",
+        ),
+        Argument::required(
+            "layer_digest",
+            ArgumentKind::Text,
+            "Digest of its layer, `sha256:…`.",
+        ),
+        Argument::optional(
+            "plain_http",
+            ArgumentKind::Boolean,
+            "The registry speaks HTTP without TLS (default false).",
+        ),
         Argument::required("username", ArgumentKind::Text, "The user."),
-        Argument::required("password", ArgumentKind::Secret, "The password; goes to the host over standard input."),
+        Argument::required(
+            "password",
+            ArgumentKind::Secret,
+            "The password; goes to the host over standard input.",
+        ),
     ],
     free_form: None,
     build,
@@ -104,7 +128,11 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     );
     Ok(Box::new(RegistryPull {
         endpoint,
-        scheme: if arguments.boolean("plain_http", false) { "http" } else { "https" },
+        scheme: if arguments.boolean("plain_http", false) {
+            "http"
+        } else {
+            "https"
+        },
         repository: arguments.required_text("repository")?,
         digest: arguments.required_text("digest")?,
         layer_digest: arguments.required_text("layer_digest")?,
@@ -132,7 +160,10 @@ impl Module for RegistryPull {
                 any_status: true,
                 purpose: format!("pull from {}", self.endpoint),
             };
-            Ok(Plan::unknown("an image is pulled and removed again", vec![step]))
+            Ok(Plan::unknown(
+                "an image is pulled and removed again",
+                vec![step],
+            ))
         })
     }
 
@@ -148,22 +179,38 @@ impl Module for RegistryPull {
             0 => {
                 let message = format!("{runtime}: {}", steps.join(", "));
                 result.insert("msg".to_owned(), message.into());
-                Ok(Conclusion { result, changed: Some(false) })
+                Ok(Conclusion {
+                    result,
+                    changed: Some(false),
+                })
             }
             4 => {
                 result.insert("runtime".to_owned(), Value::Null);
-                result.insert("msg".to_owned(), "not tried: the host has neither Docker nor curl".into());
-                Ok(Conclusion { result, changed: Some(false) })
+                result.insert(
+                    "msg".to_owned(),
+                    "not tried: the host has neither Docker nor curl".into(),
+                );
+                Ok(Conclusion {
+                    result,
+                    changed: Some(false),
+                })
             }
             status => {
                 let stderr = output.stderr_text();
-                let reason = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it did not say why");
+                let reason = stderr
+                    .lines()
+                    .rev()
+                    .find(|line| !line.trim().is_empty())
+                    .unwrap_or("it did not say why");
                 let after = match steps.last() {
                     Some(step) => format!(" after the step `{step}`"),
                     None => String::new(),
                 };
-                let error = ModuleError::failed(format!("pull from {} with {runtime} (status {status}){after}: {reason}", self.endpoint))
-                    .with_details(stderr.clone());
+                let error = ModuleError::failed(format!(
+                    "pull from {} with {runtime} (status {status}){after}: {reason}",
+                    self.endpoint
+                ))
+                .with_details(stderr.clone());
                 Err(match hint(&stderr) {
                     Some(hint) => error.with_hint(hint),
                     None => error,
@@ -176,22 +223,42 @@ impl Module for RegistryPull {
 /// The runtime and the steps that went well.
 fn read(output: &Output) -> (String, Vec<String>) {
     let text = output.stdout_text();
-    let runtime = text.lines().find_map(|line| line.strip_prefix("runtime ")).unwrap_or("the host").to_owned();
-    let steps = text.lines().filter_map(|line| line.strip_prefix("done ")).map(str::to_owned).collect();
+    let runtime = text
+        .lines()
+        .find_map(|line| line.strip_prefix("runtime "))
+        .unwrap_or("the host")
+        .to_owned();
+    let steps = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("done "))
+        .map(str::to_owned)
+        .collect();
     (runtime, steps)
 }
 
 fn hint(said: &str) -> Option<&'static str> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if has(&["x509", "certificate", "SSL"]) {
-        Some("the host does not trust the registry's certificate, or the name is not in it: look at /etc/docker/certs.d")
+        Some(
+            "the host does not trust the registry's certificate, or the name is not in it: look at /etc/docker/certs.d",
+        )
     } else if has(&["no such host", "Could not resolve", "server misbehaving"]) {
-        Some("the host cannot resolve the registry's name: leave `image_registry.trust.hosts_entry` on, or add it to DNS")
+        Some(
+            "the host cannot resolve the registry's name: leave `image_registry.trust.hosts_entry` on, or add it to DNS",
+        )
     } else if has(&["401", "unauthorized", "authentication required"]) {
         Some("the registry refused user and password")
     } else if has(&["HTTP response to HTTPS"]) {
-        Some("add the registry to `insecure-registries` in /etc/docker/daemon.json and restart Docker, or use TLS")
-    } else if has(&["connection refused", "Connection refused", "timed out", "i/o timeout", "no route"]) {
+        Some(
+            "add the registry to `insecure-registries` in /etc/docker/daemon.json and restart Docker, or use TLS",
+        )
+    } else if has(&[
+        "connection refused",
+        "Connection refused",
+        "timed out",
+        "i/o timeout",
+        "no route",
+    ]) {
         Some("the host cannot reach the registry's port: look at firewalls in between")
     } else {
         None
@@ -208,12 +275,18 @@ mod tests {
             "endpoint": "r:5000", "repository": "kk/proof", "digest": "sha256:1", "layer_digest": "sha256:2",
             "username": "admin", "password": "pa\"ss\\word",
         });
-        let Value::Object(arguments) = arguments else { unreachable!() };
+        let Value::Object(arguments) = arguments else {
+            unreachable!()
+        };
         build(Arguments(arguments)).unwrap()
     }
 
     fn conclude(code: u32, stdout: &str, stderr: &str) -> Result<Conclusion, ModuleError> {
-        let output = Output { status: ExitStatus::Code(code), stdout: stdout.into(), stderr: stderr.into() };
+        let output = Output {
+            status: ExitStatus::Code(code),
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+        };
         module().conclude(&[StepOutput::Ran(output)])
     }
 
@@ -226,9 +299,19 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_step_before_it_and_a_remedy() {
-        let error = conclude(3, "runtime curl\ndone login\n", "curl: (60) SSL certificate problem\n").unwrap_err();
-        assert!(error.to_string().contains("after the step `login`"), "{error}");
-        let ModuleError::Failed { hint, .. } = error else { unreachable!() };
+        let error = conclude(
+            3,
+            "runtime curl\ndone login\n",
+            "curl: (60) SSL certificate problem\n",
+        )
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("after the step `login`"),
+            "{error}"
+        );
+        let ModuleError::Failed { hint, .. } = error else {
+            unreachable!()
+        };
         assert!(hint.unwrap().contains("does not trust"));
     }
 

@@ -59,13 +59,13 @@ size=%s' -- "$1" 2>&1); then
 "#
     };
 }
-pub(crate) use look_function;
 
 const LOOK: &str = concat!(
     digest_function!(),
     look_function!(),
     r#"
 path=$1 into=$2 follow=$3 size=$4 sum=$5 limit=$6
+case $path in "~/"*) path=${HOME%/}/${path#"~/"} ;; esac
 if [ -n "$into" ] && [ -d "$path" ]; then path=${path%/}/$into; fi
 if [ "$follow" = 1 ] && [ -L "$path" ]; then path=$(readlink -f -- "$path") || exit 1; fi
 printf 'path=%s\n' "$path"
@@ -75,6 +75,14 @@ printf '%s\n' "$about"
 case $about in
   kind=symbolic*) printf 'target=%s\n' "$(readlink -- "$path")"; exit 0 ;;
   kind=regular*) ;;
+  kind=absent)
+    parent=${path%/*}
+    while [ -n "$parent" ] && ! [ -e "$parent" ] && ! [ -L "$parent" ]; do
+      printf 'missing=%s\n' "$parent"
+      parent=${parent%/*}
+    done
+    exit 0
+    ;;
   *) exit 0 ;;
 esac
 have=${about##*size=}
@@ -235,6 +243,8 @@ pub struct Found {
     pub sha256: Option<String>,
     /// The content, where it was asked for.
     pub content: Option<Bytes>,
+    /// Folders above the path that are not there either, the topmost first.
+    pub missing: Vec<String>,
 }
 
 impl Found {
@@ -261,6 +271,7 @@ impl Found {
             target: None,
             sha256: None,
             content: None,
+            missing: Vec::new(),
         };
         let mut known = false;
         let mut rest = output;
@@ -294,6 +305,7 @@ impl Found {
                 "group" => value.clone_into(&mut found.group),
                 "size" => found.size = value.parse().ok()?,
                 "target" => found.target = Some(value.to_owned()),
+                "missing" => found.missing.insert(0, value.to_owned()),
                 "sha256" => found.sha256 = Some(value.to_owned()),
                 _ => {}
             }

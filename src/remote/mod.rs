@@ -23,6 +23,7 @@ use crate::secret::SecretString;
 
 pub use files::{FileContent, Found, FoundKind, check_removable};
 pub use lock::RunLock;
+pub(crate) use upload::hexadecimal;
 pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
 
@@ -289,5 +290,7 @@ impl Session {
     }
 }
 
+#[cfg(test)]
+mod sudo_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! A connector for tests: the real `sh` of this machine, each command in its own session as sshd would have it.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::sync::Mutex;
 
@@ -106,7 +107,6 @@ impl Connector for ShellConnector {
                     reason: "cut off".into(),
                 });
             }
-            use std::os::unix::process::ExitStatusExt;
             let status = match (status.code(), status.signal()) {
                 (Some(code), _) => ExitStatus::Code(code.try_into().unwrap()),
                 (None, Some(9)) => ExitStatus::Signal("KILL".into()),

@@ -1,5 +1,6 @@
 //! Against the real `sh` of this machine.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,7 +53,7 @@ async fn a_cancelled_step_is_ended_with_all_its_children() {
     let script = "sleep 1234 & echo $! >\"$1\"; trap '' TERM; echo $$ >>\"$1\"; wait";
     let step = session.run(Command::script(script, [file.clone()]), Bytes::new());
     let cancel = session.cancel().clone();
-    let stop = async {
+    let give_up = async {
         while std::fs::read_to_string(&file)
             .unwrap_or_default()
             .lines()
@@ -63,7 +64,7 @@ async fn a_cancelled_step_is_ended_with_all_its_children() {
         }
         cancel.cancel();
     };
-    let (result, ()) = tokio::join!(step, stop);
+    let (result, ()) = tokio::join!(step, give_up);
     assert_eq!(result, Err(TransportError::Cancelled));
     for pid in std::fs::read_to_string(&file).unwrap().lines() {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -186,7 +187,6 @@ async fn the_ledger_takes_a_line_once_and_goes_with_its_last() {
         session.ledgers().await.unwrap(),
         [("other".to_owned(), lines(&["{}"]))]
     );
-    use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(folder.path().join("state/ledger"))
         .unwrap()
         .permissions();
@@ -214,7 +214,7 @@ async fn a_noted_step_tells_the_ledger_first_and_runs_in_one_round_trip() {
 fn big_file(folder: &tempfile::TempDir) -> Upload {
     let source = folder.path().join("source");
     let bytes: Vec<u8> = (0..3_000_000_u32)
-        .flat_map(|n| n.to_le_bytes())
+        .flat_map(u32::to_le_bytes)
         .take(5_000_001)
         .collect();
     std::fs::write(&source, bytes).unwrap();
@@ -270,7 +270,7 @@ async fn an_upload_that_was_cut_off_goes_on_where_it_stopped() {
     let seen = std::sync::Mutex::new(Vec::new());
     let sent = session
         .upload(&upload, &|done, total| {
-            seen.lock().unwrap().push((done, total))
+            seen.lock().unwrap().push((done, total));
         })
         .await
         .unwrap();

@@ -204,7 +204,8 @@ impl Renderer for JsonDocument {
                     self.recap.insert(host.clone(), json!(counters));
                 }
                 let run = &mut self.document.run;
-                run.insert("duration".into(), json!(duration.as_secs_f64()));
+                let seconds = (duration.as_secs_f64() * 1000.0).round() / 1000.0;
+                run.insert("duration".into(), json!(seconds));
                 run.insert("exit_code".into(), json!(exit_code));
             }
             EventKind::Summary { data, .. } => {

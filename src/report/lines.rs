@@ -272,7 +272,10 @@ pub fn task_over(task: &Task, at: Duration) -> Line {
             parts.push(format!("{} {}", hosts.len(), outcome_word(outcome)));
         }
     }
-    parts.push(text::duration(at.saturating_sub(task.since)));
+    match same_message(task, &task.hosts_with(Outcome::Skipped)) {
+        Some(reason) if worst == Outcome::Skipped => parts.push(reason.to_owned()),
+        _ => parts.push(text::duration(at.saturating_sub(task.since))),
+    }
     let word = match worst {
         Outcome::Rescued => "rescued",
         Outcome::Ignored => "ignored",
@@ -291,16 +294,22 @@ pub fn skipped(task: &Task, skipped: &[&str]) -> Line {
     } else {
         text::tame(&text::names(skipped.iter().copied(), 5))
     };
-    let mut reasons: Vec<&str> = skipped
-        .iter()
-        .filter_map(|host| task.results.get(*host)?.message.as_deref())
-        .collect();
-    reasons.dedup();
-    let line = match reasons.as_slice() {
-        [reason] => format!("  skipped: {who}: {reason}"),
-        _ => format!("  skipped: {who}"),
+    let line = match same_message(task, skipped) {
+        Some(reason) => format!("  skipped: {who}: {reason}"),
+        None => format!("  skipped: {who}"),
     };
     Line::new(Paint::Faint, line)
+}
+
+/// What is said about all of these hosts, when it is the same.
+fn same_message<'a>(task: &'a Task, hosts: &[&str]) -> Option<&'a str> {
+    let mut messages = hosts
+        .iter()
+        .map(|host| task.results.get(*host)?.message.as_deref());
+    let first = messages.next()??;
+    messages
+        .all(|message| message == Some(first))
+        .then_some(first)
 }
 
 /// Hosts that a heartbeat names.

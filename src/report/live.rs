@@ -15,11 +15,15 @@ use super::text;
 pub struct LiveScreen {
     multi: MultiProgress,
     rows: Vec<ProgressBar>,
+    progress: Output,
     style: StreamStyle,
-    height: usize,
+    size: Size,
     data: Option<Output>,
     data_style: StreamStyle,
 }
+
+/// Columns and rows of the terminal at this moment: people resize their windows.
+type Size = Box<dyn Fn() -> (usize, usize) + Send>;
 
 /// Takes the drawn region away for a while, where there is one.
 #[derive(Debug, Clone, Default)]
@@ -38,30 +42,37 @@ impl Pause {
 impl LiveScreen {
     /// A screen on standard error.
     pub fn stderr(style: StreamStyle, data: Option<Output>, data_style: StreamStyle) -> Self {
-        let height = rustix::termios::tcgetwinsize(std::io::stderr())
-            .map_or(24, |size| usize::from(size.ws_row));
-        Self::new(
-            ProgressDrawTarget::stderr_with_hz(10),
-            style,
-            height,
-            data,
-            data_style,
-        )
+        let size = move || {
+            rustix::termios::tcgetwinsize(std::io::stderr()).map_or((style.width, 24), |size| {
+                (usize::from(size.ws_col), usize::from(size.ws_row))
+            })
+        };
+        Self {
+            size: Box::new(size),
+            ..Self::new(
+                ProgressDrawTarget::stderr_with_hz(10),
+                Output::stderr(),
+                style,
+                data,
+                data_style,
+            )
+        }
     }
 
-    /// A screen on any terminal of `height` rows.
+    /// A screen on any terminal that is 24 rows high: where to draw, and where to write lines.
     pub fn new(
         target: ProgressDrawTarget,
+        progress: Output,
         style: StreamStyle,
-        height: usize,
         data: Option<Output>,
         data_style: StreamStyle,
     ) -> Self {
         Self {
             multi: MultiProgress::with_draw_target(target),
             rows: Vec::new(),
+            progress,
             style,
-            height,
+            size: Box::new(move || (style.width, 24)),
             data,
             data_style,
         }
@@ -74,19 +85,17 @@ impl LiveScreen {
 }
 
 impl Screen for LiveScreen {
-    fn say(&mut self, _: Duration, line: &Line) {
-        // An error here means a terminal that has gone away.
-        let _ = self.multi.println(line.render(self.style.colour));
+    fn say(&mut self, _: Duration, lines: &[Line]) {
+        let (output, style) = (&mut self.progress, self.style);
+        self.multi.suspend(|| output.lines(lines, style));
     }
 
-    fn data(&mut self, line: &Line) {
-        let style = self.data_style;
-        match &mut self.data {
-            Some(output) => self
-                .multi
-                .suspend(|| output.line(&line.render(style.colour))),
-            None => self.say(Duration::ZERO, line),
-        }
+    fn data(&mut self, lines: &[Line]) {
+        let (output, style) = match &mut self.data {
+            Some(output) => (output, self.data_style),
+            None => (&mut self.progress, self.style),
+        };
+        self.multi.suspend(|| output.lines(lines, style));
     }
 
     fn data_width(&self) -> usize {
@@ -97,7 +106,8 @@ impl Screen for LiveScreen {
     }
 
     fn draw(&mut self, board: &Board, now: Duration) {
-        let lines = frame(board, now, self.style.width, self.height);
+        let (width, height) = (self.size)();
+        let lines = frame(board, now, width, height);
         while self.rows.len() > lines.len() {
             if let Some(row) = self.rows.pop() {
                 row.finish_and_clear();
@@ -206,4 +216,271 @@ fn bar(done: u64, total: u64) -> String {
         bar.push('>');
     }
     format!("[{bar:<BAR$}]")
+}
+
+#[cfg(test)]
+pub mod testing {
+    //! A terminal in memory: what is on it now, and all that was ever written to it.
+
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::{ProgressDrawTarget, TermLike};
+
+    use super::Output;
+
+    /// A terminal with room for everything, so that nothing scrolls out of sight.
+    #[derive(Clone, Debug)]
+    pub struct Terminal {
+        width: u16,
+        state: Arc<Mutex<State>>,
+    }
+
+    #[derive(Debug, Default)]
+    struct State {
+        lines: Vec<Vec<char>>,
+        row: usize,
+        column: usize,
+        written: String,
+    }
+
+    impl Terminal {
+        /// An empty terminal.
+        pub fn new(width: u16) -> Self {
+            Self {
+                width,
+                state: Arc::default(),
+            }
+        }
+
+        /// To draw on, as often as asked.
+        pub fn target(&self) -> ProgressDrawTarget {
+            ProgressDrawTarget::term_like_with_hz(Box::new(self.clone()), 255)
+        }
+
+        /// To write lines to.
+        pub fn output(&self) -> Output {
+            Output::new(self.clone())
+        }
+
+        /// What can be seen now, without blanks at the ends of lines.
+        pub fn screen(&self) -> String {
+            let state = self.state.lock().unwrap();
+            let lines: Vec<String> = state
+                .lines
+                .iter()
+                .map(|line| line.iter().collect())
+                .collect();
+            let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+            lines.join("\n").trim_end().to_owned()
+        }
+
+        /// Everything that was ever written.
+        pub fn written(&self) -> String {
+            self.state.lock().unwrap().written.clone()
+        }
+
+        fn put(&self, text: &str) {
+            let mut state = self.state.lock().unwrap();
+            state.written.push_str(text);
+            for character in text.chars() {
+                match character {
+                    '\n' => {
+                        state.row += 1;
+                        state.column = 0;
+                    }
+                    '\r' => state.column = 0,
+                    other => {
+                        if state.column == usize::from(self.width) {
+                            state.row += 1;
+                            state.column = 0;
+                        }
+                        let (row, column) = (state.row, state.column);
+                        if state.lines.len() <= row {
+                            state.lines.resize(row + 1, Vec::new());
+                        }
+                        let line = &mut state.lines[row];
+                        if line.len() <= column {
+                            line.resize(column + 1, ' ');
+                        }
+                        line[column] = other;
+                        state.column += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    impl std::io::Write for Terminal {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.put(std::str::from_utf8(bytes).unwrap());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl TermLike for Terminal {
+        fn width(&self) -> u16 {
+            self.width
+        }
+
+        fn move_cursor_up(&self, rows: usize) -> std::io::Result<()> {
+            let mut state = self.state.lock().unwrap();
+            state.row = state.row.saturating_sub(rows);
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, rows: usize) -> std::io::Result<()> {
+            self.state.lock().unwrap().row += rows;
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> std::io::Result<()> {
+            self.put(&format!("{text}\n"));
+            Ok(())
+        }
+
+        fn write_str(&self, text: &str) -> std::io::Result<()> {
+            self.put(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> std::io::Result<()> {
+            let mut state = self.state.lock().unwrap();
+            let row = state.row;
+            if let Some(line) = state.lines.get_mut(row) {
+                line.clear();
+            }
+            state.column = 0;
+            Ok(())
+        }
+
+        fn flush(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{STYLE, at, begins, ends, hosts, sends, story, task_started, tell};
+    use super::super::{FindingsView, Renderer as _, narrator::Narrator, output::testing::Written};
+    use super::testing::Terminal;
+    use super::*;
+    use crate::engine::event::{EventKind, Outcome};
+
+    fn board(events: &[crate::engine::event::Event]) -> Board {
+        let mut board = Board::default();
+        for event in events {
+            board.follow(event);
+        }
+        board
+    }
+
+    fn busy() -> Board {
+        let mut events = vec![at(0, task_started(7, Some("docker"), "load the image"))];
+        events.extend(hosts(3).iter().map(|host| at(100, begins(7, host))));
+        events.push(at(1000, sends("node2", 0, false)));
+        events.push(at(3000, sends("node2", 30, false)));
+        events.push(at(3000, ends(7, "node3", Outcome::Ok)));
+        events.push(at(
+            3000,
+            EventKind::HostTaskRetry {
+                task: 7,
+                host: "node1".into(),
+                attempt: 2,
+                attempts: 5,
+                message: "connection refused\nmore".into(),
+            },
+        ));
+        board(&events)
+    }
+
+    #[test]
+    fn a_frame_shows_tasks_hosts_and_bytes() {
+        let lines = frame(&busy(), Duration::from_millis(3500), 100, 40);
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        \ docker : load the image  1/3 hosts  3.5 s
+            node2  [=========>          ]   45 %  30.0/66.0 MiB  12.0 MiB/s  3.0 s left  docker-24.0.7.tgz
+            node1  3.4 s  attempt 2 of 5 failed: connection refused
+        ");
+    }
+
+    #[test]
+    fn a_frame_fits_the_terminal() {
+        let many: Vec<String> = hosts(50);
+        let mut events = vec![at(0, task_started(1, None, &"long ".repeat(60)))];
+        if let EventKind::TaskStarted { hosts, .. } = &mut events[0].kind {
+            hosts.clone_from(&many);
+        }
+        events.extend(many.iter().map(|host| at(100, begins(1, host))));
+        let board = board(&events);
+        for height in [0, 1, 5, 24, 200] {
+            let lines = frame(&board, Duration::from_secs(3), 40, height);
+            assert!(
+                lines.len() <= (height / 2).clamp(3, 20),
+                "{height}: {lines:?}"
+            );
+            assert!(
+                lines.iter().all(|line| line.chars().count() < 40),
+                "{lines:?}"
+            );
+        }
+        let lines = frame(&board, Duration::from_secs(3), 40, 24);
+        assert_eq!(lines.last().unwrap(), "    and 40 more");
+    }
+
+    #[test]
+    fn the_story_on_a_terminal() {
+        let terminal = Terminal::new(100);
+        let data = Written::default();
+        let screen = LiveScreen::new(
+            terminal.target(),
+            terminal.output(),
+            STYLE,
+            Some(data.output()),
+            STYLE,
+        );
+        tell(
+            &mut Narrator::new(screen, 0, FindingsView::Problems),
+            &story(),
+        );
+        insta::assert_snapshot!("live", terminal.screen());
+        insta::assert_snapshot!("live_data", data.text());
+    }
+
+    #[test]
+    fn what_runs_is_drawn_below_what_is_over() {
+        let terminal = Terminal::new(100);
+        let screen = LiveScreen::new(terminal.target(), terminal.output(), STYLE, None, STYLE);
+        let mut narrator = Narrator::new(screen, 0, FindingsView::Problems);
+        let events = story();
+        // Up to the middle of the task that unpacks.
+        let middle = events
+            .iter()
+            .position(|event| event.at > Duration::from_secs(3));
+        for event in &events[..middle.unwrap()] {
+            narrator.event(event);
+        }
+        narrator.tick(Duration::from_secs(3));
+        let screen = terminal.screen();
+        let last: Vec<&str> = screen.lines().rev().take(5).collect();
+        assert!(last[4].starts_with("ok           gather facts"), "{screen}");
+        assert!(
+            last[3].contains("docker : unpack the engine  0/3 hosts"),
+            "{screen}"
+        );
+        assert!(last[2].contains("node1  [======>"), "{screen}");
+        assert!(last[0].contains("node3  2.0 s"), "{screen}");
+    }
 }

@@ -18,10 +18,10 @@ use crate::precheck::Finding;
 
 /// Where the story is told.
 pub trait Screen: Send {
-    /// Progress: a line for people, said `at` a time since the start of the run.
-    fn say(&mut self, at: Duration, line: &Line);
-    /// A line of what the user asked for.
-    fn data(&mut self, line: &Line);
+    /// Progress: lines for people, said `at` a time since the start of the run.
+    fn say(&mut self, at: Duration, lines: &[Line]);
+    /// Lines of what the user asked for.
+    fn data(&mut self, lines: &[Line]);
     /// Columns of what [`Screen::data`] writes to.
     fn data_width(&self) -> usize;
     /// Draws what is going on, where that is possible. Called a few times a second.
@@ -67,21 +67,28 @@ impl<S: Screen> Narrator<S> {
         }
     }
 
-    fn say(&mut self, at: Duration, line: &Line) {
-        self.screen.say(at, line);
-        self.last_said = at;
+    fn say(&mut self, at: Duration, line: Line) {
+        self.say_all(at, &[line]);
     }
 
     fn say_all(&mut self, at: Duration, lines: &[Line]) {
-        for line in lines {
-            self.say(at, line);
+        if !lines.is_empty() {
+            self.screen.say(at, lines);
+            self.last_said = at;
+        }
+    }
+
+    /// An empty line on a terminal; elsewhere the times are guide enough.
+    fn leave_room(&mut self, at: Duration) {
+        if self.screen.draws() {
+            self.say(at, Line::new(Paint::Plain, ""));
         }
     }
 
     /// Says the heading of a task unless it was the last heading.
     fn under_heading(&mut self, at: Duration, number: u64, title: &str, handler: bool) {
         if self.heading != Some(number) {
-            self.say(at, &lines::task_heading(title, handler));
+            self.say(at, lines::task_heading(title, handler));
             self.heading = Some(number);
         }
     }
@@ -115,9 +122,9 @@ impl<S: Screen> Narrator<S> {
             line.push_str("; check mode: nothing is changed");
         }
         self.check_mode = *check_mode;
-        self.say(event.at, &Line::new(Paint::Heading, line));
+        self.say(event.at, Line::new(Paint::Heading, line));
         if let Some(path) = log_file {
-            self.say(event.at, &Line::new(Paint::Faint, format!("log: {path}")));
+            self.say(event.at, Line::new(Paint::Faint, format!("log: {path}")));
         }
     }
 
@@ -171,7 +178,7 @@ impl<S: Screen> Narrator<S> {
         self.itemised
             .retain(|(number, _, _)| *number != task.number);
         if self.screen.draws() {
-            self.say(at, &lines::task_over(task, at));
+            self.say(at, lines::task_over(task, at));
             // The next line belongs to another task, whatever was the last heading.
             self.heading = None;
             return;
@@ -180,12 +187,12 @@ impl<S: Screen> Narrator<S> {
         if self.verbosity == 1 && !ok.is_empty() {
             self.under_heading(at, task.number, &task.title, task.handler);
             let line = format!("  ok: {}", text::count(ok.len(), "host"));
-            self.say(at, &Line::new(Paint::Good, line));
+            self.say(at, Line::new(Paint::Good, line));
         }
         let skipped = task.hosts_with(Outcome::Skipped);
         if self.verbosity < 2 && !skipped.is_empty() {
             self.under_heading(at, task.number, &task.title, task.handler);
-            self.say(at, &lines::skipped(task, &skipped));
+            self.say(at, lines::skipped(task, &skipped));
         }
     }
 
@@ -197,9 +204,7 @@ impl<S: Screen> Narrator<S> {
         let width = self.screen.data_width();
         match self.view {
             FindingsView::Data => {
-                for line in findings::table(&found, width) {
-                    self.screen.data(&line);
-                }
+                self.screen.data(&findings::table(&found, width));
                 self.last_said = at;
             }
             FindingsView::Problems => {
@@ -261,22 +266,18 @@ impl<S: Screen> Renderer for Narrator<S> {
                     text::tame(&text::names(hosts.iter().map(String::as_str), 5))
                 );
                 self.heading = None;
-                self.say(at, &Line::new(Paint::Heading, line));
+                self.say(at, Line::new(Paint::Heading, line));
             }
             EventKind::TaskStarted { task, .. } if !self.screen.draws() => {
                 self.under_heading_of(at, *task);
             }
             EventKind::HostTaskRetry { task, .. } if self.verbosity > 0 => {
                 self.under_heading_of(at, *task);
-                if let Some(line) = lines::retry(event) {
-                    self.say(at, &line);
-                }
+                self.say_all(at, lines::retry(event).as_slice());
             }
             EventKind::Transfer { finished: true, .. } if self.verbosity > 0 => {
                 let took = sending_since.map(|since| at.saturating_sub(since));
-                if let Some(line) = lines::sent(event, took) {
-                    self.say(at, &line);
-                }
+                self.say_all(at, lines::sent(event, took).as_slice());
             }
             EventKind::HostUnreachable {
                 host,
@@ -286,7 +287,7 @@ impl<S: Screen> Renderer for Narrator<S> {
                 self.say_all(at, &lines::unreachable(host, message, hint.as_deref()));
             }
             EventKind::Finding(finding) => self.findings.push(finding.clone()),
-            EventKind::CancelRequested { level } => self.say(at, &lines::cancel(*level)),
+            EventKind::CancelRequested { level } => self.say(at, lines::cancel(*level)),
             EventKind::RunFinished {
                 recap: rows,
                 duration,
@@ -294,15 +295,15 @@ impl<S: Screen> Renderer for Narrator<S> {
             } => {
                 self.screen.draw(&self.board, at);
                 if !rows.is_empty() {
+                    self.leave_room(at);
                     self.say_all(at, &recap::table(rows));
                     let verdict = recap::verdict(rows, *duration, *exit_code, self.check_mode);
-                    self.say(at, &verdict);
+                    self.say(at, verdict);
                 }
             }
             EventKind::Summary { lines, .. } => {
-                for line in recap::summary(lines) {
-                    self.screen.data(&line);
-                }
+                self.leave_room(at);
+                self.screen.data(&recap::summary(lines));
             }
             _ => {}
         }

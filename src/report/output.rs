@@ -2,6 +2,9 @@
 
 use std::io::Write;
 
+use super::StreamStyle;
+use super::style::Line;
+
 /// A stream for lines. After the first error (a pipe that was closed, a disk that is full) it takes no more and says
 /// so; it never ends a run.
 pub struct Output {
@@ -43,6 +46,15 @@ impl Output {
     pub fn line(&mut self, line: &str) {
         // One write per line, so that lines of two streams do not mix in a terminal or a pipe.
         self.write(&format!("{line}\n"));
+    }
+
+    /// Writes lines that mean something, in one go.
+    pub fn lines(&mut self, lines: &[Line], style: StreamStyle) {
+        let text: String = lines
+            .iter()
+            .map(|line| format!("{}\n", line.render(style.colour)))
+            .collect();
+        self.write(&text);
     }
 
     /// The error that made this stream quiet, once.

@@ -35,18 +35,21 @@ impl PlainScreen {
 }
 
 impl Screen for PlainScreen {
-    fn say(&mut self, at: Duration, line: &Line) {
+    fn say(&mut self, at: Duration, lines: &[Line]) {
         let colour = self.progress_style.colour;
         let time = Paint::Faint.paint(&text::elapsed(at), colour);
-        let line = line.render(colour);
-        self.progress.line(format!("{time}  {line}").trim_end());
+        for line in lines {
+            let line = line.render(colour);
+            self.progress.line(format!("{time}  {line}").trim_end());
+        }
     }
 
-    fn data(&mut self, line: &Line) {
-        match &mut self.data {
-            Some(output) => output.line(&line.render(self.data_style.colour)),
-            None => self.progress.line(&line.render(self.progress_style.colour)),
-        }
+    fn data(&mut self, lines: &[Line]) {
+        let (output, style) = match &mut self.data {
+            Some(output) => (output, self.data_style),
+            None => (&mut self.progress, self.progress_style),
+        };
+        output.lines(lines, style);
     }
 
     fn data_width(&self) -> usize {

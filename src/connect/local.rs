@@ -1,0 +1,272 @@
+//! This machine behind the same trait as a remote host: `sh -c`, in a process group of its own.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdin};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Connector, ExecRequest, ExitStatus, OUTPUT_LIMIT, Output, Stdin, TransportError, expiry,
+};
+
+/// How much is read from a pipe at once.
+const READ_SIZE: usize = 64 * 1024;
+
+/// Runs commands on this machine as the current user.
+#[derive(Debug)]
+pub struct LocalConnector {
+    user: String,
+    closed: CancellationToken,
+}
+
+impl LocalConnector {
+    /// A connector for the user of this process.
+    pub fn new() -> Self {
+        Self {
+            user: current_user(),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    async fn run(&self, request: ExecRequest) -> Result<Output, TransportError> {
+        let not_started = |reason: String| TransportError::NotStarted {
+            target: self.describe(),
+            reason,
+        };
+        if self.closed.is_cancelled() {
+            return Err(not_started("the session is closed".to_owned()));
+        }
+        if request.cancel.is_cancelled() {
+            return Err(TransportError::Cancelled);
+        }
+        let mut child = tokio::process::Command::new("sh")
+            .arg("-c")
+            .arg(request.command.to_script())
+            .env("LC_ALL", "C")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| not_started(error.to_string()))?;
+        let group = Group::of(&child);
+        // Stays open until the group is killed: a command whose input broke off must not see a proper end of it.
+        let mut input = child.stdin.take();
+        let outcome = {
+            let talk = talk(&mut child, &mut input, request.stdin);
+            tokio::pin!(talk);
+            tokio::select! {
+                outcome = &mut talk => outcome,
+                () = request.cancel.cancelled() => Err(TransportError::Cancelled),
+                () = self.closed.cancelled() => Err(TransportError::Cancelled),
+                limit = expiry(request.timeout) => Err(TransportError::TimedOut { limit }),
+            }
+        };
+        match outcome {
+            Ok(output) => {
+                group.leave();
+                Ok(output)
+            }
+            Err(error) => {
+                drop(group);
+                drop(input);
+                // The shell itself is killed; this only takes its status off the system.
+                let _ = tokio::time::timeout(Duration::from_secs(5), child.wait()).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Default for LocalConnector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Connector for LocalConnector {
+    fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Output, TransportError>> {
+        self.run(request).boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.closed.cancel();
+        futures::future::ready(()).boxed()
+    }
+
+    fn user(&self) -> &str {
+        &self.user
+    }
+
+    fn describe(&self) -> String {
+        "local".to_owned()
+    }
+}
+
+/// Feeds the child, reads both outputs and waits for its end, all at once.
+async fn talk(
+    child: &mut Child,
+    input: &mut Option<ChildStdin>,
+    stdin: Stdin,
+) -> Result<Output, TransportError> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    // The command need not read its input to the end, so feeding may still be waiting when it has ended.
+    let feed = async {
+        if let Some(pipe) = input.as_mut() {
+            feed(pipe, stdin).await?;
+        }
+        *input = None;
+        Ok::<_, TransportError>(())
+    };
+    let end = async {
+        let (stdout, stderr) = tokio::try_join!(collect(stdout), collect(stderr))?;
+        let status = child.wait().await.map_err(|error| lost(&error))?;
+        Ok::<_, TransportError>(Output {
+            status: exit_status(status),
+            stdout,
+            stderr,
+        })
+    };
+    tokio::pin!(feed, end);
+    let mut is_all_sent = false;
+    loop {
+        tokio::select! {
+            output = &mut end => return output,
+            result = &mut feed, if !is_all_sent => {
+                result?;
+                is_all_sent = true;
+            }
+        }
+    }
+}
+
+async fn feed(pipe: &mut ChildStdin, stdin: Stdin) -> Result<(), TransportError> {
+    let (first, rest) = match stdin {
+        Stdin::Empty => return Ok(()),
+        Stdin::Bytes(bytes) => (bytes, None),
+        Stdin::Stream(bytes, receiver) => (bytes, Some(receiver)),
+    };
+    // A command that does not want more input is no failure: its status tells.
+    if pipe.write_all(&first).await.is_err() {
+        return Ok(());
+    }
+    if let Some(mut receiver) = rest {
+        while let Some(piece) = receiver.recv().await {
+            let piece = piece.map_err(|error| TransportError::Input {
+                reason: error.to_string(),
+            })?;
+            if pipe.write_all(&piece).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn collect(pipe: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, TransportError> {
+    let mut collected = Vec::new();
+    let Some(mut pipe) = pipe else {
+        return Ok(collected);
+    };
+    loop {
+        collected.reserve(READ_SIZE);
+        let count = pipe
+            .read_buf(&mut collected)
+            .await
+            .map_err(|error| lost(&error))?;
+        if count == 0 {
+            return Ok(collected);
+        }
+        if collected.len() > OUTPUT_LIMIT {
+            return Err(TransportError::TooMuchOutput);
+        }
+    }
+}
+
+fn lost(error: &std::io::Error) -> TransportError {
+    TransportError::Lost {
+        target: "local".to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ExitStatus::Code(u32::try_from(code).unwrap_or(255)),
+        (None, Some(signal)) => ExitStatus::Signal(signal_name(signal)),
+        (None, None) => ExitStatus::Code(255),
+    }
+}
+
+/// The name as SSH has it, without `SIG`.
+fn signal_name(number: i32) -> String {
+    match number {
+        1 => "HUP",
+        2 => "INT",
+        3 => "QUIT",
+        4 => "ILL",
+        6 => "ABRT",
+        8 => "FPE",
+        9 => "KILL",
+        10 => "USR1",
+        11 => "SEGV",
+        12 => "USR2",
+        13 => "PIPE",
+        14 => "ALRM",
+        15 => "TERM",
+        other => return other.to_string(),
+    }
+    .to_owned()
+}
+
+/// The command's process group; killed when dropped unless it was left.
+struct Group(Option<rustix::process::Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(
+            child
+                .id()
+                .and_then(|id| i32::try_from(id).ok())
+                .and_then(rustix::process::Pid::from_raw),
+        )
+    }
+
+    /// The command ended by itself: what it left running in the background stays.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0.take() {
+            // It may be gone already, which is what was wanted.
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// The name of the effective user, from the passwd file, or its number.
+fn current_user() -> String {
+    let number = rustix::process::geteuid().as_raw();
+    let wanted = number.to_string();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    passwd
+        .lines()
+        .find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)? == wanted).then(|| name.to_owned())
+        })
+        .or_else(|| std::env::var("USER").ok().filter(|name| !name.is_empty()))
+        .unwrap_or(wanted)
+}
+
+#[cfg(test)]
+mod tests;

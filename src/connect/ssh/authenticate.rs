@@ -1,0 +1,547 @@
+//! Logging in: which ways are tried, in which order, and what is said when none works.
+//!
+//! What the options name comes first (key, then password), what the environment happens to hold comes after it (agent,
+//! default key files): a server counts every attempt, and an agent full of keys must not use them up.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey};
+use russh::{AgentAuthError, MethodKind, MethodSet};
+use tokio::net::UnixStream;
+
+use super::handler::{Client, Ending};
+use super::keys::{self, Key};
+use super::options::SshOptions;
+use crate::connect::TransportError;
+use crate::connect::known_hosts::fingerprint;
+use crate::secret::SecretString;
+
+/// The most times a server may ask in one keyboard-interactive login.
+const MOST_ROUNDS: usize = 4;
+
+/// What there is to log in with, found before anything is connected.
+pub(super) struct Credentials {
+    explicit: Vec<Key>,
+    defaults: Vec<Key>,
+}
+
+impl Credentials {
+    /// Reads the keys. An explicit key that cannot be used is an error.
+    pub(super) async fn load(options: &SshOptions) -> Result<Self, TransportError> {
+        let explicit = keys::explicit_keys(options)?;
+        for key in &explicit {
+            if let Key::Locked { name, public } = key
+                && !agent_holds(options, public).await
+            {
+                return Err(keys::passphrase_missing(name));
+            }
+        }
+        let defaults = if explicit.is_empty() && options.password.is_none() {
+            keys::default_keys(options)
+        } else {
+            Vec::new()
+        };
+        Ok(Self { explicit, defaults })
+    }
+}
+
+/// Whether the agent can be used for a key.
+async fn agent_holds(options: &SshOptions, public: &PublicKey) -> bool {
+    let Some(mut agent) = open_agent(options).await else {
+        return false;
+    };
+    agent.request_identities().await.is_ok_and(|identities| {
+        identities
+            .iter()
+            .any(|identity| identity.public_key().key_data() == public.key_data())
+    })
+}
+
+async fn open_agent(options: &SshOptions) -> Option<AgentClient<UnixStream>> {
+    let socket = options
+        .agent_socket
+        .as_ref()
+        .filter(|_| options.use_agent)?;
+    AgentClient::connect_uds(socket).await.ok()
+}
+
+/// One way to log in.
+enum Way {
+    Key(Key),
+    Agent(Box<AgentIdentity>),
+    Password(SecretString),
+}
+
+/// How one way ended.
+enum Verdict {
+    /// Logged in.
+    In,
+    /// Not that way; the reason for people.
+    Refused(String),
+}
+
+/// Logs in on a connection whose host key is verified.
+pub(super) async fn authenticate(
+    handle: &mut Handle<Client>,
+    options: &SshOptions,
+    credentials: Credentials,
+    ending: &Ending,
+) -> Result<(), TransportError> {
+    Login {
+        handle,
+        options,
+        ending,
+        offered: None,
+        tried: Vec::new(),
+        agent: None,
+    }
+    .run(credentials)
+    .await
+}
+
+struct Login<'a> {
+    handle: &'a mut Handle<Client>,
+    options: &'a SshOptions,
+    ending: &'a Ending,
+    /// What the server takes; unknown before the first refusal.
+    offered: Option<MethodSet>,
+    /// What was tried and how it ended, for the error.
+    tried: Vec<String>,
+    agent: Option<AgentClient<UnixStream>>,
+}
+
+impl Login<'_> {
+    async fn run(mut self, credentials: Credentials) -> Result<(), TransportError> {
+        let mut tried_keys = Vec::new();
+        let has_explicit = !credentials.explicit.is_empty();
+        let mut ways: VecDeque<Way> = credentials.explicit.into_iter().map(Way::Key).collect();
+        if let Some(password) = &self.options.password {
+            ways.push_back(Way::Password(password.clone()));
+        }
+        let mut defaults = Some(credentials.defaults);
+        // What is not offered now may be offered after another factor was accepted.
+        let mut later: VecDeque<Way> = VecDeque::new();
+        // Which kind of password login there is must be known before the password is sent.
+        if !has_explicit && self.options.password.is_some() && self.try_none().await? {
+            return Ok(());
+        }
+        loop {
+            let Some(way) = ways.pop_front() else {
+                // The environment is only looked at when what the options name did not do.
+                let Some(defaults) = defaults.take() else {
+                    if self.offered.is_none() && self.try_none().await? {
+                        return Ok(());
+                    }
+                    return Err(self.refused());
+                };
+                let identities = self.agent_identities().await;
+                ways.extend(
+                    identities
+                        .into_iter()
+                        .map(|identity| Way::Agent(Box::new(identity))),
+                );
+                ways.extend(defaults.into_iter().map(Way::Key));
+                continue;
+            };
+            if !self.is_offered(&way) {
+                later.push_back(way);
+                continue;
+            }
+            if let Some(key) = public_key(&way) {
+                if tried_keys.contains(&key) {
+                    continue;
+                }
+                tried_keys.push(key);
+            }
+            let before = self.offered.clone();
+            match self.try_way(way).await? {
+                Verdict::In => return Ok(()),
+                Verdict::Refused(reason) => self.tried.push(reason),
+            }
+            if self.offered != before {
+                ways.extend(later.drain(..));
+            }
+        }
+    }
+
+    /// Whether the server wants no proof at all; tells what it takes if it does.
+    async fn try_none(&mut self) -> Result<bool, TransportError> {
+        let result = self.handle.authenticate_none(&self.options.user).await;
+        self.note(result)
+    }
+
+    fn takes(&self, method: MethodKind) -> bool {
+        self.offered
+            .as_ref()
+            .is_none_or(|offered| offered.contains(&method))
+    }
+
+    fn is_offered(&self, way: &Way) -> bool {
+        match way {
+            Way::Key(_) | Way::Agent(_) => self.takes(MethodKind::PublicKey),
+            Way::Password(_) => {
+                self.takes(MethodKind::Password) || self.takes(MethodKind::KeyboardInteractive)
+            }
+        }
+    }
+
+    async fn try_way(&mut self, way: Way) -> Result<Verdict, TransportError> {
+        match way {
+            Way::Password(password) => self.try_password(&password).await,
+            Way::Agent(identity) => {
+                let name = format!("the agent's key `{}`", identity.comment());
+                self.try_agent(*identity, &name).await
+            }
+            Way::Key(Key::Locked { name, public }) => {
+                let name = format!("{name}, by the agent");
+                self.try_agent(public.into(), &name).await
+            }
+            Way::Key(Key::Private {
+                name,
+                key,
+                certificate,
+            }) => {
+                let label = format!("{name} ({})", fingerprint(key.public_key().key_data()));
+                let is_rsa = key.algorithm().is_rsa();
+                if let Some(certificate) = certificate.filter(|_| !is_rsa) {
+                    let result = self
+                        .handle
+                        .authenticate_openssh_cert(
+                            &self.options.user,
+                            Arc::clone(&key),
+                            *certificate,
+                        )
+                        .await;
+                    if self.note(result)? {
+                        return Ok(Verdict::In);
+                    }
+                }
+                let hash = match self.rsa_hash(is_rsa).await {
+                    Ok(hash) => hash,
+                    Err(reason) => return Ok(Verdict::Refused(format!("{label}: {reason}"))),
+                };
+                let result = self
+                    .handle
+                    .authenticate_publickey(
+                        &self.options.user,
+                        PrivateKeyWithHashAlg::new(key, hash),
+                    )
+                    .await;
+                self.verdict(result, &label)
+            }
+        }
+    }
+
+    async fn try_agent(
+        &mut self,
+        identity: AgentIdentity,
+        name: &str,
+    ) -> Result<Verdict, TransportError> {
+        let public = identity.public_key().into_owned();
+        let label = format!("{name} ({})", fingerprint(public.key_data()));
+        let hash = match self.rsa_hash(public.algorithm().is_rsa()).await {
+            Ok(hash) => hash,
+            Err(reason) => return Ok(Verdict::Refused(format!("{label}: {reason}"))),
+        };
+        if self.agent.is_none() {
+            self.agent = self.bound_agent().await;
+        }
+        let Some(mut agent) = self.agent.take() else {
+            return Ok(Verdict::Refused(format!("{label}: the agent is gone")));
+        };
+        let user = &self.options.user;
+        let result = match identity {
+            AgentIdentity::Certificate { certificate, .. } => {
+                self.handle
+                    .authenticate_certificate_with(user, certificate, hash, &mut agent)
+                    .await
+            }
+            AgentIdentity::PublicKey { key, .. } => {
+                self.handle
+                    .authenticate_publickey_with(user, key, hash, &mut agent)
+                    .await
+            }
+        };
+        self.agent = Some(agent);
+        match result {
+            Ok(result) => self.verdict(Ok(result), &label),
+            Err(AgentAuthError::Send(_)) => self.verdict(Err(russh::Error::SendError), &label),
+            Err(AgentAuthError::Key(_)) => Ok(Verdict::Refused(format!(
+                "{label}: the agent did not sign with it"
+            ))),
+        }
+    }
+
+    async fn try_password(&mut self, password: &SecretString) -> Result<Verdict, TransportError> {
+        let mut reasons = Vec::new();
+        if self.takes(MethodKind::KeyboardInteractive) && self.offered.is_some() {
+            match self.try_keyboard_interactive(password).await? {
+                Asked::In => return Ok(Verdict::In),
+                Asked::Password => {
+                    return Ok(Verdict::Refused("the password: refused".to_owned()));
+                }
+                Asked::Other(reason) => reasons.push(reason),
+            }
+        }
+        if self.takes(MethodKind::Password) {
+            let result = self
+                .handle
+                .authenticate_password(&self.options.user, password.expose())
+                .await;
+            match self.verdict(result, "the password")? {
+                Verdict::In => return Ok(Verdict::In),
+                Verdict::Refused(reason) => reasons.push(reason),
+            }
+        }
+        Ok(Verdict::Refused(reasons.join(", ")))
+    }
+
+    /// Answers what is asked first with the password. A server that has judged the password is not given it again.
+    async fn try_keyboard_interactive(
+        &mut self,
+        password: &SecretString,
+    ) -> Result<Asked, TransportError> {
+        let mut reply = self
+            .handle
+            .authenticate_keyboard_interactive_start(&self.options.user, None)
+            .await;
+        let mut was_password = false;
+        let mut others = Vec::new();
+        let mut is_answered = false;
+        for _ in 0..MOST_ROUNDS {
+            let prompts = match reply {
+                Ok(KeyboardInteractiveAuthResponse::Success) => return Ok(Asked::In),
+                Ok(KeyboardInteractiveAuthResponse::Failure {
+                    remaining_methods,
+                    partial_success,
+                }) => {
+                    self.note(Ok(AuthResult::Failure {
+                        remaining_methods,
+                        partial_success,
+                    }))?;
+                    break;
+                }
+                Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. }) => prompts,
+                Err(_) => return Err(self.broken()),
+            };
+            let mut answers = Vec::new();
+            for prompt in &prompts {
+                if !prompt.echo && !is_answered {
+                    is_answered = true;
+                    was_password |= prompt.prompt.to_lowercase().contains("password");
+                    answers.push(password.expose().clone());
+                } else {
+                    others.push(prompt.prompt.trim().to_owned());
+                    answers.push(String::new());
+                }
+            }
+            reply = self
+                .handle
+                .authenticate_keyboard_interactive_respond(answers)
+                .await;
+        }
+        if let Some(other) = others.first() {
+            return Ok(Asked::Other(format!(
+                "keyboard-interactive: the server asks `{other}`, and only a password can be given"
+            )));
+        }
+        if was_password {
+            Ok(Asked::Password)
+        } else {
+            Ok(Asked::Other("keyboard-interactive: refused".to_owned()))
+        }
+    }
+
+    /// The hash for a signature with an RSA key; the reason if the server takes none that is safe.
+    async fn rsa_hash(&self, is_rsa: bool) -> Result<Option<HashAlg>, String> {
+        if !is_rsa {
+            return Ok(None);
+        }
+        match self.handle.best_supported_rsa_hash().await {
+            Ok(Some(None)) => {
+                Err("the server takes RSA keys with SHA-1 only, which is not safe".to_owned())
+            }
+            Ok(Some(hash)) => Ok(hash),
+            Ok(None) | Err(_) => Ok(Some(HashAlg::Sha256)),
+        }
+    }
+
+    async fn bound_agent(&self) -> Option<AgentClient<UnixStream>> {
+        let mut agent = open_agent(self.options).await?;
+        if let Some(binding) = self.handle.agent_session_binding() {
+            // Agents that do not know it refuse, and then have no keys that need it.
+            let _ = agent.bind_session(binding, false).await;
+        }
+        Some(agent)
+    }
+
+    async fn agent_identities(&mut self) -> Vec<AgentIdentity> {
+        let Some(socket) = self.options.agent_socket.as_ref() else {
+            return Vec::new();
+        };
+        if !self.options.use_agent {
+            return Vec::new();
+        }
+        let Some(mut agent) = self.bound_agent().await else {
+            self.tried.push(format!(
+                "the agent at `{}`: not reachable",
+                socket.display()
+            ));
+            return Vec::new();
+        };
+        let identities = match agent.request_identities().await {
+            Ok(identities) => identities,
+            Err(error) => {
+                self.tried.push(format!("the agent: {error}"));
+                Vec::new()
+            }
+        };
+        self.agent = Some(agent);
+        identities
+    }
+
+    fn verdict(
+        &mut self,
+        result: Result<AuthResult, russh::Error>,
+        label: &str,
+    ) -> Result<Verdict, TransportError> {
+        let is_partial = matches!(
+            result,
+            Ok(AuthResult::Failure {
+                partial_success: true,
+                ..
+            })
+        );
+        if self.note(result)? {
+            return Ok(Verdict::In);
+        }
+        Ok(Verdict::Refused(if is_partial {
+            format!("{label}: accepted, but more is demanded")
+        } else {
+            format!("{label}: refused")
+        }))
+    }
+
+    /// Whether we are in; keeps what the server offers. An error if the connection is gone.
+    fn note(&mut self, result: Result<AuthResult, russh::Error>) -> Result<bool, TransportError> {
+        match result {
+            Ok(AuthResult::Success) => Ok(true),
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) => {
+                if remaining_methods.is_empty() && self.handle.is_closed() {
+                    return Err(self.broken());
+                }
+                self.offered = Some(remaining_methods);
+                Ok(false)
+            }
+            Err(_) => Err(self.broken()),
+        }
+    }
+
+    /// The connection ended before we were in.
+    fn broken(&self) -> TransportError {
+        let Some(message) = self.ending.message() else {
+            return TransportError::Unreachable {
+                target: self.options.target(),
+                reason: format!(
+                    "the connection ended during the login: {}",
+                    self.ending.reason()
+                ),
+            };
+        };
+        let hint = if message.to_lowercase().contains("too many authentication") {
+            "the server ends the connection after a few attempts (`MaxAuthTries`): give the right `private_key` or \
+             `password` for the host, or remove keys from the agent with `ssh-add -d`"
+        } else {
+            "the server's own log says more"
+        };
+        TransportError::Authentication {
+            target: self.options.target(),
+            reason: format!("{message}{}", self.tried_so_far()),
+            hint: hint.to_owned(),
+        }
+    }
+
+    fn tried_so_far(&self) -> String {
+        if self.tried.is_empty() {
+            String::new()
+        } else {
+            format!("; tried {}", self.tried.join("; "))
+        }
+    }
+
+    fn refused(&self) -> TransportError {
+        let offered: Vec<&str> = self
+            .offered
+            .as_ref()
+            .map(|offered| offered.iter().map(Into::into).collect())
+            .unwrap_or_default();
+        let tried = if self.tried.is_empty() {
+            "there is nothing to log in with".to_owned()
+        } else {
+            format!("tried {}", self.tried.join("; "))
+        };
+        let offers = if offered.is_empty() {
+            "the server offers nothing more".to_owned()
+        } else {
+            format!("the server offers {}", offered.join(", "))
+        };
+        TransportError::Authentication {
+            target: self.options.target(),
+            reason: format!("{tried}; {offers}"),
+            hint: self.advice(&offered),
+        }
+    }
+
+    fn advice(&self, offered: &[&str]) -> String {
+        let takes_keys = offered.contains(&"publickey");
+        let takes_passwords = offered
+            .iter()
+            .any(|method| ["password", "keyboard-interactive"].contains(method));
+        let user = &self.options.user;
+        if self.options.password.is_some() && !takes_passwords {
+            format!(
+                "the server does not take passwords for `{user}`: give a `private_key`, or allow \
+                 `PasswordAuthentication` (for root `PermitRootLogin yes`) on the host"
+            )
+        } else if self.options.password.is_some() {
+            format!("check the user `{user}` and its `password`")
+        } else if takes_keys && takes_passwords {
+            format!(
+                "check that `~{user}/.ssh/authorized_keys` on the host has the key, or give a `password`"
+            )
+        } else if takes_passwords {
+            "the server takes a `password` only".to_owned()
+        } else {
+            format!("check that `~{user}/.ssh/authorized_keys` on the host has the key")
+        }
+    }
+}
+
+/// What a keyboard-interactive login came to.
+enum Asked {
+    /// Logged in.
+    In,
+    /// It asked for the password, and did not like it.
+    Password,
+    /// It asked for something else.
+    Other(String),
+}
+
+/// What makes a key attempt a repetition of another: certificates are something else than their keys.
+fn public_key(way: &Way) -> Option<Vec<u8>> {
+    match way {
+        Way::Key(Key::Private { key, .. }) => key.public_key().to_bytes().ok(),
+        Way::Key(Key::Locked { public, .. }) => public.to_bytes().ok(),
+        Way::Agent(identity) => match identity.as_ref() {
+            AgentIdentity::PublicKey { key, .. } => key.to_bytes().ok(),
+            AgentIdentity::Certificate { certificate, .. } => certificate.to_bytes().ok(),
+        },
+        Way::Password(_) => None,
+    }
+}

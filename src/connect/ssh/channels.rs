@@ -1,0 +1,298 @@
+//! The channels of one connection: how many may be open, one kept ready, and what to do when the host refuses more.
+//!
+//! Opening a channel costs a round trip before the command can even be sent, so one channel is opened ahead while the
+//! session has room. A host that allows fewer sessions than expected (`MaxSessions`) is learned from its refusals.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use russh::client::{Handle, Msg};
+use russh::{Channel, ChannelMsg, Disconnect};
+use tokio::sync::{Notify, oneshot};
+
+use super::handler::{Client, Ending};
+use crate::connect::TransportError;
+
+/// How often a refused channel is asked for again while other commands run.
+const ATTEMPTS_BESIDE_OTHERS: u32 = 4;
+
+/// How often it is asked for again when no other command of ours runs: about 5 s in all.
+const ATTEMPTS_ALONE: u32 = 8;
+
+/// The wait before the second attempt; it doubles each time.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+/// The session and its channels.
+pub(super) struct Channels {
+    handle: Handle<Client>,
+    ending: Ending,
+    target: String,
+    state: Mutex<State>,
+    freed: Notify,
+}
+
+struct State {
+    /// Channels that are open or being opened, the spare one included.
+    open: usize,
+    /// The most there may be.
+    limit: usize,
+    spare: Option<Channel<Msg>>,
+    is_spare_wanted: bool,
+    is_spare_coming: bool,
+    is_closed: bool,
+}
+
+/// The right to one channel; given back when dropped.
+pub(super) struct Slot(Option<Arc<Channels>>);
+
+impl Slot {
+    /// Takes over a place that is counted already.
+    fn of(channels: &Arc<Channels>) -> Self {
+        Self(Some(Arc::clone(channels)))
+    }
+
+    /// Leaves the place counted: the spare channel has it now.
+    fn pass_on(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(channels) = self.0.take() {
+            channels.lock().open -= 1;
+            channels.freed.notify_one();
+        }
+    }
+}
+
+/// An open channel on which nothing was requested yet.
+pub(super) struct Lease {
+    /// The channel.
+    pub(super) channel: Channel<Msg>,
+    /// Kept until the channel is done with.
+    pub(super) slot: Slot,
+}
+
+enum Next {
+    Spare(Channel<Msg>),
+    Open,
+    Wait,
+}
+
+impl Channels {
+    /// The channels of a session that is logged in; opens the first one ahead.
+    pub(super) fn new(
+        handle: Handle<Client>,
+        ending: Ending,
+        target: String,
+        max_channels: usize,
+    ) -> Arc<Self> {
+        let channels = Arc::new(Self {
+            handle,
+            ending,
+            target,
+            state: Mutex::new(State {
+                open: 0,
+                limit: max_channels.max(1),
+                spare: None,
+                is_spare_wanted: true,
+                is_spare_coming: false,
+                is_closed: false,
+            }),
+            freed: Notify::new(),
+        });
+        channels.open_ahead();
+        channels
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the session ended.
+    pub(super) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// Ends the session.
+    pub(super) async fn close(&self) {
+        {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.spare = None;
+        }
+        self.ending.note_closed_here();
+        let _ = self
+            .handle
+            .disconnect(Disconnect::ByApplication, "", "")
+            .await;
+        self.freed.notify_waiters();
+    }
+
+    /// A channel, as soon as there may be one more. Nothing is left behind if the caller stops waiting.
+    pub(super) async fn acquire(self: &Arc<Self>) -> Result<Lease, TransportError> {
+        let mut attempt = 0;
+        loop {
+            let freed = self.freed.notified();
+            let next = {
+                let mut state = self.lock();
+                if state.is_closed || self.handle.is_closed() {
+                    return Err(self.gone());
+                }
+                if let Some(channel) = state.spare.take() {
+                    Next::Spare(channel)
+                } else if state.open < state.limit {
+                    state.open += 1;
+                    Next::Open
+                } else {
+                    Next::Wait
+                }
+            };
+            match next {
+                Next::Wait => freed.await,
+                Next::Spare(mut channel) => {
+                    let slot = Slot::of(self);
+                    if is_usable(&mut channel) {
+                        self.open_ahead();
+                        return Ok(Lease { channel, slot });
+                    }
+                }
+                Next::Open => match self.open().await {
+                    Ok(lease) => {
+                        self.open_ahead();
+                        return Ok(lease);
+                    }
+                    Err((russh::Error::ChannelOpenFailure(reason), slot)) => {
+                        attempt += 1;
+                        self.after_refusal(attempt, slot, reason.description())
+                            .await?;
+                    }
+                    Err(_) => return Err(self.gone()),
+                },
+            }
+        }
+    }
+
+    /// Opens a channel in a task of its own, so that a caller that stops waiting leaves no open channel behind.
+    async fn open(self: &Arc<Self>) -> Result<Lease, (russh::Error, Slot)> {
+        let (sender, receiver) = oneshot::channel();
+        let slot = Slot::of(self);
+        let channels = Arc::clone(self);
+        tokio::spawn(async move {
+            let result = channels.handle.channel_open_session().await;
+            if let Err((Ok(channel), slot)) = sender.send((result, slot)) {
+                channels.keep(channel, slot);
+            }
+        });
+        match receiver.await {
+            Ok((Ok(channel), slot)) => Ok(Lease { channel, slot }),
+            Ok((Err(error), slot)) => Err((error, slot)),
+            // Only a runtime that is shut down drops the task.
+            Err(_) => Err((russh::Error::RecvError, Slot(None))),
+        }
+    }
+
+    /// Waits before the next attempt, or learns that there cannot be so many channels.
+    async fn after_refusal(
+        self: &Arc<Self>,
+        attempt: u32,
+        slot: Slot,
+        reason: &str,
+    ) -> Result<(), TransportError> {
+        let others = self.lock().open.saturating_sub(1);
+        let attempts = if others > 0 {
+            ATTEMPTS_BESIDE_OTHERS
+        } else {
+            ATTEMPTS_ALONE
+        };
+        if attempt < attempts {
+            // A session that has just ended may still count on the host.
+            let wait = FIRST_WAIT * 2_u32.pow(attempt - 1);
+            tokio::time::sleep(wait.mul_f64(rand::random_range(0.75..1.25))).await;
+        } else if others > 0 {
+            let mut state = self.lock();
+            state.limit = others;
+            state.is_spare_wanted = false;
+        } else {
+            return Err(TransportError::NotStarted {
+                target: self.target.clone(),
+                reason: format!(
+                    "the host opens no session ({reason}); sshd's `MaxSessions` may be too small"
+                ),
+            });
+        }
+        drop(slot);
+        Ok(())
+    }
+
+    /// Opens the next channel while this one is used, if there is room for it.
+    fn open_ahead(self: &Arc<Self>) {
+        {
+            let mut state = self.lock();
+            let has_room = state.open < state.limit;
+            let is_there = state.spare.is_some() || state.is_spare_coming;
+            if !state.is_spare_wanted || !has_room || is_there || state.is_closed {
+                return;
+            }
+            state.open += 1;
+            state.is_spare_coming = true;
+        }
+        let slot = Slot::of(self);
+        let channels = Arc::clone(self);
+        tokio::spawn(async move {
+            let result = channels.handle.channel_open_session().await;
+            channels.lock().is_spare_coming = false;
+            match result {
+                Ok(channel) => channels.keep(channel, slot),
+                // It was only ahead of need: the next command asks for itself.
+                Err(_) => channels.lock().is_spare_wanted = false,
+            }
+        });
+    }
+
+    /// Keeps an unused channel for the next command, or closes it if there is one.
+    fn keep(self: &Arc<Self>, channel: Channel<Msg>, slot: Slot) {
+        let rest = {
+            let mut state = self.lock();
+            if state.spare.is_none() && !state.is_closed {
+                state.spare = Some(channel);
+                None
+            } else {
+                Some(channel)
+            }
+        };
+        match rest {
+            None => {
+                slot.pass_on();
+                self.freed.notify_one();
+            }
+            Some(channel) => {
+                tokio::spawn(async move {
+                    let _ = channel.close().await;
+                    drop(slot);
+                });
+            }
+        }
+    }
+
+    /// The error for a command that cannot start any more.
+    pub(super) fn gone(&self) -> TransportError {
+        TransportError::NotStarted {
+            target: self.target.clone(),
+            reason: format!("the connection is gone: {}", self.ending.reason()),
+        }
+    }
+}
+
+/// Whether the host has not closed a channel that was waiting.
+fn is_usable(channel: &mut Channel<Msg>) -> bool {
+    loop {
+        match channel.wait().now_or_never() {
+            None => return true,
+            Some(Some(ChannelMsg::WindowAdjusted { .. })) => {}
+            Some(_) => return false,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! What is sent to a login shell so that a POSIX script arrives whole, whatever that shell is.
+//!
+//! The login shell only has to know `exec`, words and single quotes. Everything in those quotes that csh or fish would
+//! read differently (`!`, a newline, a backslash) goes as `\0ooo` and is decoded by the `sh` that is started. That `sh`
+//! first says a marker on both outputs: what came before it was said by the login shell's start files, and where there
+//! is no marker the command did not start.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+
+/// The longest single argument that Linux takes, with its terminating zero.
+const LONGEST_ARGUMENT: usize = 128 * 1024;
+
+/// The most bytes of start-file noise that are kept to be shown.
+const NOISE_KEPT: usize = 4 * 1024;
+
+/// A marker that nobody can guess, so that nothing a start file prints is mistaken for it.
+pub(super) fn new_marker() -> String {
+    format!("kk{:032x}:", rand::random::<u128>())
+}
+
+/// The text for the login shell that runs `script` by `sh` in the C locale, after the marker.
+pub(super) fn login_shell_text(script: &str, marker: &str) -> Result<String, String> {
+    if script.contains('\0') {
+        return Err("the command holds a zero byte".to_owned());
+    }
+    // Without its marker the command must not run: then it is certain that it did not.
+    let prologue =
+        format!("printf %s {marker}&&printf %s {marker} >&2||exit 127;LC_ALL=C;export LC_ALL;");
+    let text = if script.bytes().all(is_plain) {
+        format!("exec sh -c '{prologue}{}'", script.replace('\'', r"'\''"))
+    } else {
+        format!(
+            "exec sh -c '{prologue}eval \"$(printf %b \"$0\")\"' '{}'",
+            encode(script)
+        )
+    };
+    if text.len() >= LONGEST_ARGUMENT {
+        return Err(format!(
+            "the command is {} bytes long and a host takes at most {LONGEST_ARGUMENT}: send data over standard input",
+            text.len()
+        ));
+    }
+    Ok(text)
+}
+
+/// Whether a byte means the same between single quotes in every shell. The quote itself does, as `'\''`.
+fn is_plain(byte: u8) -> bool {
+    (byte == b' ' || byte.is_ascii_graphic()) && byte != b'!' && byte != b'\\'
+}
+
+/// For `printf %b`: every byte that some shell reads differently as `\0ooo`.
+fn encode(script: &str) -> String {
+    let mut encoded = String::with_capacity(script.len() + script.len() / 4);
+    for byte in script.bytes() {
+        if is_plain(byte) && byte != b'\'' {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "\\0{byte:03o}");
+        }
+    }
+    encoded
+}
+
+/// Cuts off everything up to and including the marker from one output stream.
+#[derive(Debug)]
+pub(super) struct AfterMarker {
+    marker: Bytes,
+    /// What came so far, until the marker is found.
+    before: Option<Vec<u8>>,
+    noise: Vec<u8>,
+}
+
+impl AfterMarker {
+    /// Waits for this marker.
+    pub(super) fn new(marker: &str) -> Self {
+        Self {
+            marker: Bytes::copy_from_slice(marker.as_bytes()),
+            before: Some(Vec::new()),
+            noise: Vec::new(),
+        }
+    }
+
+    /// Whether the marker was seen.
+    pub(super) fn seen(&self) -> bool {
+        self.before.is_none()
+    }
+
+    /// Takes what arrived and appends what the command said of it to `output`.
+    pub(super) fn take(&mut self, data: &[u8], output: &mut Vec<u8>) {
+        let Some(before) = &mut self.before else {
+            output.extend_from_slice(data);
+            return;
+        };
+        before.extend_from_slice(data);
+        let found = before
+            .windows(self.marker.len())
+            .position(|window| window == self.marker.as_ref());
+        if let Some(start) = found {
+            output.extend_from_slice(before.get(start + self.marker.len()..).unwrap_or_default());
+            before.truncate(start);
+        }
+        // Without the marker only its possible beginning must be kept.
+        let settled = if found.is_some() {
+            before.len()
+        } else {
+            before.len().saturating_sub(self.marker.len())
+        };
+        let room = NOISE_KEPT.saturating_sub(self.noise.len()).min(settled);
+        self.noise
+            .extend_from_slice(before.get(..room).unwrap_or_default());
+        before.drain(..settled);
+        if found.is_some() {
+            self.before = None;
+        }
+    }
+
+    /// What was said before the marker, or everything if it never came (at most a few KiB).
+    pub(super) fn noise(&self) -> String {
+        let mut noise = self.noise.clone();
+        noise.extend_from_slice(self.before.as_deref().unwrap_or_default());
+        String::from_utf8_lossy(&noise).trim().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn run(shell: &[&str], text: &str) -> std::process::Output {
+        let (program, arguments) = shell.split_first().unwrap();
+        std::process::Command::new(program)
+            .args(arguments)
+            .arg("-c")
+            .arg(text)
+            .output()
+            .unwrap()
+    }
+
+    /// The shells of this machine that may be login shells; POSIX ones are always there.
+    fn shells() -> Vec<Vec<&'static str>> {
+        let all: [&[&str]; 9] = [
+            &["sh"],
+            &["bash"],
+            &["csh"],
+            &["tcsh"],
+            &["fish"],
+            &["zsh"],
+            &["ksh"],
+            &["mksh"],
+            &["busybox", "sh"],
+        ];
+        let found: Vec<Vec<&str>> = all
+            .iter()
+            .filter(|shell| {
+                std::env::split_paths(&std::env::var_os("PATH").unwrap())
+                    .any(|folder| folder.join(shell[0]).exists())
+            })
+            .map(|shell| shell.to_vec())
+            .collect();
+        assert!(found.len() >= 2);
+        found
+    }
+
+    #[test]
+    fn every_login_shell_runs_the_same_script() {
+        let marker = new_marker();
+        let scripts = [
+            "printf 'one\\ntwo\\n'; echo \"hi!\" >&2; exit 3",
+            "printf '%s' 'it'\\''s \\\\ $HOME `x` !! !1 \\!'; exit 3",
+            "cat <<'EOF'\na b!\n\\\\\nEOF\nexit 3",
+            "printf '\u{e4}\t%s' \"$LC_ALL\"\nexit 3\n\n",
+            "true; exit 3",
+        ];
+        for script in scripts {
+            let expected = std::process::Command::new("sh")
+                .args(["-c", script])
+                .env("LC_ALL", "C")
+                .output()
+                .unwrap();
+            let text = login_shell_text(script, &marker).unwrap();
+            for shell in shells() {
+                let output = run(&shell, &text);
+                let mut stdout = Vec::new();
+                let mut cut = AfterMarker::new(&marker);
+                cut.take(&output.stdout, &mut stdout);
+                assert!(cut.seen(), "{shell:?}: {text}: {output:?}");
+                assert_eq!(
+                    String::from_utf8_lossy(&stdout),
+                    String::from_utf8_lossy(&expected.stdout),
+                    "{shell:?}: {text}"
+                );
+                assert_eq!(output.status.code(), Some(3), "{shell:?}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_script_arrives_whole() {
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+            cases: 48,
+            ..ProptestConfig::default()
+        });
+        runner
+            .run(&"[^\0]{0,30}", |word| {
+                let script = format!("printf %s '{}'", word.replace('\'', r"'\''"));
+                let text = login_shell_text(&script, "m:").unwrap();
+                for shell in shells() {
+                    let output = run(&shell, &text);
+                    prop_assert_eq!(
+                        String::from_utf8_lossy(&output.stdout).into_owned(),
+                        format!("m:{word}"),
+                        "{:?}",
+                        shell
+                    );
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn the_marker_is_found_however_it_is_cut() {
+        let stream = b"noise\nmore kk1kk12:output kk12: again";
+        for cut in 1..stream.len() {
+            let mut after = AfterMarker::new("kk12:");
+            let mut output = Vec::new();
+            for piece in stream.chunks(cut) {
+                after.take(piece, &mut output);
+            }
+            assert_eq!(output, b"output kk12: again", "cut {cut}");
+            assert_eq!(after.noise(), "noise\nmore kk1");
+        }
+    }
+
+    #[test]
+    fn without_the_marker_everything_is_noise() {
+        let mut after = AfterMarker::new("kk12:");
+        let mut output = Vec::new();
+        after.take(b"This account is ", &mut output);
+        after.take(b"currently not available.\n", &mut output);
+        assert!(!after.seen());
+        assert!(output.is_empty());
+        assert_eq!(after.noise(), "This account is currently not available.");
+    }
+
+    #[test]
+    fn what_no_host_would_take_is_refused_here() {
+        assert!(login_shell_text(&"a".repeat(200_000), "m:").is_err());
+        assert!(login_shell_text("a\0b", "m:").is_err());
+    }
+}

@@ -1,0 +1,13 @@
+//! The SSH connector against a real OpenSSH server on loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::format_push_string,
+    clippy::indexing_slicing,
+    reason = "test code, also outside of test functions"
+)]
+
+mod commands;
+mod server;
