@@ -369,6 +369,15 @@ mod tests {
     }
 
     #[test]
+    fn published_sums_are_found_with_and_without_a_v() {
+        let item = Catalogue::embedded().item("compose").unwrap();
+        let sum = item.published_sha256("2.20.3", "arm64").unwrap();
+        assert!(sum.starts_with("9d6a6396"));
+        assert_eq!(item.published_sha256("v2.20.3", "arm64"), Some(sum));
+        assert_eq!(item.published_sha256("v2.20.4", "arm64"), None);
+    }
+
+    #[test]
     fn commands_are_ready_to_paste() {
         let item = Catalogue::embedded().item("docker_registry").unwrap();
         assert_eq!(

@@ -228,7 +228,10 @@ mod tests {
     #[test]
     fn everything_there_and_right() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path());
+        let mut settings = settings(folder.path());
+        // Versions whose published sums are not known.
+        settings.versions.docker = "24.0.7".to_owned();
+        settings.versions.dockercompose = "v2.20.2".to_owned();
         let mut cache = Cache::open(folder.path());
         for (need, bytes) in needs(&settings, &["arm64"]).iter().zip([
             samples::gzip(&samples::engine(183)),
@@ -245,6 +248,41 @@ mod tests {
                 is_image.then(|| "registry:2.8.3".to_owned())
             );
         }
+    }
+
+    #[test]
+    fn published_sums_hold_unless_the_settings_say_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(folder.path());
+        let mut cache = Cache::open(folder.path());
+        let bytes = samples::executable(62, b"repacked");
+        put(&settings, &needs(&settings, &["amd64"])[1], &bytes);
+        let error = examine(
+            &settings,
+            &needs(&settings, &["amd64"])[1],
+            &mut cache,
+            GO_ON,
+        )
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("but the catalogue of published packages says f45e4cb6"),
+            "{error}"
+        );
+        let key = ("docker_compose".to_owned(), "amd64".to_owned());
+        settings
+            .artifact_sha256
+            .insert(key, samples::sha256(&bytes));
+        assert!(
+            examine(
+                &settings,
+                &needs(&settings, &["amd64"])[1],
+                &mut cache,
+                GO_ON
+            )
+            .is_ok()
+        );
     }
 
     #[test]

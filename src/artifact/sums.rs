@@ -17,7 +17,7 @@ pub struct Sum {
 /// Larger checksum files are not read.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Every sha256 that is known for a package. Fails, in words, where something that claims to be one is none.
+/// Every sha256 that is known for a package; the catalogue's only where the settings have none. Fails, in words, where something that claims to be one is none.
 pub fn known(
     settings: &Settings,
     item: &Item,
@@ -27,10 +27,13 @@ pub fn known(
 ) -> Result<Vec<Sum>, String> {
     let mut sums = Vec::new();
     sums.extend(from_settings(settings, item, arch));
-    if let Some(digits) = item.published_sha256(version, arch) {
+    // Who repacks a package says so in the settings; that goes before what its publisher names.
+    if sums.is_empty()
+        && let Some(digits) = item.published_sha256(version, arch)
+    {
         sums.push(Sum {
             digits: digits.to_owned(),
-            source: "the catalogue of offline packages".to_owned(),
+            source: "the catalogue of published packages".to_owned(),
         });
     }
     sums.extend(from_own_file(path)?);
