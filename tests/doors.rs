@@ -394,7 +394,7 @@ fn nothing_is_allowed_without_a_reason() {
 
 #[test]
 fn the_search_sees_code_and_nothing_else() {
-    let text = r####"
+    let text = r##"
         //! crate::engine in a comment
         /* crate::engine /* nested */ crate::engine */
         use crate::{yaml::{Node, Kind}, engine::event::Event};
@@ -404,7 +404,7 @@ fn the_search_sees_code_and_nothing_else() {
         #[cfg(test)]
         mod tests { use crate::cli::Arguments; fn g() { { println!() } } }
         fn after() { crate::modules::specs(); }
-    "####;
+    "##;
     let code = shipped_code(&code_only(text));
     let paths: Vec<String> = crate_paths(&code)
         .into_iter()

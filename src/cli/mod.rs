@@ -4,6 +4,7 @@
 //! Each of the others has a file of its own here.
 
 pub mod arguments;
+pub mod flags;
 pub mod local;
 pub mod usage;
 
