@@ -20,6 +20,7 @@ pub fn finish(
     machine: &LocalMachine,
 ) -> Result<Loaded, Diagnostics> {
     let mut found = std::mem::take(&mut raw.found);
+    raw.declare_localhost();
     check_references(&mut raw, &mut found);
     for cycle in graph::cycles(&raw.groups) {
         found.push(cycle);
@@ -87,7 +88,6 @@ pub fn finish(
 
 /// Names in groups must stand for something; `localhost` needs no declaration.
 fn check_references(raw: &mut Raw, found: &mut Diagnostics) {
-    let mut implicit: Vec<Reference> = Vec::new();
     for (group_name, group) in &mut raw.groups {
         drop_repeated(&mut group.hosts, group_name, "host", found);
         drop_repeated(&mut group.groups, group_name, "group", found);
@@ -96,10 +96,6 @@ fn check_references(raw: &mut Raw, found: &mut Diagnostics) {
         for reference in &group.hosts {
             let name = reference.name.as_str();
             if raw.hosts.contains_key(name) {
-                continue;
-            }
-            if name == LOCALHOST {
-                implicit.push(reference.clone());
                 continue;
             }
             let diagnostic = Diagnostic::at(
@@ -134,13 +130,10 @@ fn check_references(raw: &mut Raw, found: &mut Diagnostics) {
                 if suggested.hint.is_some() {
                     suggested
                 } else {
-                    suggested.hint(format!("declare `{name}:` beside `{group_name}:`"))
+                    suggested.hint(format!("declare a group `{name}`, or take the name out"))
                 }
             });
         }
-    }
-    for reference in implicit {
-        raw.host(LOCALHOST, &reference.place);
     }
 }
 

@@ -1,11 +1,13 @@
 //! From files to an inventory: which form a text has, and what lies beside it.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::raw::Raw;
 use super::{
-    Inventory, LOCALHOST, Loaded, LocalMachine, ansible, directories, finish, ini, kubekey,
+    ALL, Connection, Group, Host, Inventory, LOCALHOST, Loaded, LocalMachine, UNGROUPED, ansible,
+    directories, finish, ini, kubekey,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::yaml;
@@ -41,9 +43,8 @@ impl Inventory {
                 }
             }
         }
-        for path in paths {
-            directories::read(path, &mut raw);
-        }
+        raw.declare_localhost();
+        directories::read(paths, &mut raw);
         let names: Vec<String> = paths
             .iter()
             .map(|path| path.display().to_string())
@@ -65,19 +66,28 @@ impl Inventory {
 
     /// This machine alone: the host `localhost` with the local connector.
     pub fn implicit() -> Self {
-        let mut raw = Raw::default();
-        let nowhere = crate::diagnostic::Place::new(
-            &Source::new(LOCALHOST, ""),
-            crate::diagnostic::Span::default(),
+        let mut inventory = Self::default();
+        inventory.hosts.insert(
+            LOCALHOST.to_owned(),
+            Host::new(LOCALHOST, Connection::Local),
         );
-        raw.host(LOCALHOST, &nowhere);
-        let mut inventory = finish::finish(raw, None, &LocalMachine::default())
-            .unwrap_or_default()
-            .inventory;
-        for host in inventory.hosts.values_mut() {
-            host.place = None;
+        for name in [ALL, UNGROUPED] {
+            let group = Group {
+                name: name.to_owned(),
+                ..Group::default()
+            };
+            inventory.groups.insert(name.to_owned(), group);
         }
         inventory
+    }
+
+    /// A host by its name. `localhost` is there even where no file says so, and is no member of any group then.
+    pub fn host(&self, name: &str) -> Option<Cow<'_, Host>> {
+        match self.hosts.get(name) {
+            Some(host) => Some(Cow::Borrowed(host)),
+            None if name == LOCALHOST => Some(Cow::Owned(Host::new(LOCALHOST, Connection::Local))),
+            None => None,
+        }
     }
 
     /// Looks whether the `private_key` files of these hosts can be read, and says of each that cannot why.
@@ -85,8 +95,7 @@ impl Inventory {
         let mut found = Diagnostics::new();
         let mut seen: Vec<&Path> = Vec::new();
         for name in hosts {
-            let Some(super::Connection::Ssh(ssh)) =
-                self.hosts.get(name).map(|host| &host.connection)
+            let Some(Connection::Ssh(ssh)) = self.hosts.get(name).map(|host| &host.connection)
             else {
                 continue;
             };
@@ -98,7 +107,7 @@ impl Inventory {
             }
             seen.push(path);
             if let Err(error) = std::fs::read(path) {
-                let reason = crate::inventory::load::reason_of(&error);
+                let reason = reason_of(&error);
                 let message = format!("the private key `{}` {reason}", path.display());
                 let mut diagnostic = Diagnostic::error(message).hint(format!(
                     "host `{name}` logs in with it: correct `private_key`, or make the file readable"
@@ -197,7 +206,9 @@ fn read(source: &Arc<Source>, path: &Path, raw: &mut Raw) {
                 ),
                 "an inventory script is not run",
             )
-            .hint("run it and save what it says as a YAML inventory"),
+            .hint(
+                "save what it says: `ansible-inventory -i SCRIPT --list --yaml > inventory.yaml`",
+            ),
         );
         return;
     }

@@ -19,9 +19,13 @@ mod finish;
 mod graph;
 mod ini;
 mod kubekey;
+mod listing;
 mod load;
 mod machine;
+mod pattern;
+mod range;
 mod raw;
+mod skeleton;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -37,6 +41,8 @@ use crate::secret::SecretString;
 use crate::yaml::Node;
 
 pub use machine::LocalMachine;
+pub use pattern::PatternError;
+pub use skeleton::skeleton;
 
 /// A whole inventory, checked.
 #[derive(Debug, Clone, Default)]

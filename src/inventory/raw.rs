@@ -57,6 +57,19 @@ impl Raw {
         group
     }
 
+    /// Declares `localhost` where a group names it: it alone needs no declaration.
+    pub fn declare_localhost(&mut self) {
+        let place = self
+            .groups
+            .values()
+            .flat_map(|group| &group.hosts)
+            .find(|reference| reference.name == super::LOCALHOST)
+            .map(|reference| reference.place.clone());
+        if let Some(place) = place {
+            self.host(super::LOCALHOST, &place);
+        }
+    }
+
     /// Reports a name that cannot be a host's or a group's.
     pub fn check_name(&mut self, kind: &str, name: &str, place: &Place) -> bool {
         let reason = name_fault(name);

@@ -34,6 +34,11 @@ pub fn describe() -> Vec<Row> {
         .collect()
 }
 
+/// The Config file that `kk create config` writes: commented, and it loads as it stands.
+pub const fn skeleton_config() -> &'static str {
+    include_str!("skeleton.yaml")
+}
+
 /// The page `docs/settings.md`, made from the table of settings.
 pub fn page() -> String {
     let rows = describe();

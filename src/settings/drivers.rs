@@ -92,13 +92,6 @@ impl Parameter {
             ..self
         }
     }
-
-    const fn two(self) -> Self {
-        Self {
-            known: Known::Two,
-            ..self
-        }
-    }
 }
 
 /// The default driver's name.

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use crate::diagnostic::{Diagnostics, Place};
 use crate::secret::{SecretString, is_secret_name};
 
-pub use document::{Row, describe, page};
+pub use document::{Row, describe, page, skeleton_config};
 pub use load::SettingsInput;
 pub use registry_name::RegistryName;
 pub use set::{SetFlag, SetKind};

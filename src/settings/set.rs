@@ -526,26 +526,10 @@ fn json(text: &str, place: &Place) -> Result<Node, Diagnostic> {
     // JSON is YAML with few exceptions, and the YAML reader keeps places and digits.
     let alone = Source::new(place.source.name.clone(), text);
     if let Ok(mut node) = yaml::parse(&alone) {
-        move_to(&mut node, place);
+        node.move_into(place);
         return Ok(node);
     }
     Ok(from_value(&value, place))
-}
-
-/// Moves the places of a tree from a piece of a text into the text.
-fn move_to(node: &mut Node, place: &Place) {
-    let length = node.place.span.end.saturating_sub(node.place.span.start);
-    node.place = place.within(node.place.span.start, length);
-    match &mut node.kind {
-        Kind::Scalar { .. } => {}
-        Kind::Sequence(items) => items.iter_mut().for_each(|item| move_to(item, place)),
-        Kind::Mapping(pairs) => {
-            for (key, value) in pairs {
-                move_to(key, place);
-                move_to(value, place);
-            }
-        }
-    }
 }
 
 fn from_value(value: &serde_json::Value, place: &Place) -> Node {
