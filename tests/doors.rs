@@ -68,7 +68,13 @@ fn source_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Every file of `src/` with its path below it.
+/// Unit tests that have a file of their own: `tests.rs`, `tests/…`, `sudo_tests.rs`.
+fn is_test_file(name: &str) -> bool {
+    let mut parts = name.trim_end_matches(".rs").split('/');
+    parts.any(|part| part == "tests" || part.ends_with("_tests"))
+}
+
+/// Every file of `src/` with its path below it, unit tests that have a file of their own left out.
 fn sources() -> Vec<(String, String)> {
     let root = source_folder();
     let mut files = Vec::new();
@@ -79,6 +85,7 @@ fn sources() -> Vec<(String, String)> {
             let name = path.strip_prefix(&root).unwrap().display().to_string();
             (name, std::fs::read_to_string(&path).unwrap())
         })
+        .filter(|(name, _)| !is_test_file(name))
         .collect()
 }
 
