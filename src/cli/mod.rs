@@ -7,6 +7,7 @@ pub mod arguments;
 mod assess;
 mod delete;
 mod files;
+pub mod flags;
 mod init;
 mod live;
 pub mod local;
@@ -14,7 +15,6 @@ mod names;
 mod precheck;
 mod prepare;
 mod run;
-mod secrets;
 pub mod usage;
 
 use anyhow::Context as _;
