@@ -36,12 +36,19 @@ impl ArgumentValue {
     /// A value of a kind. Mistakes go to `found`.
     pub fn parse(node: &Node, kind: ArgumentKind, found: &mut Diagnostics) -> Self {
         if check_templates(node, found) {
-            return Self::Templated { raw: node.to_json(), kind, place: node.place.clone() };
+            return Self::Templated {
+                raw: node.to_json(),
+                kind,
+                place: node.place.clone(),
+            };
         }
         match kind.coerce(&plain_value(node, kind)) {
             Ok(value) => Self::Literal(value),
             Err(message) => {
-                found.push(Diagnostic::at(&node.place, format!("{message}, found {}", shown(node))));
+                found.push(Diagnostic::at(
+                    &node.place,
+                    format!("{message}, found {}", shown(node)),
+                ));
                 Self::Literal(Json::Null)
             }
         }
@@ -53,7 +60,9 @@ impl ArgumentValue {
             Self::Literal(value) => return Ok(Some(value.clone())),
             Self::Templated { raw, kind, place } => (raw, kind, place),
         };
-        let resolved = scope.resolve(raw).map_err(|message| Diagnostic::at(place, message))?;
+        let resolved = scope
+            .resolve(raw)
+            .map_err(|message| Diagnostic::at(place, message))?;
         if resolved.as_str() == Some(OMIT) {
             return Ok(None);
         }
@@ -81,9 +90,18 @@ fn describe(value: &Json) -> &'static str {
 fn without_omitted(value: Json) -> Json {
     let is_omitted = |item: &Json| item.as_str() == Some(OMIT);
     match value {
-        Json::Array(items) => Json::Array(items.into_iter().filter(|item| !is_omitted(item)).map(without_omitted).collect()),
+        Json::Array(items) => Json::Array(
+            items
+                .into_iter()
+                .filter(|item| !is_omitted(item))
+                .map(without_omitted)
+                .collect(),
+        ),
         Json::Object(map) => Json::Object(
-            map.into_iter().filter(|(_, item)| !is_omitted(item)).map(|(key, item)| (key, without_omitted(item))).collect(),
+            map.into_iter()
+                .filter(|(_, item)| !is_omitted(item))
+                .map(|(key, item)| (key, without_omitted(item)))
+                .collect(),
         ),
         other => other,
     }
@@ -100,9 +118,12 @@ fn shown(node: &Node) -> String {
 fn plain_value(node: &Node, kind: ArgumentKind) -> Json {
     match (kind, &node.kind) {
         (ArgumentKind::Any | ArgumentKind::Mapping, _) => node.to_json(),
-        (ArgumentKind::Texts, Kind::Sequence(items)) => {
-            Json::Array(items.iter().map(|item| item.as_str().map_or_else(|| item.to_json(), Json::from)).collect())
-        }
+        (ArgumentKind::Texts, Kind::Sequence(items)) => Json::Array(
+            items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_json(), Json::from))
+                .collect(),
+        ),
         (_, Kind::Scalar { text, .. }) if !node.is_null() => Json::String(text.to_string()),
         _ => node.to_json(),
     }
@@ -118,10 +139,12 @@ fn check_templates(node: &Node, found: &mut Diagnostics) -> bool {
             true
         }
         Kind::Scalar { .. } => false,
-        Kind::Sequence(items) => items.iter().fold(false, |any, item| check_templates(item, found) | any),
-        Kind::Mapping(pairs) => {
-            pairs.iter().fold(false, |any, (key, item)| check_templates(key, found) | check_templates(item, found) | any)
-        }
+        Kind::Sequence(items) => items
+            .iter()
+            .fold(false, |any, item| check_templates(item, found) | any),
+        Kind::Mapping(pairs) => pairs.iter().fold(false, |any, (key, item)| {
+            check_templates(key, found) | check_templates(item, found) | any
+        }),
     }
 }
 
@@ -141,8 +164,14 @@ pub(super) fn read(
         Kind::Scalar { .. } => match spec.free_form {
             Some(name) => free = Some((name, value)),
             None => found.push(
-                Diagnostic::at(&value.place, format!("`{}` takes a mapping of arguments, found a text", spec.name))
-                    .hint(format!("write one `argument: value` per line under `{}:`", spec.name)),
+                Diagnostic::at(
+                    &value.place,
+                    format!("`{}` takes a mapping of arguments, found a text", spec.name),
+                )
+                .hint(format!(
+                    "write one `argument: value` per line under `{}:`",
+                    spec.name
+                )),
             ),
         },
         Kind::Sequence(_) => found.push(value.unexpected("a mapping of arguments")),
@@ -155,16 +184,26 @@ pub(super) fn read(
     }
     let before = found.0.len();
     let mut arguments: Vec<(&'static str, ArgumentValue)> = Vec::new();
-    let known = |name: &str| spec.arguments.iter().find(|argument| argument.name == name || argument.aliases.contains(&name));
+    let known = |name: &str| {
+        spec.arguments
+            .iter()
+            .find(|argument| argument.name == name || argument.aliases.contains(&name))
+    };
     let mut add = |argument: &Argument, node: &Node, place: &Place, found: &mut Diagnostics| {
         if arguments.iter().any(|(name, _)| *name == argument.name) {
-            found.push(Diagnostic::at(place, format!("the argument `{}` is given twice", argument.name)));
+            found.push(Diagnostic::at(
+                place,
+                format!("the argument `{}` is given twice", argument.name),
+            ));
             return;
         }
         if node.is_null() && argument.kind != ArgumentKind::Any {
             return;
         }
-        arguments.push((argument.name, ArgumentValue::parse(node, argument.kind, found)));
+        arguments.push((
+            argument.name,
+            ArgumentValue::parse(node, argument.kind, found),
+        ));
     };
     if let Some((name, node)) = free
         && let Some(argument) = known(name)
@@ -176,18 +215,36 @@ pub(super) fn read(
         match known(name) {
             Some(argument) => add(argument, node, &key.place, found),
             None => {
-                let names: Vec<&str> =
-                    spec.arguments.iter().flat_map(|argument| std::iter::once(&argument.name).chain(argument.aliases).copied()).collect();
-                let diagnostic = Diagnostic::at(&key.place, format!("`{}` has no argument `{name}`", spec.name));
+                let names: Vec<&str> = spec
+                    .arguments
+                    .iter()
+                    .flat_map(|argument| {
+                        std::iter::once(&argument.name)
+                            .chain(argument.aliases)
+                            .copied()
+                    })
+                    .collect();
+                let diagnostic = Diagnostic::at(
+                    &key.place,
+                    format!("`{}` has no argument `{name}`", spec.name),
+                );
                 let suggested = diagnostic.suggest(name, names.iter().copied());
-                found.push(if suggested.hint.is_some() { suggested } else { suggested.hint(format!("it takes: {}", names.join(", "))) });
+                found.push(if suggested.hint.is_some() {
+                    suggested
+                } else {
+                    suggested.hint(format!("it takes: {}", names.join(", ")))
+                });
             }
         }
     }
     for argument in spec.arguments.iter().filter(|argument| argument.required) {
         if !arguments.iter().any(|(name, _)| *name == argument.name) {
             found.push(
-                Diagnostic::at(&word.place, format!("`{}` needs the argument `{}`", spec.name, argument.name)).hint(argument.summary),
+                Diagnostic::at(
+                    &word.place,
+                    format!("`{}` needs the argument `{}`", spec.name, argument.name),
+                )
+                .hint(argument.summary),
             );
         }
     }
@@ -202,7 +259,10 @@ pub(super) fn read(
                 ArgumentValue::Templated { .. } => None,
             })
             .collect();
-        if let Err(message) = check(&Given { names: &names, literals: &literals }) {
+        if let Err(message) = check(&Given {
+            names: &names,
+            literals: &literals,
+        }) {
             found.push(Diagnostic::at(&word.place, message));
         }
     }

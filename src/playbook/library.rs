@@ -33,19 +33,27 @@ pub struct Entry {
 impl Library {
     /// The built-in playbooks, with the files of a folder of the user's in front of them.
     pub fn built_in(overlay: Option<&Path>) -> Self {
-        let mut roots: Vec<Root> = overlay.map(|folder| Root::Folder(folder.to_owned())).into_iter().collect();
+        let mut roots: Vec<Root> = overlay
+            .map(|folder| Root::Folder(folder.to_owned()))
+            .into_iter()
+            .collect();
         roots.push(Root::Embedded);
         Self { roots }
     }
 
     /// A user's own playbooks: files and roles of one folder, no built-in ones.
     pub fn folder(folder: &Path) -> Self {
-        Self { roots: vec![Root::Folder(folder.to_owned())] }
+        Self {
+            roots: vec![Root::Folder(folder.to_owned())],
+        }
     }
 
     /// Reads a file by its path within the library. `Ok(None)` when no root has it.
     pub fn read(&self, path: &str) -> std::io::Result<Option<Entry>> {
-        if Path::new(path).components().any(|part| matches!(part, std::path::Component::ParentDir)) {
+        if Path::new(path)
+            .components()
+            .any(|part| matches!(part, std::path::Component::ParentDir))
+        {
             return Ok(None);
         }
         for root in &self.roots {
@@ -55,16 +63,33 @@ impl Library {
                     match std::fs::read(&full) {
                         Ok(bytes) => {
                             let name = full.display().to_string();
-                            return Ok(Some(Entry { name, bytes: bytes.into(), path: Some(full) }));
+                            return Ok(Some(Entry {
+                                name,
+                                bytes: bytes.into(),
+                                path: Some(full),
+                            }));
                         }
-                        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
-                        Err(error) => return Err(std::io::Error::new(error.kind(), format!("{}: {error}", full.display()))),
+                        Err(error)
+                            if matches!(
+                                error.kind(),
+                                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                            ) => {}
+                        Err(error) => {
+                            return Err(std::io::Error::new(
+                                error.kind(),
+                                format!("{}: {error}", full.display()),
+                            ));
+                        }
                     }
                 }
                 Root::Embedded => {
                     if let Some(file) = EMBEDDED.get_file(path) {
                         let name = format!("<built-in>/{path}");
-                        return Ok(Some(Entry { name, bytes: file.contents().into(), path: None }));
+                        return Ok(Some(Entry {
+                            name,
+                            bytes: file.contents().into(),
+                            path: None,
+                        }));
                     }
                 }
             }
@@ -86,12 +111,23 @@ impl Library {
         for root in &self.roots {
             match root {
                 Root::Folder(folder) => {
-                    let entries = std::fs::read_dir(folder.join(path)).into_iter().flatten().flatten();
-                    names.extend(entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().to_string_lossy().into_owned()));
+                    let entries = std::fs::read_dir(folder.join(path))
+                        .into_iter()
+                        .flatten()
+                        .flatten();
+                    names.extend(
+                        entries
+                            .filter(|entry| entry.path().is_dir())
+                            .map(|entry| entry.file_name().to_string_lossy().into_owned()),
+                    );
                 }
                 Root::Embedded => {
                     let folders = EMBEDDED.get_dir(path).into_iter().flat_map(Dir::dirs);
-                    names.extend(folders.filter_map(|folder| folder.path().file_name()).map(|name| name.to_string_lossy().into_owned()));
+                    names.extend(
+                        folders
+                            .filter_map(|folder| folder.path().file_name())
+                            .map(|name| name.to_string_lossy().into_owned()),
+                    );
                 }
             }
         }

@@ -110,7 +110,9 @@ impl Frame {
 
     /// All tags, inherited ones included.
     pub fn all_tags(&self) -> Vec<&str> {
-        self.chain().flat_map(|frame| frame.tags.iter().map(String::as_str)).collect()
+        self.chain()
+            .flat_map(|frame| frame.tags.iter().map(String::as_str))
+            .collect()
     }
 
     /// The role that the task belongs to.
@@ -155,7 +157,9 @@ pub struct Task {
 impl Task {
     /// What it is called in output: its name, or its module.
     pub fn title(&self) -> &str {
-        self.name.as_ref().map_or_else(|| self.action.name(), Template::source)
+        self.name
+            .as_ref()
+            .map_or_else(|| self.action.name(), Template::source)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tests of the whole room; those of a single piece stand beside it.
 
+mod bad_input;
+
 use super::*;
 use crate::diagnostic::{Colour, Source, render_all};
 
