@@ -61,6 +61,8 @@ pub fn is_secret_name(name: &str) -> bool {
             || last.ends_with("_key")
                 && !last.ends_with("private_key")
                 && !last.ends_with("public_key")
+            || last == "pass"
+            || last.ends_with("_pass")
             || last == "private_key_content")
 }
 
@@ -224,6 +226,8 @@ mod tests {
             "api_token",
             "storage.s3.accesskey",
             "harbor_secret_key",
+            "ansible_become_pass",
+            "ansible_ssh_pass",
         ] {
             assert!(is_secret_name(name), "{name}");
         }
@@ -234,6 +238,7 @@ mod tests {
             "key",
             "public_key",
             "username",
+            "bypass",
         ] {
             assert!(!is_secret_name(name), "{name}");
         }

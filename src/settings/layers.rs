@@ -220,8 +220,6 @@ impl Collected {
                         self.walk(&words, &key.place, value, Layer::Set);
                     }
                 }
-                // `…storage.inmemory=` names a driver that has nothing to be told.
-                None if is_driver(&words) && assignment.text.is_empty() => {}
                 None => match &assignment.fault {
                     Some(fault) => self.found.push(fault.clone()),
                     None => self.found.push(above(&words, place)),
@@ -296,7 +294,7 @@ impl Collected {
     ) {
         let spelled = words.join(".");
         let secret = setting.secret || crate::secret::is_secret_name(&spelled);
-        match value::convert(setting.kind, &spelled, secret, written) {
+        match value::convert(setting, &spelled, secret, written) {
             Ok(value) => self.given.push(Given {
                 setting,
                 path,
@@ -325,12 +323,6 @@ impl Collected {
             self.drivers.push(((*name).to_owned(), place.clone()));
         }
     }
-}
-
-fn is_driver(words: &[&str]) -> bool {
-    words
-        .split_last()
-        .is_some_and(|(_, storage)| storage.join(".") == STORAGE)
 }
 
 /// A value where only a mapping can stand.
@@ -388,16 +380,20 @@ fn unknown(words: &[&str], place: &Place) -> Diagnostic {
         .map(String::as_str)
         .collect();
     let last = words.last().copied().unwrap_or_default();
-    let same_end: Vec<String> = spellings
+    let same_end = spellings
         .iter()
         .filter(|spelled| spelled.rsplit('.').next() == Some(last))
-        .take(2)
-        .map(|spelled| format!("`{spelled}`"))
-        .collect();
-    if !same_end.is_empty() {
-        return diagnostic.hint(format!("did you mean {}?", same_end.join(" or ")));
+        .min_by_key(|spelled| spelled.matches('.').count());
+    if let Some(meant) = same_end {
+        return diagnostic.hint(format!("did you mean `{meant}`?"));
     }
-    if let Some(meant) = nearest(&path, spellings.iter().copied()) {
+    // Whole paths have long common parts, so that only a real slip of the keys counts.
+    let near = spellings
+        .iter()
+        .map(|spelled| (strsim::osa_distance(spelled, &path), spelled))
+        .min()
+        .filter(|(distance, _)| *distance <= 3);
+    if let Some((_, meant)) = near {
         return diagnostic.hint(format!("did you mean `{meant}`?"));
     }
     if before.is_empty() {

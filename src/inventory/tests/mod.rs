@@ -1,5 +1,7 @@
 //! Tests of the whole room: forms that must load, and what is made of them.
 
+mod bad_input;
+
 use super::*;
 use crate::diagnostic::{Colour, Source, render_all};
 
