@@ -91,6 +91,9 @@ impl ApiError {
         if let Some(error) = system {
             return Self::system(error, registry);
         }
+        if last.contains("connection closed before message completed") {
+            return Self::system(&io::ErrorKind::UnexpectedEof.into(), registry);
+        }
         if error.is_timeout() {
             return Self::new(
                 ApiErrorKind::Unreachable,
