@@ -12,9 +12,14 @@ use super::names::Names;
 use super::prepare::Prepared;
 use crate::artifact::{self, Cache, Kind, PackageError};
 use crate::connect::TransportError;
+use crate::diagnostic::Diagnostic;
 use crate::engine::{EventKind, Fleet, Member, NoticeLevel};
 use crate::facts::{self, Facts, FactsError, PeerProbe};
-use crate::precheck::{self, ControlFacts, Finding, HostConnection, HostState, Input, Package, PackageCondition, PackageKind, PackageState, Waivers};
+use crate::pki::{CertificateNames, check_own};
+use crate::precheck::{
+    self, ControlFacts, Finding, HostConnection, HostState, Input, Package, PackageCondition,
+    PackageKind, PackageState, Waivers,
+};
 
 /// What was found out.
 pub struct Assessment {
@@ -27,22 +32,47 @@ pub struct Assessment {
 }
 
 /// Looks at hosts, packages and certificates, and applies every rule.
-pub async fn assess(prepared: &Prepared, live: &Live, fleet: &Fleet, waivers: Waivers) -> anyhow::Result<Assessment> {
+pub async fn assess(
+    prepared: &Prepared,
+    live: &Live,
+    fleet: &Fleet,
+    waivers: Waivers,
+) -> anyhow::Result<Assessment> {
     gather(prepared, live, fleet).await;
     let registry_hosts = prepared.registry_hosts();
     let names = Names::of(prepared, fleet, &registry_hosts);
     let arches: BTreeSet<String> = registry_hosts
         .iter()
-        .filter_map(|name| fleet.member(name)?.facts().map(|facts| facts.binary_type.clone()))
+        .filter_map(|name| {
+            fleet
+                .member(name)?
+                .facts()
+                .map(|facts| facts.binary_type.clone())
+        })
         .collect();
-    let (packages, probes) = tokio::join!(packages(prepared, live, &arches), reach(prepared, live, fleet));
+    let (packages, probes) = tokio::join!(
+        packages(prepared, live, &arches),
+        reach(prepared, live, fleet)
+    );
     let (states, packages) = packages;
     let mut hosts = IndexMap::new();
     for name in &prepared.names {
-        let Some(member) = fleet.member(name) else { continue };
+        let Some(member) = fleet.member(name) else {
+            continue;
+        };
         let connection = connection_of(member);
-        let reachability = probes.iter().find(|(host, _)| host == name).map(|(_, probes)| probes.clone()).unwrap_or_default();
-        hosts.insert(name.clone(), HostState { connection, reachability });
+        let reachability = probes
+            .iter()
+            .find(|(host, _)| host == name)
+            .map(|(_, probes)| probes.clone())
+            .unwrap_or_default();
+        hosts.insert(
+            name.clone(),
+            HostState {
+                connection,
+                reachability,
+            },
+        );
     }
     let own_certificate = own_certificate(prepared, &names);
     let input = Input {
@@ -61,15 +91,27 @@ pub async fn assess(prepared: &Prepared, live: &Live, fleet: &Fleet, waivers: Wa
         live.events.send(EventKind::Finding(finding.clone()));
     }
     for unused in input.waivers.unused(&findings) {
-        live.events.notice(NoticeLevel::Info, format!("the waiver of `{unused}` was not needed"));
+        live.events.notice(
+            NoticeLevel::Info,
+            format!("the waiver of `{unused}` was not needed"),
+        );
     }
-    Ok(Assessment { findings, packages, names })
+    Ok(Assessment {
+        findings,
+        packages,
+        names,
+    })
 }
 
 /// Facts of every host, at most as many at once as connections were made.
 async fn gather(prepared: &Prepared, live: &Live, fleet: &Fleet) {
     let wanted = precheck::wanted(&prepared.settings);
-    let members: Vec<Arc<Member>> = prepared.names.iter().filter_map(|name| fleet.member(name)).cloned().collect();
+    let members: Vec<Arc<Member>> = prepared
+        .names
+        .iter()
+        .filter_map(|name| fleet.member(name))
+        .cloned()
+        .collect();
     futures::stream::iter(members)
         .for_each_concurrent(64, |member| {
             let wanted = &wanted;
@@ -90,7 +132,9 @@ fn connection_of(member: &Member) -> HostConnection {
             let (message, hint) = (error.to_string(), error.hint().map(str::to_owned));
             match error {
                 TransportError::HostKey { .. } => HostConnection::HostKey { message, hint },
-                TransportError::Authentication { .. } | TransportError::Local { .. } => HostConnection::Login { message, hint },
+                TransportError::Authentication { .. } | TransportError::Local { .. } => {
+                    HostConnection::Login { message, hint }
+                }
                 _ => HostConnection::Unreachable { message, hint },
             }
         }
@@ -99,19 +143,26 @@ fn connection_of(member: &Member) -> HostConnection {
             Some(Err(error)) => {
                 let message = error.to_string();
                 match error.as_ref() {
-                    FactsError::Transport(TransportError::Local { hint, .. }) => {
-                        HostConnection::Privilege { message, hint: Some(hint.clone()) }
+                    FactsError::Transport(error @ TransportError::Privilege { .. }) => {
+                        HostConnection::Privilege {
+                            message,
+                            hint: error.hint().map(str::to_owned),
+                        }
                     }
-                    FactsError::Transport(error @ TransportError::NotStarted { .. }) => {
-                        HostConnection::Privilege { message, hint: error.hint().map(str::to_owned) }
-                    }
-                    FactsError::Transport(error) => {
-                        HostConnection::Unreachable { message, hint: error.hint().map(str::to_owned) }
-                    }
-                    FactsError::Incomplete { .. } => HostConnection::Facts { message, hint: None },
+                    FactsError::Transport(error) => HostConnection::Unreachable {
+                        message,
+                        hint: error.hint().map(str::to_owned),
+                    },
+                    FactsError::Incomplete { .. } => HostConnection::Facts {
+                        message,
+                        hint: None,
+                    },
                 }
             }
-            None => HostConnection::Facts { message: "the host was not asked".to_owned(), hint: None },
+            None => HostConnection::Facts {
+                message: "the host was not asked".to_owned(),
+                hint: None,
+            },
         },
     }
 }
@@ -119,20 +170,29 @@ fn connection_of(member: &Member) -> HostConnection {
 /// Whether the hosts reach each other.
 async fn reach(prepared: &Prepared, live: &Live, fleet: &Fleet) -> Vec<(String, Vec<PeerProbe>)> {
     let probes = prepared.names.iter().map(|name| async move {
-        let targets: Vec<(String, String, u16)> = precheck::peer_targets(&prepared.inventory, &prepared.settings, name)
-            .into_iter()
-            .map(|target| (target.host, target.address, target.port))
-            .collect();
+        let targets: Vec<(String, String, u16)> =
+            precheck::peer_targets(&prepared.inventory, &prepared.settings, name)
+                .into_iter()
+                .map(|target| (target.host, target.address, target.port))
+                .collect();
         let session = fleet.member(name)?.session(&live.control.cancel).ok()?;
         let probes = facts::peers(&session, &targets).await.ok()?;
         Some((name.clone(), probes))
     });
-    futures::future::join_all(probes).await.into_iter().flatten().collect()
+    futures::future::join_all(probes)
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Every package that the hosts need, looked at once. Reading gigabytes takes a moment: it happens on a thread of its
 /// own.
-async fn packages(prepared: &Prepared, live: &Live, arches: &BTreeSet<String>) -> (Vec<PackageState>, Vec<artifact::Package>) {
+async fn packages(
+    prepared: &Prepared,
+    live: &Live,
+    arches: &BTreeSet<String>,
+) -> (Vec<PackageState>, Vec<artifact::Package>) {
     let settings = prepared.settings.clone();
     let work_dir = prepared.work_dir.clone();
     let arches = arches.clone();
@@ -145,7 +205,7 @@ async fn packages(prepared: &Prepared, live: &Live, arches: &BTreeSet<String>) -
             if stop.is_cancelled() {
                 break;
             }
-            let result = artifact::examine(&settings, &need, &mut cache, &mut |_| {});
+            let result = artifact::examine(&settings, &need, &mut cache, &|_| watch(&stop));
             let package = Package {
                 name: need.item.name.clone(),
                 version: need.version.to_owned(),
@@ -174,18 +234,28 @@ async fn packages(prepared: &Prepared, live: &Live, arches: &BTreeSet<String>) -
                 version: None,
             },
             Err(PackageError::Missing(missing)) => PackageCondition::Missing {
-                looked_at: missing.looked_at.iter().map(|path| path.display().to_string()).collect(),
+                looked_at: missing
+                    .looked_at
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect(),
                 hint: Some(missing.hint.clone()),
             },
             Err(error @ PackageError::Unfit { error: unfit, .. }) => PackageCondition::Broken {
                 path: unfit.path.display().to_string(),
                 reason: format!("{}; {}", unfit.fault, error.hint()),
             },
-            Err(error) => PackageCondition::Broken { path: String::new(), reason: format!("{error}; {}", error.hint()) },
+            Err(error) => PackageCondition::Broken {
+                path: String::new(),
+                reason: format!("{error}; {}", error.hint()),
+            },
         };
         if let Ok(found) = result {
             for warning in &found.warnings {
-                live.events.notice(NoticeLevel::Warning, format!("{}: {warning}", found.path.display()));
+                live.events.notice(
+                    NoticeLevel::Warning,
+                    format!("{}: {warning}", found.path.display()),
+                );
             }
             usable.push(found);
         }
@@ -194,9 +264,47 @@ async fn packages(prepared: &Prepared, live: &Live, arches: &BTreeSet<String>) -
     (states, usable)
 }
 
+/// Reading goes on until the run is stopped.
+fn watch(stop: &tokio_util::sync::CancellationToken) -> std::ops::ControlFlow<()> {
+    if stop.is_cancelled() {
+        std::ops::ControlFlow::Break(())
+    } else {
+        std::ops::ControlFlow::Continue(())
+    }
+}
+
+/// What is wrong with the user's own certificate; `None` when the settings name none.
+fn own_certificate(prepared: &Prepared, names: &Names) -> Option<Vec<Diagnostic>> {
+    let files = prepared.settings.image_registry.certificate.as_ref()?;
+    let read = |path: &std::path::Path| {
+        std::fs::read_to_string(path).map_err(|error| {
+            Diagnostic::error(format!("cannot read `{}`: {error}", path.display()))
+        })
+    };
+    let texts = (|| {
+        let authority = files.ca_file.as_deref().map(read).transpose()?;
+        Ok::<_, Diagnostic>((read(&files.cert_file)?, read(&files.key_file)?, authority))
+    })();
+    Some(match texts {
+        Err(diagnostic) => vec![diagnostic],
+        Ok((certificate, key, authority)) => {
+            // A bought certificate names what clients use, not every host.
+            let wanted =
+                CertificateNames::only(names.hosts.values().map(|host| host.name.as_str()));
+            check_own(
+                &certificate,
+                &key,
+                authority.as_deref(),
+                &wanted,
+                time::OffsetDateTime::now_utc(),
+            )
+        }
+    })
+}
+
 const fn package_kind(kind: Kind) -> PackageKind {
     match kind {
-        Kind::Docker => PackageKind::Programs,
+        Kind::Engine => PackageKind::Programs,
         Kind::Compose => PackageKind::Program,
         Kind::Image => PackageKind::Images,
         Kind::Harbor => PackageKind::Installer,
@@ -206,19 +314,34 @@ const fn package_kind(kind: Kind) -> PackageKind {
 fn control_facts() -> ControlFacts {
     let addresses = if_addrs::get_if_addrs().unwrap_or_default();
     ControlFacts {
-        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        addresses: addresses.iter().map(|interface| interface.ip().to_string()).collect(),
+        hostname: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+        addresses: addresses
+            .iter()
+            .map(|interface| interface.ip().to_string())
+            .collect(),
     }
 }
 
 /// Whether something answers at the virtual address. A port that refuses answers too.
 async fn vip_answers(prepared: &Prepared) -> Option<bool> {
-    let vip: std::net::IpAddr = prepared.settings.image_registry.ha_vip.as_deref()?.trim().parse().ok()?;
+    let vip: std::net::IpAddr = prepared
+        .settings
+        .image_registry
+        .ha_vip
+        .as_deref()?
+        .trim()
+        .parse()
+        .ok()?;
     for port in [443, 80, 22] {
         let connecting = tokio::net::TcpStream::connect((vip, port));
         match tokio::time::timeout(std::time::Duration::from_secs(1), connecting).await {
             Ok(Ok(_)) => return Some(true),
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Some(true),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                return Some(true);
+            }
             Ok(Err(_)) | Err(_) => {}
         }
     }

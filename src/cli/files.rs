@@ -14,7 +14,9 @@ use crate::playbook::Library;
 
 /// `kk create inventory` and `kk create config`.
 pub fn create(arguments: &CreateArguments, text: &str) -> anyhow::Result<Exit> {
-    let Some(path) = &arguments.output else { return print(text) };
+    let Some(path) = &arguments.output else {
+        return print(text);
+    };
     write_new(path, text, arguments.force)?;
     Ok(Exit::Ok)
 }
@@ -22,7 +24,11 @@ pub fn create(arguments: &CreateArguments, text: &str) -> anyhow::Result<Exit> {
 fn write_new(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true);
-    if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
     let mut file = match options.open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -31,7 +37,8 @@ fn write_new(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
         }
         Err(error) => return Err(error).with_context(|| format!("write `{}`", path.display())),
     };
-    file.write_all(text.as_bytes()).with_context(|| format!("write `{}`", path.display()))
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("write `{}`", path.display()))
 }
 
 /// `kk inventory list`.
@@ -43,7 +50,8 @@ pub fn list(arguments: &InventoryListArguments) -> anyhow::Result<Exit> {
 /// `kk playbooks export`.
 pub fn export(arguments: &ExportArguments) -> anyhow::Result<Exit> {
     let folder = &arguments.directory;
-    let (written, kept) = Library::export(folder, arguments.force).with_context(|| format!("write to `{}`", folder.display()))?;
+    let (written, kept) = Library::export(folder, arguments.force)
+        .with_context(|| format!("write to `{}`", folder.display()))?;
     let mut text = String::new();
     for path in &written {
         text.push_str(&format!("{}\n", path.display()));
@@ -52,6 +60,9 @@ pub fn export(arguments: &ExportArguments) -> anyhow::Result<Exit> {
     if kept.is_empty() {
         return Ok(Exit::Ok);
     }
-    let diagnostic = Diagnostic::error(format!("{} files are there already and were left alone", kept.len()));
+    let diagnostic = Diagnostic::error(format!(
+        "{} files are there already and were left alone",
+        kept.len()
+    ));
     Err(diagnostic.hint("`--force` writes over them").into())
 }

@@ -39,10 +39,17 @@ impl Names {
     /// Works the names out. `hosts` are the registry's hosts.
     pub fn of(prepared: &Prepared, fleet: &Fleet, hosts: &[String]) -> Self {
         let settings = &prepared.settings;
-        let given = settings.image_registry.registry.as_deref().and_then(|text| RegistryName::parse(text).ok());
+        let given = settings
+            .image_registry
+            .registry
+            .as_deref()
+            .and_then(|text| RegistryName::parse(text).ok());
         let port = port(settings);
         let mut endpoints = IndexMap::new();
-        let addresses: Vec<(String, String)> = hosts.iter().map(|name| (name.clone(), address_of(prepared, fleet, name))).collect();
+        let addresses: Vec<(String, String)> = hosts
+            .iter()
+            .map(|name| (name.clone(), address_of(prepared, fleet, name)))
+            .collect();
         for (index, (host, address)) in addresses.iter().enumerate() {
             let name = match (index, &settings.image_registry.ha_vip, &given) {
                 (0, _, Some(given)) => given.host.clone(),
@@ -50,7 +57,14 @@ impl Names {
                 _ => address.clone(),
             };
             let endpoint = endpoint(settings, &name, port);
-            endpoints.insert(host.clone(), HostEndpoint { name, address: resolve(address), endpoint });
+            endpoints.insert(
+                host.clone(),
+                HostEndpoint {
+                    name,
+                    address: resolve(address),
+                    endpoint,
+                },
+            );
         }
         let known: Vec<HostNames<'_>> = addresses
             .iter()
@@ -68,8 +82,14 @@ impl Names {
             })
             .collect();
         let registry = given.as_ref().map(|given| given.host.as_str());
-        let certificate = certificate_names(registry, settings.image_registry.ha_vip.as_deref(), &known);
-        Self { port, project: given.and_then(|given| given.project), hosts: endpoints, certificate }
+        let certificate =
+            certificate_names(registry, settings.image_registry.ha_vip.as_deref(), &known);
+        Self {
+            port,
+            project: given.and_then(|given| given.project),
+            hosts: endpoints,
+            certificate,
+        }
     }
 
     /// The registry itself: the first host's name and endpoint.
@@ -81,14 +101,19 @@ impl Names {
     pub fn hosts_lines(&self) -> Vec<String> {
         let lines = self.hosts.values().filter_map(|host| {
             let address = host.address?;
-            (host.name.parse::<IpAddr>().is_err() && host.name != address.to_string()).then(|| format!("{address} {}", host.name))
+            (host.name.parse::<IpAddr>().is_err() && host.name != address.to_string())
+                .then(|| format!("{address} {}", host.name))
         });
         lines.collect()
     }
 
     /// For templates: the registry, and each host's.
     pub fn variables(&self) -> (Value, Value) {
-        let endpoints: Vec<&str> = self.hosts.values().map(|host| host.endpoint.as_str()).collect();
+        let endpoints: Vec<&str> = self
+            .hosts
+            .values()
+            .map(|host| host.endpoint.as_str())
+            .collect();
         let registry = json!({
             "name": self.registry().map(|host| &host.name),
             "endpoint": self.registry().map(|host| &host.endpoint),
@@ -99,7 +124,12 @@ impl Names {
         let hosts: serde_json::Map<String, Value> = self
             .hosts
             .iter()
-            .map(|(name, host)| (name.clone(), json!({"name": host.name, "address": host.address, "endpoint": host.endpoint})))
+            .map(|(name, host)| {
+                (
+                    name.clone(),
+                    json!({"name": host.name, "address": host.address, "endpoint": host.endpoint}),
+                )
+            })
             .collect();
         (registry, Value::Object(hosts))
     }
@@ -107,13 +137,23 @@ impl Names {
 
 /// The port that the registry publishes.
 pub fn port(settings: &Settings) -> u16 {
-    if settings.image_registry.plain_http { settings.image_registry.http_port } else { settings.image_registry.https_port }
+    if settings.image_registry.plain_http {
+        settings.image_registry.http_port
+    } else {
+        settings.image_registry.https_port
+    }
 }
 
 fn endpoint(settings: &Settings, name: &str, port: u16) -> String {
-    let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let host = if name.contains(':') {
+        format!("[{name}]")
+    } else {
+        name.to_owned()
+    };
     // Clients leave the port out only where TLS has its own: Docker reads `host/image` as port 443.
-    if port == 443 && !settings.image_registry.plain_http || port == 80 && settings.image_registry.plain_http {
+    if port == 443 && !settings.image_registry.plain_http
+        || port == 80 && settings.image_registry.plain_http
+    {
         host
     } else {
         format!("{host}:{port}")
@@ -122,15 +162,29 @@ fn endpoint(settings: &Settings, name: &str, port: u16) -> String {
 
 /// What other hosts reach a host at. For this machine without an address in the inventory: its default interface's.
 fn address_of(prepared: &Prepared, fleet: &Fleet, name: &str) -> String {
-    let Some(host) = prepared.inventory.hosts.get(name) else { return name.to_owned() };
+    let Some(host) = prepared.inventory.hosts.get(name) else {
+        return name.to_owned();
+    };
     let address = host.internal_address();
-    if host.connection == Connection::Local && resolve(address).is_none_or(|address| address.is_loopback()) {
+    if host.connection == Connection::Local
+        && resolve(address).is_none_or(|address| address.is_loopback())
+    {
         let facts = fleet.member(name).and_then(|member| member.facts());
         let own = facts.and_then(|facts| {
             let wanted = facts.default_interface.clone();
-            let interfaces = || facts.interfaces.iter().filter(|interface| interface.up && interface.name != "lo");
-            let interface = interfaces().find(|interface| Some(&interface.name) == wanted.as_ref()).or_else(|| interfaces().next())?;
-            let address = interface.addresses.iter().find(|address| !address.starts_with("fe80"))?;
+            let interfaces = || {
+                facts
+                    .interfaces
+                    .iter()
+                    .filter(|interface| interface.up && interface.name != "lo")
+            };
+            let interface = interfaces()
+                .find(|interface| Some(&interface.name) == wanted.as_ref())
+                .or_else(|| interfaces().next())?;
+            let address = interface
+                .addresses
+                .iter()
+                .find(|address| !address.starts_with("fe80"))?;
             Some(address.split('/').next().unwrap_or(address).to_owned())
         });
         return own.unwrap_or_else(|| "127.0.0.1".to_owned());
@@ -142,5 +196,9 @@ fn resolve(address: &str) -> Option<IpAddr> {
     if let Ok(address) = address.parse() {
         return Some(address);
     }
-    (address, 0_u16).to_socket_addrs().ok()?.next().map(|socket| socket.ip())
+    (address, 0_u16)
+        .to_socket_addrs()
+        .ok()?
+        .next()
+        .map(|socket| socket.ip())
 }

@@ -60,11 +60,18 @@ impl InventoryDial<'_> {
             Some(user) if !connection.user_given => user.clone(),
             _ => connection.user.clone(),
         };
-        let mut options = SshOptions::new(connection.host.clone(), connection.port, user, known_hosts);
-        options.password = connection.password.clone().or_else(|| self.password.clone());
+        let mut options =
+            SshOptions::new(connection.host.clone(), connection.port, user, known_hosts);
+        options.password = connection
+            .password
+            .clone()
+            .or_else(|| self.password.clone());
         options.private_key_content = connection.private_key_content.clone();
         options.private_key = connection.private_key.clone();
-        if options.private_key.is_none() && options.private_key_content.is_none() && connection.password.is_none() {
+        if options.private_key.is_none()
+            && options.private_key_content.is_none()
+            && connection.password.is_none()
+        {
             options.private_key = self.private_key.clone();
         }
         options.passphrase = connection.private_key_passphrase.clone();
@@ -76,7 +83,9 @@ impl InventoryDial<'_> {
 
 /// `[user@]host[:port]`, with the key of the host behind it.
 fn parse_hop(hop: &str, behind: &SshConnection) -> Result<SshConnection, TransportError> {
-    let (user, rest) = hop.split_once('@').map_or((behind.user.as_str(), hop), |(user, rest)| (user, rest));
+    let (user, rest) = hop
+        .split_once('@')
+        .map_or((behind.user.as_str(), hop), |(user, rest)| (user, rest));
     let wrong = || TransportError::Local {
         reason: format!("`proxy_jump: {hop}` is not `[user@]host[:port]`"),
         hint: String::new(),
@@ -86,7 +95,9 @@ fn parse_hop(hop: &str, behind: &SshConnection) -> Result<SshConnection, Transpo
             let (host, after) = rest.split_once(']').ok_or_else(wrong)?;
             (host, after.strip_prefix(':'))
         }
-        None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
+        None => rest
+            .split_once(':')
+            .map_or((rest, None), |(host, port)| (host, Some(port))),
     };
     Ok(SshConnection {
         host: host.to_owned(),
@@ -103,7 +114,10 @@ fn parse_hop(hop: &str, behind: &SshConnection) -> Result<SshConnection, Transpo
 }
 
 impl Dial for InventoryDial<'_> {
-    fn dial<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<Arc<dyn Connector>, TransportError>> {
+    fn dial<'a>(
+        &'a self,
+        host: &'a Host,
+    ) -> BoxFuture<'a, Result<Arc<dyn Connector>, TransportError>> {
         Box::pin(async move {
             match &host.connection {
                 Connection::Local => Ok(Arc::new(LocalConnector::new()) as Arc<dyn Connector>),

@@ -134,7 +134,9 @@ impl RunReport {
 pub fn validate(playbook: &Playbook, inventory: &Inventory) -> Result<(), Diagnostics> {
     let mut found = Diagnostics::new();
     for play in &playbook.plays {
-        let Some(pattern) = play.hosts.literal() else { continue };
+        let Some(pattern) = play.hosts.literal() else {
+            continue;
+        };
         if let Err(error) = schedule::select(inventory, pattern) {
             found.push(match play.hosts.place() {
                 Some(place) => Diagnostic::at(place, error),
@@ -155,5 +157,9 @@ pub async fn run(
     events: &Events,
     control: &Control,
 ) -> RunReport {
-    schedule::Runner::new(playbook, library, inventory, fleet, options, events, control).run().await
+    schedule::Runner::new(
+        playbook, library, inventory, fleet, options, events, control,
+    )
+    .run()
+    .await
 }

@@ -13,21 +13,15 @@ use super::perform::Performed;
 use super::state::{HostState, Standing, Variables};
 use super::{Control, Events, Fleet, RunOptions, RunReport};
 use crate::inventory::Inventory;
+use crate::modules::LedgerEntry;
 use crate::playbook::{Action, Block, Item, Library, Meta, Play, Playbook, Task};
-use crate::template::Layer;
 
 /// Hosts of a pattern; an error in words.
 pub(super) fn select(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, String> {
     if pattern == super::LOCALHOST {
         return Ok(vec![pattern.to_owned()]);
     }
-    if inventory.groups.contains_key(pattern) {
-        return Ok(inventory.hosts_of(pattern).into_iter().map(str::to_owned).collect());
-    }
-    if inventory.hosts.contains_key(pattern) {
-        return Ok(vec![pattern.to_owned()]);
-    }
-    Err(format!("`{pattern}` is no group and no host"))
+    inventory.select(pattern).map_err(|error| error.to_string())
 }
 
 /// A host whose task failed, and what a rescue may want to know.
@@ -77,7 +71,11 @@ impl<'a> Runner<'a> {
         for member in fleet.members() {
             let variables = inventory.host_vars(&member.name);
             hosts.insert(member.name.clone(), Arc::new(HostState::new(variables)));
-            let groups = inventory.groups_of(&member.name).into_iter().filter(|group| *group != "all").map(str::to_owned);
+            let groups = inventory
+                .groups_of(&member.name)
+                .into_iter()
+                .filter(|group| *group != "all")
+                .map(str::to_owned);
             group_names.insert(member.name.clone(), groups.collect());
         }
         let mut groups = Map::new();
@@ -88,21 +86,55 @@ impl<'a> Runner<'a> {
         shared.insert("groups".to_owned(), Json::Object(groups));
         shared.insert("ansible_check_mode".to_owned(), options.check_mode.into());
         shared.insert("ansible_diff_mode".to_owned(), options.diff.into());
-        let folder = std::path::Path::new(&playbook.name).parent().map(|parent| parent.display().to_string());
-        shared.insert("playbook_dir".to_owned(), folder.filter(|folder| !folder.is_empty()).unwrap_or_else(|| ".".to_owned()).into());
-        let variables = Arc::new(Variables { hosts, shared, group_names, strongest: options.variables.clone() });
-        Self { playbook, library, inventory, fleet, options, events, control, variables, numbers: AtomicU64::new(0) }
+        let folder = std::path::Path::new(&playbook.name)
+            .parent()
+            .map(|parent| parent.display().to_string());
+        shared.insert(
+            "playbook_dir".to_owned(),
+            folder
+                .filter(|folder| !folder.is_empty())
+                .unwrap_or_else(|| ".".to_owned())
+                .into(),
+        );
+        let variables = Arc::new(Variables {
+            hosts,
+            shared,
+            group_names,
+            strongest: options.variables.clone(),
+        });
+        Self {
+            playbook,
+            library,
+            inventory,
+            fleet,
+            options,
+            events,
+            control,
+            variables,
+            numbers: AtomicU64::new(0),
+        }
     }
 
     pub(super) async fn run(self) -> RunReport {
         for member in self.fleet.members() {
-            let Some(state) = self.variables.hosts.get(&member.name) else { continue };
+            let Some(state) = self.variables.hosts.get(&member.name) else {
+                continue;
+            };
             if let Err(error) = &member.link {
                 self.lose(&member.name, error);
-            } else if let Some(facts) = member.facts() {
+                continue;
+            }
+            if let Some(facts) = member.facts() {
                 state.set_facts(facts.to_vars());
             }
+            if let Some(reason) = member.refusal() {
+                self.events
+                    .notice(NoticeLevel::Error, format!("{}: {reason}", member.name));
+                state.set_standing(Standing::Failed);
+                state.count(|recap| recap.failed += 1);
+            }
         }
+        self.recall_pending().await;
         for play in &self.playbook.plays {
             if self.control.stop.is_cancelled() {
                 break;
@@ -111,10 +143,14 @@ impl<'a> Runner<'a> {
         }
         let recap = self.fleet.members().filter_map(|member| {
             let recap = self.variables.hosts.get(&member.name)?.recap();
-            let took_part = recap != super::Recap::default() || self.inventory.hosts.contains_key(&member.name);
+            let took_part =
+                recap != super::Recap::default() || self.inventory.hosts.contains_key(&member.name);
             took_part.then(|| (member.name.clone(), recap))
         });
-        RunReport { recap: recap.collect(), interrupted: self.control.stop.is_cancelled() }
+        RunReport {
+            recap: recap.collect(),
+            interrupted: self.control.stop.is_cancelled(),
+        }
     }
 
     fn lose(&self, host: &str, error: &crate::connect::TransportError) {
@@ -130,31 +166,56 @@ impl<'a> Runner<'a> {
     }
 
     async fn play(&self, play: &Play) {
-        let scope = self.variables.scope(super::LOCALHOST, Some(&play.frame), &[]);
-        let selected = play.hosts.render(&scope).map_err(|diagnostic| diagnostic.to_string()).and_then(|pattern| select(self.inventory, &pattern));
+        let scope = self
+            .variables
+            .scope(super::LOCALHOST, Some(&play.frame), &[]);
+        let selected = play
+            .hosts
+            .render(&scope)
+            .map_err(|diagnostic| diagnostic.to_string())
+            .and_then(|pattern| select(self.inventory, &pattern));
         let hosts = match selected {
             Ok(hosts) => hosts,
             Err(message) => {
-                self.events.notice(NoticeLevel::Error, format!("play `{}`: {message}", play.name));
+                self.events.notice(
+                    NoticeLevel::Error,
+                    format!("play `{}`: {message}", play.name),
+                );
                 return;
             }
         };
-        let limited = |host: &String| self.options.limit.as_ref().is_none_or(|limit| limit.contains(host) || host == super::LOCALHOST);
-        let mut hosts: Vec<String> = hosts.into_iter().filter(|host| limited(host) && self.fleet.member(host).is_some()).collect();
+        let limited = |host: &String| {
+            self.options
+                .limit
+                .as_ref()
+                .is_none_or(|limit| limit.contains(host) || host == super::LOCALHOST)
+        };
+        let mut hosts: Vec<String> = hosts
+            .into_iter()
+            .filter(|host| limited(host) && self.fleet.member(host).is_some())
+            .collect();
         for host in &hosts {
             if let Some(state) = self.variables.hosts.get(host) {
                 state.set_ended(false);
             }
         }
         hosts.retain(|host| self.is_running(host));
-        self.events.send(EventKind::PlayStarted { name: play.name.clone(), hosts: hosts.clone() });
+        self.events.send(EventKind::PlayStarted {
+            name: play.name.clone(),
+            hosts: hosts.clone(),
+        });
         if hosts.is_empty() {
             return;
         }
         if play.gather_facts {
             self.gather_facts(&hosts).await;
         }
-        let around = Around { play, play_hosts: &hosts, rescuable: false, handler: false };
+        let around = Around {
+            play,
+            play_hosts: &hosts,
+            rescuable: false,
+            handler: false,
+        };
         for section in &play.sections {
             let failures = self.items(section, hosts.clone(), around).await;
             self.settle(&failures);
@@ -166,7 +227,10 @@ impl<'a> Runner<'a> {
     }
 
     async fn gather_facts(&self, hosts: &[String]) {
-        let missing = hosts.iter().filter_map(|host| self.fleet.member(host)).filter(|member| member.facts().is_none());
+        let missing = hosts
+            .iter()
+            .filter_map(|host| self.fleet.member(host))
+            .filter(|member| member.facts().is_none());
         let wanted = crate::facts::Wanted::default();
         let results: Vec<_> = futures::stream::iter(missing.map(|member| {
             let wanted = &wanted;
@@ -182,14 +246,19 @@ impl<'a> Runner<'a> {
         .collect()
         .await;
         for (member, result) in results {
-            let Some(state) = self.variables.hosts.get(&member.name) else { continue };
+            let Some(state) = self.variables.hosts.get(&member.name) else {
+                continue;
+            };
             match result {
                 Ok(facts) => {
                     state.set_facts(facts.to_vars());
-                    member.set_facts(facts);
+                    member.set_facts(Ok(facts));
                 }
                 Err(error) => {
-                    self.events.notice(NoticeLevel::Error, format!("{}: cannot gather facts: {error}", member.name));
+                    self.events.notice(
+                        NoticeLevel::Error,
+                        format!("{}: cannot gather facts: {error}", member.name),
+                    );
                     state.set_standing(Standing::Failed);
                     state.count(|recap| recap.failed += 1);
                 }
@@ -198,11 +267,17 @@ impl<'a> Runner<'a> {
     }
 
     fn is_running(&self, host: &str) -> bool {
-        self.variables.hosts.get(host).is_some_and(|state| state.is_running())
+        self.variables
+            .hosts
+            .get(host)
+            .is_some_and(|state| state.is_running())
     }
 
     fn is_active(&self, host: &str) -> bool {
-        self.variables.hosts.get(host).is_some_and(|state| state.standing() == Standing::Active)
+        self.variables
+            .hosts
+            .get(host)
+            .is_some_and(|state| state.standing() == Standing::Active)
     }
 
     /// Hosts that failed without being rescued run nothing any more.
@@ -215,12 +290,19 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs a list on hosts; answers those that failed in it.
-    fn items<'s>(&'s self, items: &'s [Item], hosts: Vec<String>, around: Around<'s>) -> BoxFuture<'s, Vec<Failure>> {
+    fn items<'s>(
+        &'s self,
+        items: &'s [Item],
+        hosts: Vec<String>,
+        around: Around<'s>,
+    ) -> BoxFuture<'s, Vec<Failure>> {
         Box::pin(async move {
             let mut hosts = hosts;
             let mut failures: Vec<Failure> = Vec::new();
             for item in items {
-                hosts.retain(|host| self.is_running(host) && !failures.iter().any(|failure| failure.host == *host));
+                hosts.retain(|host| {
+                    self.is_running(host) && !failures.iter().any(|failure| failure.host == *host)
+                });
                 if hosts.is_empty() || self.control.stop.is_cancelled() {
                     break;
                 }
@@ -229,12 +311,18 @@ impl<'a> Runner<'a> {
                     Item::Block(block) => self.block(block, &hosts, around).await,
                 });
                 if around.play.any_errors_fatal && !around.rescuable && !failures.is_empty() {
-                    for host in hosts.iter().filter(|host| !failures.iter().any(|failure| failure.host == **host)) {
+                    for host in hosts
+                        .iter()
+                        .filter(|host| !failures.iter().any(|failure| failure.host == **host))
+                    {
                         if let Some(state) = self.variables.hosts.get(host) {
                             state.set_ended(true);
                         }
                     }
-                    self.events.notice(NoticeLevel::Error, "a host failed and `any_errors_fatal` is set: the play ends for all hosts");
+                    self.events.notice(
+                        NoticeLevel::Error,
+                        "a host failed and `any_errors_fatal` is set: the play ends for all hosts",
+                    );
                     break;
                 }
             }
@@ -243,14 +331,21 @@ impl<'a> Runner<'a> {
     }
 
     async fn block(&self, block: &Block, hosts: &[String], around: Around<'_>) -> Vec<Failure> {
-        let inner = Around { rescuable: around.rescuable || !block.rescue.is_empty(), ..around };
+        let inner = Around {
+            rescuable: around.rescuable || !block.rescue.is_empty(),
+            ..around
+        };
         let mut failures = self.items(&block.items, hosts.to_vec(), inner).await;
         if !block.rescue.is_empty() && !failures.is_empty() && !self.control.stop.is_cancelled() {
-            let (rescued, lost): (Vec<Failure>, Vec<Failure>) = failures.into_iter().partition(|failure| !failure.lost);
+            let (rescued, lost): (Vec<Failure>, Vec<Failure>) =
+                failures.into_iter().partition(|failure| !failure.lost);
             for failure in &rescued {
                 if let Some(state) = self.variables.hosts.get(&failure.host) {
                     state.set_variable("ansible_failed_task", json!({ "name": failure.task }));
-                    state.set_variable("ansible_failed_result", Json::Object(failure.result.clone()));
+                    state.set_variable(
+                        "ansible_failed_result",
+                        Json::Object(failure.result.clone()),
+                    );
                 }
             }
             let names: Vec<String> = rescued.into_iter().map(|failure| failure.host).collect();
@@ -258,7 +353,11 @@ impl<'a> Runner<'a> {
             failures.extend(self.items(&block.rescue, names, around).await);
         }
         if !block.always.is_empty() {
-            let present: Vec<String> = hosts.iter().filter(|host| self.is_active(host)).cloned().collect();
+            let present: Vec<String> = hosts
+                .iter()
+                .filter(|host| self.is_active(host))
+                .cloned()
+                .collect();
             failures.extend(self.items(&block.always, present, around).await);
         }
         failures
@@ -276,9 +375,15 @@ impl<'a> Runner<'a> {
         let wanted = if tags.contains(&"never") {
             named
         } else {
-            self.options.tags.is_empty() || tags.contains(&"always") || self.options.tags.iter().any(has)
+            self.options.tags.is_empty()
+                || tags.contains(&"always")
+                || self.options.tags.iter().any(has)
         };
-        let skipped = self.options.skip_tags.iter().any(|tag| has(tag) && !(tag == "all" && tags.contains(&"always")));
+        let skipped = self
+            .options
+            .skip_tags
+            .iter()
+            .any(|tag| has(tag) && !(tag == "all" && tags.contains(&"always")));
         wanted && !skipped
     }
 
@@ -296,7 +401,10 @@ impl<'a> Runner<'a> {
             runners.truncate(1);
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        let title = runners.first().map(|host| self.title(task, host, around)).unwrap_or_default();
+        let title = runners
+            .first()
+            .map(|host| self.title(task, host, around))
+            .unwrap_or_default();
         if !is_include {
             self.events.send(EventKind::TaskStarted {
                 task: number,
@@ -312,26 +420,51 @@ impl<'a> Runner<'a> {
             return self.include(task, items, &runners, number, around).await;
         }
         let title = &title;
-        let results: Vec<(String, Performed)> = futures::stream::iter(runners.into_iter().map(|host| async move {
-            self.events.send(EventKind::HostTaskStarted { task: number, host: host.clone() });
-            let performed = self.perform(task, number, &host, around.play_hosts, around.rescuable).await;
-            (host, performed)
-        }))
-        .buffer_unordered(self.options.forks.max(1))
-        .collect()
-        .await;
+        let results: Vec<(String, Performed)> =
+            futures::stream::iter(runners.into_iter().map(|host| async move {
+                self.events.send(EventKind::HostTaskStarted {
+                    task: number,
+                    host: host.clone(),
+                });
+                let performed = self
+                    .perform(task, number, &host, around.play_hosts, around.rescuable)
+                    .await;
+                (host, performed)
+            }))
+            .buffer_unordered(self.options.forks.max(1))
+            .collect()
+            .await;
         let mut failures = Vec::new();
         for (host, performed) in results {
-            self.remember(task, &host, &performed, if once { hosts } else { std::slice::from_ref(&host) }, around);
+            self.remember(
+                task,
+                &host,
+                &performed,
+                if once {
+                    hosts
+                } else {
+                    std::slice::from_ref(&host)
+                },
+                around,
+            );
             let failed = matches!(performed.outcome, Outcome::Failed | Outcome::Rescued);
             if let Some(error) = &performed.lost {
                 self.lose(&host, error);
             }
             if failed || performed.lost.is_some() {
                 let lost = performed.lost.is_some();
-                let affected: &[String] = if once { hosts } else { std::slice::from_ref(&host) };
+                let affected: &[String] = if once {
+                    hosts
+                } else {
+                    std::slice::from_ref(&host)
+                };
                 for host in affected {
-                    failures.push(Failure { host: host.clone(), task: title.clone(), result: performed.result.clone(), lost });
+                    failures.push(Failure {
+                        host: host.clone(),
+                        task: title.clone(),
+                        result: performed.result.clone(),
+                        lost,
+                    });
                 }
             }
         }
@@ -339,13 +472,25 @@ impl<'a> Runner<'a> {
     }
 
     fn title(&self, task: &Task, host: &str, around: Around<'_>) -> String {
-        let Some(name) = &task.name else { return task.title().to_owned() };
-        let scope = self.variables.scope(host, Some(&task.frame), around.play_hosts);
-        name.render(&scope).unwrap_or_else(|_| task.title().to_owned())
+        let Some(name) = &task.name else {
+            return task.title().to_owned();
+        };
+        let scope = self
+            .variables
+            .scope(host, Some(&task.frame), around.play_hosts);
+        name.render(&scope)
+            .unwrap_or_else(|_| task.title().to_owned())
     }
 
     /// Registers the result, and remembers which handlers it notifies.
-    fn remember(&self, task: &Task, host: &str, performed: &Performed, hosts: &[String], around: Around<'_>) {
+    fn remember(
+        &self,
+        task: &Task,
+        host: &str,
+        performed: &Performed,
+        hosts: &[String],
+        around: Around<'_>,
+    ) {
         if let Some(name) = &task.register {
             for host in hosts {
                 if let Some(state) = self.variables.hosts.get(host) {
@@ -356,23 +501,43 @@ impl<'a> Runner<'a> {
         if performed.outcome == Outcome::Changed
             && let Some(state) = self.variables.hosts.get(host)
         {
-            let scope = self.variables.scope(host, Some(&task.frame), around.play_hosts);
+            let scope = self
+                .variables
+                .scope(host, Some(&task.frame), around.play_hosts);
             for name in &task.notify {
-                state.notify(&name.render(&scope).unwrap_or_else(|_| name.source().to_owned()));
+                state.notify(
+                    &name
+                        .render(&scope)
+                        .unwrap_or_else(|_| name.source().to_owned()),
+                );
             }
         }
     }
 
     /// Runs the tasks of an include on those hosts where its condition holds.
-    async fn include(&self, task: &Task, items: &[Item], hosts: &[String], number: u64, around: Around<'_>) -> Vec<Failure> {
+    async fn include(
+        &self,
+        task: &Task,
+        items: &[Item],
+        hosts: &[String],
+        number: u64,
+        around: Around<'_>,
+    ) -> Vec<Failure> {
         let mut chosen = Vec::new();
         let mut failures = Vec::new();
         for host in hosts {
-            let performed = self.perform(task, number, host, around.play_hosts, around.rescuable).await;
+            let performed = self
+                .perform(task, number, host, around.play_hosts, around.rescuable)
+                .await;
             match performed.outcome {
                 Outcome::Ok => chosen.push(host.clone()),
                 Outcome::Failed | Outcome::Rescued => {
-                    failures.push(Failure { host: host.clone(), task: task.title().to_owned(), result: performed.result, lost: false });
+                    failures.push(Failure {
+                        host: host.clone(),
+                        task: task.title().to_owned(),
+                        result: performed.result,
+                        lost: false,
+                    });
                 }
                 _ => {}
             }
@@ -381,17 +546,32 @@ impl<'a> Runner<'a> {
         failures
     }
 
-    async fn meta(&self, meta: Meta, task: &Task, hosts: &[String], around: Around<'_>) -> Vec<Failure> {
+    async fn meta(
+        &self,
+        meta: Meta,
+        task: &Task,
+        hosts: &[String],
+        around: Around<'_>,
+    ) -> Vec<Failure> {
         let holds = |host: &String| {
-            let scope = self.variables.scope(host, Some(&task.frame), around.play_hosts);
-            task.frame.chain().flat_map(|frame| &frame.when).all(|condition| condition.is_true(&scope).unwrap_or(false))
+            let scope = self
+                .variables
+                .scope(host, Some(&task.frame), around.play_hosts);
+            task.frame
+                .chain()
+                .flat_map(|frame| &frame.when)
+                .all(|condition| condition.is_true(&scope).unwrap_or(false))
         };
         match meta {
             Meta::FlushHandlers => self.flush_handlers(around).await,
             Meta::EndHost | Meta::EndPlay => {
                 let ending: Vec<&String> = hosts.iter().filter(|host| holds(host)).collect();
                 let all = meta == Meta::EndPlay && !ending.is_empty();
-                for host in if all { around.play_hosts.iter().collect() } else { ending } {
+                for host in if all {
+                    around.play_hosts.iter().collect()
+                } else {
+                    ending
+                } {
                     if let Some(state) = self.variables.hosts.get(host) {
                         state.set_ended(true);
                     }
@@ -405,19 +585,30 @@ impl<'a> Runner<'a> {
     /// Runs notified handlers in the order in which they are written.
     fn flush_handlers<'s>(&'s self, around: Around<'s>) -> BoxFuture<'s, ()> {
         Box::pin(async move {
-            let around = Around { handler: true, rescuable: false, ..around };
+            let around = Around {
+                handler: true,
+                rescuable: false,
+                ..around
+            };
             for handler in &around.play.handlers {
                 if self.control.stop.is_cancelled() {
                     return;
                 }
-                let Some(name) = handler.name.as_ref() else { continue };
+                let Some(name) = handler.name.as_ref() else {
+                    continue;
+                };
                 let mut names: Vec<&str> = handler.listen.iter().map(String::as_str).collect();
                 names.push(name.source());
                 let hosts: Vec<String> = around
                     .play_hosts
                     .iter()
                     .filter(|host| self.is_active(host))
-                    .filter(|host| self.variables.hosts.get(*host).is_some_and(|state| state.take_notification(&names)))
+                    .filter(|host| {
+                        self.variables
+                            .hosts
+                            .get(*host)
+                            .is_some_and(|state| state.take_notification(&names))
+                    })
                     .cloned()
                     .collect();
                 if hosts.is_empty() {
@@ -425,7 +616,9 @@ impl<'a> Runner<'a> {
                 }
                 let failures = self.task(handler, &hosts, around).await;
                 self.settle(&failures);
-                let done = hosts.iter().filter(|host| !failures.iter().any(|failure| failure.host == **host));
+                let done = hosts
+                    .iter()
+                    .filter(|host| !failures.iter().any(|failure| failure.host == **host));
                 for host in done {
                     self.forget_pending(host, &names).await;
                 }
@@ -435,19 +628,55 @@ impl<'a> Runner<'a> {
 
     /// A handler that ran is no longer pending in the host's ledger.
     async fn forget_pending(&self, host: &str, names: &[&str]) {
-        let (Some(component), false) = (&self.options.ledger, self.options.check_mode) else { return };
-        let Some(Ok(session)) = self.fleet.member(host).map(|member| member.session_as("root", &self.control.cancel)) else { return };
-        let lines = names.iter().map(|name| crate::modules::LedgerEntry::PendingHandler { name: (*name).to_owned() });
-        let lines: Vec<String> = lines.filter_map(|entry| serde_json::to_string(&entry).ok()).collect();
+        let (Some(component), false) = (&self.options.ledger, self.options.check_mode) else {
+            return;
+        };
+        let Some(Ok(session)) = self
+            .fleet
+            .member(host)
+            .map(|member| member.session_as("root", &self.control.cancel))
+        else {
+            return;
+        };
+        let lines = names.iter().map(|name| LedgerEntry::PendingHandler {
+            name: (*name).to_owned(),
+        });
+        let lines: Vec<String> = lines
+            .filter_map(|entry| serde_json::to_string(&entry).ok())
+            .collect();
         if let Err(error) = session.ledger_forget(component, &lines).await {
-            self.events.notice(NoticeLevel::Warning, format!("{host}: cannot note that a handler ran: {error}"));
+            self.events.notice(
+                NoticeLevel::Warning,
+                format!("{host}: cannot note that a handler ran: {error}"),
+            );
         }
     }
 
-    /// Handlers that an earlier run notified and did not live to run.
-    pub(super) fn notify_pending(&self, host: &str, names: &[String]) {
-        if let Some(state) = self.variables.hosts.get(host) {
-            names.iter().for_each(|name| state.notify(name));
+    /// Handlers that an earlier run notified and did not live to run are notified again.
+    async fn recall_pending(&self) {
+        let (Some(component), false) = (&self.options.ledger, self.options.check_mode) else {
+            return;
+        };
+        let active = self.fleet.members().filter(|member| {
+            self.inventory.hosts.contains_key(&member.name) && self.is_active(&member.name)
+        });
+        let reading = active.map(|member| async move {
+            let session = member.session_as("root", &self.control.cancel).ok()?;
+            Some((member, session.ledger(component).await.ok()?))
+        });
+        for (member, lines) in futures::future::join_all(reading)
+            .await
+            .into_iter()
+            .flatten()
+        {
+            let Some(state) = self.variables.hosts.get(&member.name) else {
+                continue;
+            };
+            for line in lines {
+                if let Ok(LedgerEntry::PendingHandler { name }) = serde_json::from_str(&line) {
+                    state.notify(&name);
+                }
+            }
         }
     }
 }

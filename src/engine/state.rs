@@ -47,7 +47,10 @@ impl HostState {
             notified: Vec::new(),
             recap: Recap::default(),
         };
-        Self { inventory: Layer::templated(inventory), inner: Mutex::new(inner) }
+        Self {
+            inventory: Layer::templated(inventory),
+            inner: Mutex::new(inner),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -90,7 +93,9 @@ impl HostState {
     pub(super) fn take_notification(&self, names: &[&str]) -> bool {
         let mut inner = self.lock();
         let before = inner.notified.len();
-        inner.notified.retain(|name| !names.contains(&name.as_str()));
+        inner
+            .notified
+            .retain(|name| !names.contains(&name.as_str()));
         inner.notified.len() < before
     }
 
@@ -123,10 +128,28 @@ pub(super) struct Variables {
 impl Variables {
     /// The scope of `frame` on a host. Weakest first: role defaults, inventory, facts, variables of play, role,
     /// block and task, facts set by tasks, settings, magic variables.
-    pub(super) fn scope(self: &Arc<Self>, host: &str, frame: Option<&Frame>, play_hosts: &[String]) -> Scope {
-        let frames: Vec<&Frame> = frame.map(|frame| frame.chain().collect::<Vec<_>>().into_iter().rev().collect()).unwrap_or_default();
+    pub(super) fn scope(
+        self: &Arc<Self>,
+        host: &str,
+        frame: Option<&Frame>,
+        play_hosts: &[String],
+    ) -> Scope {
+        let frames: Vec<&Frame> = frame
+            .map(|frame| {
+                frame
+                    .chain()
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .rev()
+                    .collect()
+            })
+            .unwrap_or_default();
         let mut layers: Vec<Layer> = Vec::new();
-        layers.extend(frames.iter().filter_map(|frame| frame.role.as_ref()?.defaults.clone()));
+        layers.extend(
+            frames
+                .iter()
+                .filter_map(|frame| frame.role.as_ref()?.defaults.clone()),
+        );
         let state = self.hosts.get(host);
         let mut set = None;
         if let Some(state) = state {
@@ -143,8 +166,14 @@ impl Variables {
         layers.extend(self.strongest.iter().cloned());
         let mut magic = self.shared.clone();
         magic.insert("inventory_hostname".to_owned(), host.into());
-        magic.insert("inventory_hostname_short".to_owned(), host.split('.').next().unwrap_or(host).into());
-        magic.insert("group_names".to_owned(), json!(self.group_names.get(host).cloned().unwrap_or_default()));
+        magic.insert(
+            "inventory_hostname_short".to_owned(),
+            host.split('.').next().unwrap_or(host).into(),
+        );
+        magic.insert(
+            "group_names".to_owned(),
+            json!(self.group_names.get(host).cloned().unwrap_or_default()),
+        );
         magic.insert("play_hosts".to_owned(), json!(play_hosts));
         magic.insert("ansible_play_hosts".to_owned(), json!(play_hosts));
         magic.insert("omit".to_owned(), OMIT.into());
@@ -157,7 +186,12 @@ impl Variables {
         let play_hosts = play_hosts.to_vec();
         Scope::with_hosts(
             layers,
-            Arc::new(move |name| others.hosts.contains_key(name).then(|| others.scope(name, None, &play_hosts))),
+            Arc::new(move |name| {
+                others
+                    .hosts
+                    .contains_key(name)
+                    .then(|| others.scope(name, None, &play_hosts))
+            }),
         )
     }
 }

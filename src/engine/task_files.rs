@@ -13,7 +13,11 @@ pub(super) struct TaskFiles<'a> {
 
 impl TaskFiles<'_> {
     fn candidates(&self, folder: &str, src: &str) -> Vec<String> {
-        let mut candidates: Vec<String> = self.role.map(|role| format!("{}/{folder}/{src}", role.folder)).into_iter().collect();
+        let mut candidates: Vec<String> = self
+            .role
+            .map(|role| format!("{}/{folder}/{src}", role.folder))
+            .into_iter()
+            .collect();
         candidates.push(format!("{folder}/{src}"));
         candidates.push(src.to_owned());
         candidates
@@ -23,12 +27,18 @@ impl TaskFiles<'_> {
         let candidates = self.candidates(folder, src);
         for candidate in &candidates {
             let entry = self.library.read(candidate);
-            if let Some(entry) = entry.map_err(|error| ModuleError::failed(format!("read `{src}`: {error}")))? {
+            if let Some(entry) =
+                entry.map_err(|error| ModuleError::failed(format!("read `{src}`: {error}")))?
+            {
                 return Ok(entry);
             }
         }
-        let looked: Vec<String> = candidates.iter().map(|candidate| self.library.describe(candidate)).collect();
-        Err(ModuleError::failed(format!("there is no file `{src}`")).with_hint(format!("looked for {}", looked.join(", "))))
+        let looked: Vec<String> = candidates
+            .iter()
+            .map(|candidate| self.library.describe(candidate))
+            .collect();
+        Err(ModuleError::failed(format!("there is no file `{src}`"))
+            .with_hint(format!("looked for {}", looked.join(", "))))
     }
 }
 
@@ -46,13 +56,18 @@ impl Files for TaskFiles<'_> {
             return Ok(FileSource::Path(path));
         }
         let entry = self.find("files", src)?;
-        Ok(entry.path.map_or_else(|| FileSource::Bytes(entry.bytes.into_owned().into()), FileSource::Path))
+        Ok(entry.path.map_or_else(
+            || FileSource::Bytes(entry.bytes.into_owned().into()),
+            FileSource::Path,
+        ))
     }
 
     fn template(&self, src: &str) -> Result<String, ModuleError> {
         let (name, bytes) = match own_path(src) {
             Some(path) => {
-                let bytes = std::fs::read(&path).map_err(|error| ModuleError::failed(format!("read the template `{src}`: {error}")))?;
+                let bytes = std::fs::read(&path).map_err(|error| {
+                    ModuleError::failed(format!("read the template `{src}`: {error}"))
+                })?;
                 (src.to_owned(), bytes)
             }
             None => {
@@ -60,7 +75,9 @@ impl Files for TaskFiles<'_> {
                 (entry.name, entry.bytes.into_owned())
             }
         };
-        let text = String::from_utf8(bytes).map_err(|_| ModuleError::failed(format!("the template `{src}` is not UTF-8 text")))?;
-        render_file(&name, &text, self.scope).map_err(|diagnostic| ModuleError::failed(diagnostic.to_string()))
+        let text = String::from_utf8(bytes)
+            .map_err(|_| ModuleError::failed(format!("the template `{src}` is not UTF-8 text")))?;
+        render_file(&name, &text, self.scope)
+            .map_err(|diagnostic| ModuleError::failed(diagnostic.to_string()))
     }
 }

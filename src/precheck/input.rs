@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::Waivers;
+use crate::diagnostic::Diagnostic;
 use crate::facts::{Facts, PeerProbe};
 use crate::inventory::Inventory;
 use crate::settings::Settings;
@@ -20,8 +21,8 @@ pub struct Input<'a> {
     pub packages: Vec<PackageState>,
     /// This machine.
     pub control: ControlFacts,
-    /// The user's own certificate, read; `None` when the settings name none. `Err` says why it cannot be read.
-    pub own_certificate: Option<Result<OwnCertificateState, String>>,
+    /// What is wrong with the user's own certificate; `None` when the settings name none.
+    pub own_certificate: Option<Vec<Diagnostic>>,
     /// Whether anything answers at the virtual address; `None` when that was not tried.
     pub vip_answers: Option<bool>,
     /// Checks that the user waived.
@@ -171,23 +172,4 @@ pub enum PackageCondition {
         /// What is wrong with it.
         reason: String,
     },
-}
-
-/// The user's own certificate as far as rules need it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OwnCertificateState {
-    /// DNS names in it, wildcards as they stand there.
-    pub names: Vec<String>,
-    /// Addresses in it.
-    pub addresses: Vec<String>,
-    /// Not valid before, in seconds since 1970.
-    pub not_before: i64,
-    /// Not valid after, in seconds since 1970.
-    pub not_after: i64,
-    /// The private key belongs to it.
-    pub key_matches: bool,
-    /// It may be used by a server (extended key usage absent or with server authentication).
-    pub server_use: bool,
-    /// Its chain ends at the authority that the settings name; `None` when they name none.
-    pub chain_complete: Option<bool>,
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use super::{
-    ControlFacts, Finding, HostConnection, HostState, Input, OUR_PROJECT, OwnCertificateState,
-    Package, PackageCondition, PackageKind, PackageState, Waivers, check,
+    ControlFacts, Finding, HostConnection, HostState, Input, OUR_PROJECT, Package,
+    PackageCondition, PackageKind, PackageState, Waivers, check,
 };
+use crate::diagnostic::Diagnostic;
 use crate::facts::{Container, Engine, Facts, Folder, Interface, Os};
 use crate::inventory::{Connection, Group, Host, Inventory, SshConnection};
 use crate::settings::{ImageRegistry, RegistryKind, Requirements, Settings, Storage, Versions};
@@ -22,7 +23,7 @@ pub(super) struct World {
     pub(super) hosts: IndexMap<String, HostState>,
     pub(super) packages: Vec<PackageState>,
     pub(super) control: ControlFacts,
-    pub(super) own_certificate: Option<Result<OwnCertificateState, String>>,
+    pub(super) own_certificate: Option<Vec<Diagnostic>>,
     pub(super) vip_answers: Option<bool>,
     pub(super) waivers: Waivers,
 }

@@ -2,12 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::super::OwnCertificateState;
 use super::super::requirements::{address, registry_name};
 use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::list;
-
-const DAY: i64 = 86_400;
+use crate::diagnostic::{Diagnostic, Severity};
 
 /// Every name that the certificate covers: the registry's, the virtual address, each registry host's names and addresses.
 fn wanted_names(look: &Look<'_>) -> Vec<String> {
@@ -97,32 +95,6 @@ pub(in crate::precheck) fn names(look: &Look<'_>) -> Judgements {
     vec![(None, judgement)]
 }
 
-/// Whether a name in a certificate covers a host's name; a wildcard covers one label.
-fn covers(pattern: &str, name: &str) -> bool {
-    let pattern = pattern.to_lowercase();
-    let name = name.to_lowercase();
-    let name = name.strip_suffix('.').unwrap_or(&name);
-    match pattern.strip_prefix("*.") {
-        Some(rest) => name
-            .split_once('.')
-            .is_some_and(|(_, parent)| parent == rest),
-        None => pattern == name,
-    }
-}
-
-fn has(certificate: &OwnCertificateState, name: &str) -> bool {
-    match name.parse::<IpAddr>() {
-        Ok(address) => certificate
-            .addresses
-            .iter()
-            .any(|found| found.parse() == Ok(address)),
-        Err(_) => certificate
-            .names
-            .iter()
-            .any(|pattern| covers(pattern, name)),
-    }
-}
-
 pub(in crate::precheck) fn own(look: &Look<'_>) -> Judgements {
     let settings = look.settings();
     let Some(files) = &settings.image_registry.certificate else {
@@ -140,91 +112,40 @@ pub(in crate::precheck) fn own(look: &Look<'_>) -> Judgements {
     }
     let file = files.cert_file.display().to_string();
     let required = "valid now, for servers, with its key, covering the registry's name";
-    let judgement = match &look.input.own_certificate {
-        None => Judgement::unknown(
+    let Some(problems) = &look.input.own_certificate else {
+        let judgement = Judgement::unknown(
             format!("`{file}` was not read"),
             required,
             "check the path in `image_registry.certificate.cert_file`",
-        ),
-        Some(Err(reason)) => Judgement::fail(
-            format!("`{file}`: {reason}"),
-            required,
-            "check `image_registry.certificate.cert_file` and `key_file`: PEM, the server's certificate first",
-        ),
-        Some(Ok(certificate)) => judge(look, certificate, &file, required),
+        );
+        return vec![(None, judgement)];
+    };
+    let pick = |severity: Severity| {
+        let found: Vec<&Diagnostic> = problems
+            .iter()
+            .filter(|problem| problem.severity == severity)
+            .collect();
+        let messages: Vec<&str> = found
+            .iter()
+            .map(|problem| problem.message.as_str())
+            .collect();
+        let hints: Vec<&str> = found
+            .iter()
+            .filter_map(|problem| problem.hint.as_deref())
+            .collect();
+        (!found.is_empty()).then(|| {
+            (
+                format!("`{file}`: {}", messages.join("; ")),
+                hints.join("; "),
+            )
+        })
+    };
+    let judgement = match (pick(Severity::Error), pick(Severity::Warning)) {
+        (Some((measured, remedy)), _) => Judgement::fail(measured, required, remedy),
+        (None, Some((measured, remedy))) => Judgement::warn(measured, required, remedy),
+        (None, None) => Judgement::pass(format!("`{file}`"), required),
     };
     vec![(None, judgement)]
-}
-
-fn judge(
-    look: &Look<'_>,
-    certificate: &OwnCertificateState,
-    file: &str,
-    required: &str,
-) -> Judgement {
-    let now = look.input.now;
-    let fail =
-        |what: String, remedy: &str| Judgement::fail(format!("`{file}`: {what}"), required, remedy);
-    let days = |seconds: i64| (seconds.abs() + DAY - 1) / DAY;
-    if !certificate.key_matches {
-        return fail(
-            "the key belongs to another certificate".to_owned(),
-            "give the key it was made with as `image_registry.certificate.key_file`",
-        );
-    }
-    if certificate.not_after <= now {
-        return fail(
-            format!("expired {} days ago", days(now - certificate.not_after)),
-            "get a new certificate",
-        );
-    }
-    if certificate.not_before > now {
-        return fail(
-            format!("valid only in {} days", days(certificate.not_before - now)),
-            "check this machine's clock, or wait",
-        );
-    }
-    if !certificate.server_use {
-        return fail(
-            "not for servers".to_owned(),
-            "get one whose extended key usage has server authentication",
-        );
-    }
-    if certificate.chain_complete == Some(false) {
-        return fail(
-            "not signed by the authority given".to_owned(),
-            "put the certificates between into `cert_file`, after the server's, or give the right `ca_file`",
-        );
-    }
-    let names = wanted_names(look);
-    let missing: Vec<String> = names
-        .iter()
-        .filter(|name| !has(certificate, name))
-        .map(|name| format!("`{name}`"))
-        .collect();
-    let own_name = registry_name(look.input.inventory, look.settings()).unwrap_or_default();
-    if !has(certificate, &own_name) {
-        return fail(
-            format!("does not cover `{own_name}`"),
-            "get one that has this name among its alternative names, or set `image_registry.auth.registry` to a name it has",
-        );
-    }
-    let left = certificate.not_after - now;
-    if left < 30 * DAY {
-        Judgement::warn(
-            format!("`{file}`: expires in {} days", days(left)),
-            required,
-            "get a new certificate soon",
-        )
-    } else if missing.is_empty() {
-        Judgement::pass(format!("`{file}`: valid for {} days", left / DAY), required)
-    } else {
-        Judgement::warn(
-            format!("`{file}`: does not cover {}", list(&missing, 4)),
-            required,
-            "clients reach the registry by its name; by these names they get an error",
-        )
-    }
 }
 
 #[cfg(test)]
@@ -281,70 +202,36 @@ mod tests {
         );
     }
 
-    fn certificate() -> OwnCertificateState {
-        OwnCertificateState {
-            names: vec!["*.kk.local".to_owned(), "node1".to_owned()],
-            addresses: vec!["10.0.0.11".to_owned()],
-            not_before: NOW - DAY,
-            not_after: NOW + 365 * DAY,
-            key_matches: true,
-            server_use: true,
-            chain_complete: None,
-        }
-    }
-
-    fn own_with(change: impl FnOnce(&mut OwnCertificateState)) -> Finding {
-        let mut certificate = certificate();
-        change(&mut certificate);
-        own_is(Ok(certificate))
-    }
-
-    fn own_is(state: Result<OwnCertificateState, String>) -> Finding {
+    fn own_is(problems: Vec<Diagnostic>) -> Finding {
         let mut world = World::new(&["node1"]);
-        world.settings.image_registry.registry = Some("hub.kk.local".to_owned());
         world.settings.image_registry.certificate = Some(OwnCertificate {
             cert_file: "hub.crt".into(),
             key_file: "hub.key".into(),
             ca_file: None,
         });
-        world.own_certificate = Some(state);
+        world.own_certificate = Some(problems);
         world.finding("own-certificate", None)
     }
 
     #[test]
     fn ones_own_certificate() {
-        assert_eq!(own_with(|_| ()).measured, "`hub.crt`: valid for 365 days");
-        for (change, status) in [
-            (
-                (|it| it.key_matches = false) as fn(&mut OwnCertificateState),
-                Status::Fail,
-            ),
-            (|it| it.not_after = NOW, Status::Fail),
-            (|it| it.not_before = NOW + 1, Status::Fail),
-            (|it| it.server_use = false, Status::Fail),
-            (|it| it.chain_complete = Some(false), Status::Fail),
-            (|it| it.names = vec!["node1".to_owned()], Status::Fail),
-            (|it| it.not_after = NOW + 29 * DAY, Status::Warn),
-            (|it| it.addresses.clear(), Status::Warn),
-        ] {
-            assert_eq!(own_with(change).status, status);
-        }
+        assert_eq!(own_is(Vec::new()).status, Status::Pass);
+        let soon = Diagnostic::warning("expires in 3 days").hint("get a new one");
+        assert_eq!(own_is(vec![soon.clone()]).status, Status::Warn);
+        let found = own_is(vec![
+            soon,
+            Diagnostic::error("the key belongs to another certificate").hint("give its key"),
+        ]);
+        assert_eq!(found.status, Status::Fail);
         assert_eq!(
-            own_is(Err("no PEM in it".to_owned())).measured,
-            "`hub.crt`: no PEM in it"
+            found.measured,
+            "`hub.crt`: the key belongs to another certificate"
         );
+        assert_eq!(found.remedy, "give its key");
         assert!(
             World::new(&["node1"])
                 .findings("own-certificate")
                 .is_empty()
         );
-    }
-
-    #[test]
-    fn a_wildcard_covers_one_label() {
-        assert!(covers("*.kk.local", "hub.KK.local"));
-        assert!(!covers("*.kk.local", "a.hub.kk.local"));
-        assert!(!covers("*.kk.local", "kk.local"));
-        assert!(covers("Hub", "hub."));
     }
 }
