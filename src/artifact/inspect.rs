@@ -14,7 +14,8 @@ use super::image::Collector;
 use super::stream::{self, CHUNK, Feed, Watch, hex};
 use super::sums::Sum;
 use super::tarball::{self, Member, Shape};
-use super::{elf, tarball::describe_head};
+use super::detect::describe_head;
+use super::elf;
 
 /// What a package should be.
 #[derive(Debug, Clone, Default)]
