@@ -22,8 +22,13 @@ pub fn finish(
     let mut found = std::mem::take(&mut raw.found);
     raw.declare_localhost();
     check_references(&mut raw, &mut found);
-    for cycle in graph::cycles(&raw.groups) {
-        found.push(cycle);
+    let nesting = graph::check_nesting(&raw.groups);
+    nesting
+        .found
+        .into_iter()
+        .for_each(|fault| found.push(fault));
+    if nesting.is_too_deep {
+        return Err(unique(found));
     }
     for name in raw.groups.keys().filter(|name| *name != ALL) {
         if let (Some(host), Some(group)) = (raw.hosts.get(name), raw.groups.get(name)) {

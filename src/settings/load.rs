@@ -16,7 +16,7 @@ use super::{
     ImageRegistry, Loaded, Origins, OwnCertificate, RegistryKind, Requirements, Settings, Storage,
     Versions,
 };
-use crate::diagnostic::{Diagnostic, Diagnostics, Source};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
 use crate::secret::SecretString;
 use crate::yaml::Node;
 
@@ -269,10 +269,7 @@ fn take_port(resolved: &mut Resolved, found: &mut Diagnostics) -> Option<Registr
 }
 
 /// The storage driver that is named; `None` for none, and after a mistake.
-fn one_driver(
-    named: &[(String, crate::diagnostic::Place)],
-    found: &mut Diagnostics,
-) -> Option<&'static Driver> {
+fn one_driver(named: &[(String, Place)], found: &mut Diagnostics) -> Option<&'static Driver> {
     let (first, first_place) = named.first()?;
     let others: Vec<_> = named.iter().skip(1).collect();
     let Some((second, second_place)) = others.first() else {
@@ -302,7 +299,7 @@ fn one_driver(
 /// Whether a driver has what it needs, and nothing that its version does not know.
 fn check_driver(
     driver: &Driver,
-    named: &[(String, crate::diagnostic::Place)],
+    named: &[(String, Place)],
     resolved: &Resolved,
     found: &mut Diagnostics,
 ) {
@@ -361,19 +358,91 @@ fn check_driver(
             .hint(format!("add it below `{STORAGE}.{}`", driver.name)),
         );
     }
-    let has_path_style = resolved.boolean(&path_of("forcepathstyle"));
-    if let Some(endpoint) = resolved.given.get(&path_of("regionendpoint"))
-        && driver.name == "s3"
-        && !version.starts_with("2.")
-        && !has_path_style
-    {
-        found.push(
-            Diagnostic::at(
-                &endpoint.place,
-                format!("docker-registry {version} needs `forcepathstyle` with `regionendpoint`"),
-            )
-            .hint("add `forcepathstyle: true`"),
-        );
+    check_parameters(driver, place, &version, resolved, found);
+}
+
+/// What a driver refuses only once the registry starts.
+fn check_parameters(
+    driver: &Driver,
+    place: &Place,
+    version: &str,
+    resolved: &Resolved,
+    found: &mut Diagnostics,
+) {
+    let given = |name: &str| {
+        let path = format!("{STORAGE}.{}.{name}", driver.name);
+        let is_empty = |given: &&Given| given.value.as_str() == Some("");
+        resolved.given.get(&path).filter(|given| !is_empty(given))
+    };
+    let number = |name: &str| given(name).and_then(|given| given.value.as_u64());
+    let mut say = |given: Option<&Given>, message: String, hint: &str| {
+        let place = given.map_or(place, |given| &given.place);
+        found.push(Diagnostic::at(place, message).hint(hint));
+    };
+    match driver.name {
+        "s3" => {
+            if let (Some(key), None) | (None, Some(key)) = (given("accesskey"), given("secretkey"))
+            {
+                let message = "the storage driver `s3` needs `accesskey` and `secretkey` together";
+                say(
+                    Some(key),
+                    message.to_owned(),
+                    "give both, or neither where the machine's role grants access",
+                );
+            }
+            if given("bucket").is_some_and(|given| {
+                given
+                    .value
+                    .as_str()
+                    .is_some_and(|text| text.contains("://"))
+            }) {
+                let message = "a bucket is named without `s3://`".to_owned();
+                say(
+                    given("bucket"),
+                    message,
+                    "write the bucket's name alone; a prefix goes into `rootdirectory`",
+                );
+            }
+            if number("chunksize").is_some_and(|size| size < 5_242_880) {
+                let message = "`chunksize` must be at least 5242880".to_owned();
+                say(
+                    given("chunksize"),
+                    message,
+                    "S3 takes no smaller parts; leave it out for the default",
+                );
+            }
+            let has_path_style = given("forcepathstyle").is_some_and(|given| given.value == true);
+            if given("regionendpoint").is_some() && !version.starts_with("2.") && !has_path_style {
+                let message = format!(
+                    "docker-registry {version} needs `forcepathstyle` with `regionendpoint`"
+                );
+                say(
+                    given("regionendpoint"),
+                    message,
+                    "add `forcepathstyle: true`",
+                );
+            }
+        }
+        "azure" => {
+            let has_credentials = [
+                "credentials.type",
+                "credentials.clientid",
+                "credentials.secret",
+            ]
+            .iter()
+            .any(|name| given(name).is_some());
+            if given("accountkey").is_none() && !has_credentials {
+                let message = "the storage driver `azure` needs `accountkey`".to_owned();
+                let hint =
+                    "add the key of the account; docker-registry 3 takes `credentials` instead";
+                say(None, message, hint);
+            }
+        }
+        "gcs" if number("chunksize").is_some_and(|size| size == 0 || size % 262_144 != 0) => {
+            let message = "`chunksize` must be a multiple of 262144".to_owned();
+            say(given("chunksize"), message, "leave it out for the default");
+        }
+        _ => {}
     }
 }
 

@@ -477,3 +477,40 @@ fn every_setting_is_described_once() {
         );
     }
 }
+
+/// The Config files among the examples, and the settings in the examples' inventories.
+#[test]
+fn the_examples_load() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory-examples");
+    let mut configs = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let source = Source::new(path.display().to_string(), text);
+        let settings = if source.text.contains("\nkind: Config") {
+            configs += 1;
+            load(&SettingsInput {
+                config: Some(source),
+                ..SettingsInput::default()
+            })
+        } else {
+            let document = crate::yaml::parse(&source).unwrap();
+            let vars = document.get("spec").and_then(|spec| spec.get("vars"));
+            load(&SettingsInput {
+                inventory_vars: vars
+                    .and_then(crate::yaml::Node::as_mapping)
+                    .unwrap_or_default(),
+                ..SettingsInput::default()
+            })
+        };
+        let shared = ["three-hosts-ha.yaml", "nfs-config.yaml", "s3-config.yaml"];
+        let is_shared = shared.iter().any(|name| path.ends_with(name));
+        assert_eq!(
+            settings.image_registry.ha_vip.is_some(),
+            is_shared,
+            "{}",
+            path.display()
+        );
+    }
+    assert_eq!(configs, 2);
+}
