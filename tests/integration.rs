@@ -1,5 +1,16 @@
 //! Tests of the whole program: one binary, a module each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on is a test that failed; clippy knows that of `#[test]` alone, not of what it calls"
+)]
+
 mod cli;
+mod dependencies;
 mod doors;
+mod registry;
+mod registry_answers;
 mod ssh;

@@ -1,6 +1,5 @@
 //! A command at work: its events and who shows them, its connections, and how it is stopped.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -13,9 +12,12 @@ use super::prepare::Prepared;
 use crate::connect::known_hosts::KnownHosts;
 use crate::connect::ssh::{AskHostKey, HostKeyPolicy, HostKeyQuestion};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::{Control, EventKind, Events, Fleet, InventoryDial, NoticeLevel, RunReport};
+use crate::engine::{
+    Control, EventKind, Events, Fleet, InventoryDial, NoticeLevel, RunOptions, RunReport,
+};
 use crate::exit::Exit;
 use crate::inventory::Connection;
+use crate::remote::{RemoteError, RunLock};
 use crate::report::{self, FindingsView, Format, Pauser, ReportHandle, ReportOptions};
 use crate::secret::SecretString;
 
@@ -44,7 +46,6 @@ pub struct Live {
     /// Identifies the run.
     pub run_id: String,
     report: ReportHandle,
-    log_file: Option<PathBuf>,
     signal: Arc<AtomicU8>,
     listener: tokio::task::JoinHandle<()>,
 }
@@ -53,7 +54,9 @@ impl Live {
     /// Begins to report, and to listen for signals.
     pub fn start(prepared: &Prepared, options: &LiveOptions<'_>) -> anyhow::Result<Self> {
         let run_id = new_run_id()?;
-        let log_file = options.log.then(|| prepared.work_dir.join("logs").join(format!("{run_id}.log")));
+        let log_file = options
+            .log
+            .then(|| prepared.work_dir.join("logs").join(format!("{run_id}.log")));
         let format = match options.output {
             OutputFormat::Text => Format::Auto,
             OutputFormat::Json => Format::Json,
@@ -67,7 +70,8 @@ impl Live {
         report_options.log_file.clone_from(&log_file);
         report_options.findings = options.findings;
         let (events, receiver) = Events::channel(prepared.redactor.clone());
-        let report = report::spawn(receiver, &report_options).context("begin the log of the run")?;
+        let report =
+            report::spawn(receiver, &report_options).context("begin the log of the run")?;
         let control = Control::default();
         let signal = Arc::new(AtomicU8::new(0));
         let listener = tokio::spawn(listen(control.clone(), events.clone(), Arc::clone(&signal)));
@@ -80,25 +84,50 @@ impl Live {
             log_file: log_file.as_ref().map(|path| path.display().to_string()),
         });
         for warning in &prepared.warnings.0 {
-            let level = if warning.severity == Severity::Error { NoticeLevel::Error } else { NoticeLevel::Warning };
-            events.send(EventKind::Notice { level, message: warning.to_string(), hint: warning.hint.clone() });
+            let level = if warning.severity == Severity::Error {
+                NoticeLevel::Error
+            } else {
+                NoticeLevel::Warning
+            };
+            events.send(EventKind::Notice {
+                level,
+                message: warning.to_string(),
+                hint: warning.hint.clone(),
+            });
         }
-        Ok(Self { events, control, run_id, report, log_file, signal, listener })
+        Ok(Self {
+            events,
+            control,
+            run_id,
+            report,
+            signal,
+            listener,
+        })
     }
 
     /// Connects to the hosts that take part.
-    pub async fn connect(&self, prepared: &Prepared, flags: &ConnectionFlags, asked: &Asked) -> Fleet {
+    pub async fn connect(
+        &self,
+        prepared: &Prepared,
+        flags: &ConnectionFlags,
+        asked: &Asked,
+    ) -> Fleet {
         let (known_hosts, warnings) = match &flags.known_hosts {
             Some(file) => KnownHosts::load(std::slice::from_ref(file), &[]),
             None => KnownHosts::load_default(),
         };
         for warning in &warnings.0 {
-            self.events.notice(NoticeLevel::Warning, warning.to_string());
+            self.events
+                .notice(NoticeLevel::Warning, warning.to_string());
         }
         let can_ask = report::Surroundings::read().can_ask;
         let policy = match flags.host_key_checking {
             Some(HostKeyChecking::AcceptNew) => HostKeyPolicy::AcceptNew,
-            Some(HostKeyChecking::Ask) | None if can_ask => HostKeyPolicy::Ask(Arc::new(Terminal { pauser: self.report.pauser() })),
+            Some(HostKeyChecking::Ask) | None if can_ask => {
+                HostKeyPolicy::Ask(Arc::new(Terminal {
+                    pauser: self.report.pauser(),
+                }))
+            }
             Some(HostKeyChecking::Ask | HostKeyChecking::Strict) | None => HostKeyPolicy::Strict,
         };
         let dial = InventoryDial {
@@ -110,11 +139,76 @@ impl Live {
             user: flags.user.clone(),
             password: asked.login.clone(),
         };
-        let connecting = Fleet::connect(&prepared.inventory, &prepared.names, &dial, usize::from(flags.forks), asked.sudo.as_ref());
+        let connecting = Fleet::connect(
+            &prepared.inventory,
+            &prepared.names,
+            &dial,
+            usize::from(flags.forks),
+            asked.sudo.as_ref(),
+        );
         tokio::select! {
             fleet = connecting => fleet,
             () = self.control.stop.cancelled() => Fleet::default(),
         }
+    }
+
+    /// Takes the run lock of every host that is there, so that no second kk changes it meanwhile; and waits for a step
+    /// that a killed run left behind. In check mode nothing is taken.
+    pub async fn lock(&self, prepared: &Prepared, fleet: &Fleet, options: &RunOptions) -> Locks {
+        if options.check_mode {
+            return Locks(Vec::new());
+        }
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        let holder = format!("kk run {} from {host}", self.run_id);
+        let names = prepared
+            .names
+            .iter()
+            .filter_map(|name| fleet.member(name))
+            .filter(|member| member.link.is_ok());
+        let taken = futures::future::join_all(names.map(|member| {
+            let holder = &holder;
+            async move {
+                let session = member.session_as("root", &self.control.cancel).ok()?;
+                match session.lock(&self.run_id, holder, LOCK_WAIT).await {
+                    Ok(Some(lock)) => Some(lock),
+                    Ok(None) => {
+                        let message = format!(
+                            "{}: there is no `flock`, so a second kk is not kept out",
+                            member.name
+                        );
+                        self.events.notice(NoticeLevel::Warning, message);
+                        None
+                    }
+                    Err(error) => {
+                        let hint = match &error {
+                            RemoteError::Failed {
+                                hint: Some(hint), ..
+                            } => format!("; {hint}"),
+                            _ => String::new(),
+                        };
+                        member.refuse(format!("{error}{hint}"));
+                        None
+                    }
+                }
+            }
+        }))
+        .await;
+        Locks(taken.into_iter().flatten().collect())
+    }
+
+    /// Ends all connections, politely but not for long.
+    pub async fn close(fleet: &Fleet) {
+        let _ = tokio::time::timeout(GOODBYE, fleet.close()).await;
+    }
+
+    /// Ends a command that prints its own data and no recap.
+    pub async fn end_quietly(self, exit: Exit) -> Exit {
+        self.listener.abort();
+        self.report.finish().await;
+        exit
     }
 
     /// Ends: recap, exit code, the last event. `exit` overrides what the report says.
@@ -134,12 +228,20 @@ impl Live {
         self.report.finish().await;
         exit
     }
+}
 
-    /// Where the log lies.
-    pub fn log_file(&self) -> Option<&PathBuf> {
-        self.log_file.as_ref()
+/// The run locks of a command.
+pub struct Locks(Vec<RunLock>);
+
+impl Locks {
+    /// Lets go of all of them.
+    pub async fn release(self) {
+        futures::future::join_all(self.0.into_iter().map(RunLock::release)).await;
     }
 }
+
+/// How long a step that a killed run left behind is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(120);
 
 const SIGNAL_INTERRUPT: u8 = 1;
 const SIGNAL_TERMINATE: u8 = 2;
@@ -147,7 +249,10 @@ const SIGNAL_TERMINATE: u8 = 2;
 /// The first Ctrl-C lets running steps end, the second ends them, the third leaves at once. SIGTERM counts as two.
 async fn listen(control: Control, events: Events, signal: Arc<AtomicU8>) {
     use tokio::signal::unix::{SignalKind, signal as unix_signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (unix_signal(SignalKind::interrupt()), unix_signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        unix_signal(SignalKind::interrupt()),
+        unix_signal(SignalKind::terminate()),
+    ) else {
         return;
     };
     let mut level = 0_u8;
@@ -157,15 +262,26 @@ async fn listen(control: Control, events: Events, signal: Arc<AtomicU8>) {
             _ = terminate.recv() => SIGNAL_TERMINATE,
         };
         signal.store(kind, Ordering::Relaxed);
-        level = if kind == SIGNAL_TERMINATE { level.max(1) + 1 } else { level + 1 };
+        level = if kind == SIGNAL_TERMINATE {
+            level.max(1) + 1
+        } else {
+            level + 1
+        };
         events.send(EventKind::CancelRequested { level });
         control.stop.cancel();
         if level >= 2 {
             control.cancel.cancel();
         }
         if level >= 3 {
-            let code = if kind == SIGNAL_TERMINATE { Exit::Terminated } else { Exit::Interrupted };
-            #[expect(clippy::exit, reason = "the user asked a third time: nothing is waited for any more")]
+            let code = if kind == SIGNAL_TERMINATE {
+                Exit::Terminated
+            } else {
+                Exit::Interrupted
+            };
+            #[expect(
+                clippy::exit,
+                reason = "the user asked a third time: nothing is waited for any more"
+            )]
             std::process::exit(i32::from(code.code()));
         }
     }
@@ -193,32 +309,53 @@ impl Asked {
                 return Ok(None);
             }
             if !report::Surroundings::read().can_ask {
-                let diagnostic = Diagnostic::error("a password can only be asked for on a terminal");
-                return Err(diagnostic.hint("put it into the inventory (`password`, `become_password`)").into());
+                let diagnostic =
+                    Diagnostic::error("a password can only be asked for on a terminal");
+                return Err(diagnostic
+                    .hint("put it into the inventory (`password`, `become_password`)")
+                    .into());
             }
             let password = rpassword::prompt_password(prompt).context("read the password")?;
             prepared.redactor.learn(&password);
             Ok(Some(SecretString::new(password)))
         };
         let login = ask(flags.ask_pass, "SSH password: ")?;
-        let sudo = ask(flags.ask_become_pass, "sudo password (empty: the SSH password): ")?;
-        let sudo = sudo.filter(|password| !password.expose().is_empty()).or_else(|| login.clone());
+        let sudo = ask(
+            flags.ask_become_pass,
+            "sudo password (empty: the SSH password): ",
+        )?;
+        let sudo = sudo
+            .filter(|password| !password.expose().is_empty())
+            .or_else(|| login.clone());
         Ok(Self { login, sudo })
     }
 }
 
 /// Asks whether this machine may be changed, when no inventory was given.
 pub fn confirm_local(prepared: &Prepared, yes: bool, what: &str) -> anyhow::Result<()> {
-    let is_local = prepared.implicit || prepared.inventory.hosts.values().all(|host| host.connection == Connection::Local) && prepared.inventory.source.is_none();
+    let is_local = prepared.implicit
+        || prepared
+            .inventory
+            .hosts
+            .values()
+            .all(|host| host.connection == Connection::Local)
+            && prepared.inventory.source.is_none();
     if !is_local || yes {
         return Ok(());
     }
     if !report::Surroundings::read().can_ask {
-        let diagnostic = Diagnostic::error(format!("no inventory is given: {what} would change this machine"));
-        return Err(diagnostic.hint("name an inventory with `-i`, or answer with `-y`").into());
+        let diagnostic = Diagnostic::error(format!(
+            "no inventory is given: {what} would change this machine"
+        ));
+        return Err(diagnostic
+            .hint("name an inventory with `-i`, or answer with `-y`")
+            .into());
     }
     let mut stderr = anstream::stderr();
-    std::io::Write::write_all(&mut stderr, format!("No inventory is given: {what} changes this machine. Go on? [y/N] ").as_bytes())?;
+    std::io::Write::write_all(
+        &mut stderr,
+        format!("No inventory is given: {what} changes this machine. Go on? [y/N] ").as_bytes(),
+    )?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
@@ -255,4 +392,4 @@ impl AskHostKey for Terminal {
 }
 
 /// The longest that polite goodbyes may take.
-pub const GOODBYE: Duration = Duration::from_secs(3);
+const GOODBYE: Duration = Duration::from_secs(3);

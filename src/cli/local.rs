@@ -190,11 +190,11 @@ fn described(spec: &ModuleSpec) -> Value {
     })
 }
 
-fn print_json(value: &Value) -> anyhow::Result<Exit> {
+pub(super) fn print_json(value: &Value) -> anyhow::Result<Exit> {
     print(&format!("{value:#}\n"))
 }
 
-fn print(text: &str) -> anyhow::Result<Exit> {
+pub(super) fn print(text: &str) -> anyhow::Result<Exit> {
     print_bytes(text.as_bytes())
 }
 

@@ -4,7 +4,17 @@
 //! Each of the others has a file of its own here.
 
 pub mod arguments;
+mod assess;
+mod delete;
+mod files;
+pub mod flags;
+mod init;
+mod live;
 pub mod local;
+mod names;
+mod precheck;
+mod prepare;
+mod run;
 pub mod usage;
 
 use anyhow::Context as _;
@@ -14,7 +24,12 @@ use crate::exit::Exit;
 
 pub use arguments::Arguments;
 
-use arguments::{ColourChoice, Command};
+use arguments::{
+    ColourChoice, Command, CreateCommand, DeleteCommand, InitCommand, InventoryCommand,
+    PlaybooksCommand, PrecheckCommand,
+};
+
+use crate::{inventory, settings};
 
 /// Parses the command line, does what it says, and reports what stopped it. Nothing panics and nothing exits but
 /// the caller, with the code that this returns.
@@ -43,15 +58,33 @@ fn start(arguments: Arguments) -> anyhow::Result<Exit> {
     }
 }
 
+/// The group whose hosts get the registry.
+const REGISTRY_GROUP: &str = "image_registry";
+
 /// Runs a command that talks to hosts or reads what the user wrote about them.
-#[expect(
-    clippy::match_single_binding,
-    clippy::unused_async,
-    reason = "the arms are the commands that are there"
-)]
 pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    let global = &arguments.global;
     match arguments.command {
-        _ => Err(Diagnostic::error("this command is not wired yet").into()),
+        Command::Precheck(PrecheckCommand::ImageRegistry(arguments)) => {
+            precheck::run(arguments, global).await
+        }
+        Command::Init(InitCommand::Registry(arguments)) => init::run(arguments, global).await,
+        Command::Delete(DeleteCommand::Registry(arguments)) => delete::run(arguments, global).await,
+        Command::Status(arguments) => run::status(arguments, global).await,
+        Command::Facts(arguments) => run::facts(arguments, global).await,
+        Command::Run(arguments) => run::playbook(arguments, global).await,
+        Command::Create(CreateCommand::Inventory(arguments)) => {
+            files::create(&arguments, &inventory::skeleton())
+        }
+        Command::Create(CreateCommand::Config(arguments)) => {
+            files::create(&arguments, &settings::skeleton_config())
+        }
+        Command::Inventory(InventoryCommand::List(arguments)) => files::list(&arguments),
+        Command::Playbooks(PlaybooksCommand::Export(arguments)) => files::export(&arguments),
+        Command::Version(arguments) => local::version(&arguments),
+        Command::Completion(arguments) => local::completion(&arguments),
+        Command::Man(arguments) => local::man(&arguments),
+        Command::Doc(arguments) => local::doc(&arguments),
     }
 }
 

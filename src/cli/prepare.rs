@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, Span};
 use crate::inventory::{Inventory, LocalMachine};
 use crate::secret::Redactor;
 use crate::settings::{SetFlag, Settings, SettingsInput};
@@ -40,23 +40,33 @@ impl Prepared {
                 None
             }
         };
-        let config = target.config.as_ref().and_then(|path| match std::fs::read_to_string(path) {
-            Ok(text) => Some(Source::new(path.display().to_string(), text)),
-            Err(error) => {
-                let message = format!("cannot read the config file `{}`: {error}", path.display());
-                found.push(Diagnostic::error(message).hint("`kk create config -o FILE` writes an example"));
-                None
-            }
-        });
+        let config = target
+            .config
+            .as_ref()
+            .and_then(|path| match std::fs::read_to_string(path) {
+                Ok(text) => Some(Source::new(path.display().to_string(), text)),
+                Err(error) => {
+                    let message =
+                        format!("cannot read the config file `{}`: {error}", path.display());
+                    found.push(
+                        Diagnostic::error(message)
+                            .hint("`kk create config -o FILE` writes an example"),
+                    );
+                    None
+                }
+            });
         let sets: Vec<SetFlag> = (target.set.iter().map(SetFlag::set))
             .chain(target.set_string.iter().map(SetFlag::string))
             .chain(target.set_file.iter().map(SetFlag::file))
             .collect();
-        let work_dir = std::path::absolute(&target.workdir).unwrap_or_else(|_| target.workdir.clone());
+        let work_dir =
+            std::path::absolute(&target.workdir).unwrap_or_else(|_| target.workdir.clone());
         let no_variables = Vec::new();
         let input = SettingsInput {
             config,
-            inventory_vars: loaded.as_ref().map_or(&no_variables, |loaded| &loaded.inventory.settings),
+            inventory_vars: loaded
+                .as_ref()
+                .map_or(&no_variables, |loaded| &loaded.inventory.settings),
             sets: &sets,
             work_dir: Some(work_dir.clone()),
             ..SettingsInput::default()
@@ -68,7 +78,9 @@ impl Prepared {
                 None
             }
         };
-        let (Some(loaded), Some(settings)) = (loaded, settings) else { return Err(found) };
+        let (Some(loaded), Some(settings)) = (loaded, settings) else {
+            return Err(found);
+        };
         let mut warnings = loaded.warnings;
         warnings.extend(settings.warnings);
         let (inventory, settings) = (loaded.inventory, settings.settings);
@@ -85,27 +97,51 @@ impl Prepared {
             redactor.learn(secret.expose());
         }
         for host in inventory.hosts.values() {
-            host.secrets().into_iter().for_each(|secret| redactor.learn(secret.expose()));
+            host.secrets()
+                .into_iter()
+                .for_each(|secret| redactor.learn(secret.expose()));
             redactor.learn_named(&serde_json::Value::Object(inventory.host_vars(&host.name)));
         }
         let implicit = target.inventory.is_empty();
         let work_dir = settings.work_dir.clone();
-        found.check(Self { inventory, settings, names, implicit, work_dir, warnings, redactor })
+        found.check(Self {
+            inventory,
+            settings,
+            names,
+            implicit,
+            work_dir,
+            warnings,
+            redactor,
+        })
     }
 
     /// The hosts of the group `image_registry` that take part.
     pub fn registry_hosts(&self) -> Vec<String> {
         let hosts = self.inventory.hosts_of(super::REGISTRY_GROUP).into_iter();
-        hosts.filter(|host| self.names.iter().any(|name| name == host)).map(str::to_owned).collect()
+        hosts
+            .filter(|host| self.names.iter().any(|name| name == host))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
 fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, Diagnostic> {
     let source = Source::new("--limit", pattern);
-    let place = Place::new(&source, Span { start: 0, end: pattern.len() });
-    let names = inventory.select(pattern).map_err(|error| Diagnostic::at(&place, error.to_string()))?;
+    let place = Place::new(
+        &source,
+        Span {
+            start: 0,
+            end: pattern.len(),
+        },
+    );
+    let names = inventory
+        .select(pattern)
+        .map_err(|error| Diagnostic::at(&place, error.to_string()))?;
     if names.is_empty() {
-        return Err(Diagnostic::at(&place, "no host of the inventory is selected"));
+        return Err(Diagnostic::at(
+            &place,
+            "no host of the inventory is selected",
+        ));
     }
     Ok(names)
 }

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::{Connector, TransportError};
-use crate::facts::Facts;
+use crate::facts::{Facts, FactsError};
 use crate::inventory::{Connection, Host, Inventory};
 use crate::remote::{Become, Session};
 use crate::secret::SecretString;
@@ -32,7 +32,8 @@ pub struct Member {
     /// The connection, or why there is none.
     pub link: Result<Arc<dyn Connector>, TransportError>,
     become_password: Option<SecretString>,
-    facts: Mutex<Option<Arc<Facts>>>,
+    refusal: Mutex<Option<String>>,
+    facts: Mutex<Option<Result<Arc<Facts>, Arc<FactsError>>>>,
 }
 
 impl Member {
@@ -55,17 +56,35 @@ impl Member {
         Ok(self.session(cancel)?.with_become(privilege))
     }
 
+    /// The host must not be changed in this run, for instance because another one holds its lock.
+    pub fn refuse(&self, reason: String) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    /// Why the host must not be changed in this run, if it must not.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// The facts, once they were gathered.
     pub fn facts(&self) -> Option<Arc<Facts>> {
+        self.facts_result()?.ok()
+    }
+
+    /// The facts or why there are none; `None` when nobody has asked the host yet.
+    pub fn facts_result(&self) -> Option<Result<Arc<Facts>, Arc<FactsError>>> {
         self.facts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Remembers facts.
-    pub fn set_facts(&self, facts: Facts) {
-        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(facts));
+    /// Remembers facts, or why there are none.
+    pub fn set_facts(&self, facts: Result<Facts, Arc<FactsError>>) {
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.map(Arc::new));
     }
 }
 
@@ -104,6 +123,7 @@ impl Fleet {
                     name: host.name.clone(),
                     link,
                     become_password,
+                    refusal: Mutex::default(),
                     facts: Mutex::default(),
                 };
                 (host.name.clone(), Arc::new(member))

@@ -103,6 +103,7 @@ impl Attempt {
         let is_lost = !matches!(
             error,
             TransportError::TimedOut { .. }
+                | TransportError::Privilege { .. }
                 | TransportError::Cancelled
                 | TransportError::TooMuchOutput
                 | TransportError::NotStarted { .. }

@@ -13,25 +13,15 @@ use super::perform::Performed;
 use super::state::{HostState, Standing, Variables};
 use super::{Control, Events, Fleet, RunOptions, RunReport};
 use crate::inventory::Inventory;
+use crate::modules::LedgerEntry;
 use crate::playbook::{Action, Block, Item, Library, Meta, Play, Playbook, Task};
-use crate::template::Layer;
 
 /// Hosts of a pattern; an error in words.
 pub(super) fn select(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, String> {
     if pattern == super::LOCALHOST {
         return Ok(vec![pattern.to_owned()]);
     }
-    if inventory.groups.contains_key(pattern) {
-        return Ok(inventory
-            .hosts_of(pattern)
-            .into_iter()
-            .map(str::to_owned)
-            .collect());
-    }
-    if inventory.hosts.contains_key(pattern) {
-        return Ok(vec![pattern.to_owned()]);
-    }
-    Err(format!("`{pattern}` is no group and no host"))
+    inventory.select(pattern).map_err(|error| error.to_string())
 }
 
 /// A host whose task failed, and what a rescue may want to know.
@@ -132,10 +122,19 @@ impl<'a> Runner<'a> {
             };
             if let Err(error) = &member.link {
                 self.lose(&member.name, error);
-            } else if let Some(facts) = member.facts() {
+                continue;
+            }
+            if let Some(facts) = member.facts() {
                 state.set_facts(facts.to_vars());
             }
+            if let Some(reason) = member.refusal() {
+                self.events
+                    .notice(NoticeLevel::Error, format!("{}: {reason}", member.name));
+                state.set_standing(Standing::Failed);
+                state.count(|recap| recap.failed += 1);
+            }
         }
+        self.recall_pending().await;
         for play in &self.playbook.plays {
             if self.control.stop.is_cancelled() {
                 break;
@@ -253,7 +252,7 @@ impl<'a> Runner<'a> {
             match result {
                 Ok(facts) => {
                     state.set_facts(facts.to_vars());
-                    member.set_facts(facts);
+                    member.set_facts(Ok(facts));
                 }
                 Err(error) => {
                     self.events.notice(
@@ -639,11 +638,9 @@ impl<'a> Runner<'a> {
         else {
             return;
         };
-        let lines = names
-            .iter()
-            .map(|name| crate::modules::LedgerEntry::PendingHandler {
-                name: (*name).to_owned(),
-            });
+        let lines = names.iter().map(|name| LedgerEntry::PendingHandler {
+            name: (*name).to_owned(),
+        });
         let lines: Vec<String> = lines
             .filter_map(|entry| serde_json::to_string(&entry).ok())
             .collect();
@@ -655,10 +652,31 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Handlers that an earlier run notified and did not live to run.
-    pub(super) fn notify_pending(&self, host: &str, names: &[String]) {
-        if let Some(state) = self.variables.hosts.get(host) {
-            names.iter().for_each(|name| state.notify(name));
+    /// Handlers that an earlier run notified and did not live to run are notified again.
+    async fn recall_pending(&self) {
+        let (Some(component), false) = (&self.options.ledger, self.options.check_mode) else {
+            return;
+        };
+        let active = self.fleet.members().filter(|member| {
+            self.inventory.hosts.contains_key(&member.name) && self.is_active(&member.name)
+        });
+        let reading = active.map(|member| async move {
+            let session = member.session_as("root", &self.control.cancel).ok()?;
+            Some((member, session.ledger(component).await.ok()?))
+        });
+        for (member, lines) in futures::future::join_all(reading)
+            .await
+            .into_iter()
+            .flatten()
+        {
+            let Some(state) = self.variables.hosts.get(&member.name) else {
+                continue;
+            };
+            for line in lines {
+                if let Ok(LedgerEntry::PendingHandler { name }) = serde_json::from_str(&line) {
+                    state.notify(&name);
+                }
+            }
         }
     }
 }

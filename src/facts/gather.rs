@@ -94,23 +94,21 @@ fn words(names: &[String]) -> String {
 
 fn from_output(output: &Output, sent: Duration, received: Duration) -> Result<Facts, FactsError> {
     let text = output.stdout_text();
-    match parse(&text, sent, received) {
-        Some(facts) => Ok(facts),
-        None => {
-            let details = output.stderr_text();
-            let last = details.lines().rev().find(|line| !line.trim().is_empty());
-            let reason = last.map_or_else(
-                || {
-                    format!(
-                        "the script ended early with status {}",
-                        output.status.code()
-                    )
-                },
-                |line| line.trim().to_owned(),
-            );
-            Err(FactsError::Incomplete { reason, details })
-        }
+    if let Some(facts) = parse(&text, sent, received) {
+        return Ok(facts);
     }
+    let details = output.stderr_text();
+    let last = details.lines().rev().find(|line| !line.trim().is_empty());
+    let reason = last.map_or_else(
+        || {
+            format!(
+                "the script ended early with status {}",
+                output.status.code()
+            )
+        },
+        |line| line.trim().to_owned(),
+    );
+    Err(FactsError::Incomplete { reason, details })
 }
 
 /// Facts from the script's answer; `sent` and `received` are this machine's clock, as time since 1970, before the

@@ -10,6 +10,7 @@ mod frame;
 mod gather;
 mod model;
 mod network;
+mod peers;
 mod services;
 mod sockets;
 mod storage;
@@ -20,4 +21,5 @@ pub use gather::{FactsError, SCRIPT, Wanted, gather, parse};
 pub use model::{
     Container, Engine, Facts, Folder, FolderContent, Interface, Listener, Mount, Os, ServiceFact,
 };
+pub use peers::{PEERS_SCRIPT, PeerProbe, PeerResult, parse as parse_peers, peers};
 pub use system::binary_type;

@@ -15,9 +15,18 @@ pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
         .unwrap_or_default()
         .split_whitespace();
     facts.os = os(frames.text("os-release"));
-    facts.os.system = names.next().unwrap_or_default().to_owned();
-    facts.kernel = names.next().unwrap_or_default().to_owned();
-    facts.machine = names.next_back().unwrap_or_default().to_owned();
+    names
+        .next()
+        .unwrap_or_default()
+        .clone_into(&mut facts.os.system);
+    names
+        .next()
+        .unwrap_or_default()
+        .clone_into(&mut facts.kernel);
+    names
+        .next_back()
+        .unwrap_or_default()
+        .clone_into(&mut facts.machine);
     facts.binary_type = binary_type(&facts.machine).to_owned();
     facts.hostname = text("hostname").unwrap_or_default();
     facts.machine_id = text("machine_id");
@@ -79,12 +88,12 @@ pub fn binary_type(machine: &str) -> &str {
 }
 
 /// `0-3,8` counted.
-fn count_list(list: &str) -> Option<u32> {
+fn count_list(ranges: &str) -> Option<u32> {
     let mut count = 0_u32;
-    for range in list.trim().split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        count += last.checked_sub(first)? + 1;
+    for range in ranges.trim().split(',') {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let (from, to): (u32, u32) = (from.parse().ok()?, to.parse().ok()?);
+        count += to.checked_sub(from)? + 1;
     }
     Some(count)
 }

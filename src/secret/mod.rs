@@ -3,6 +3,8 @@
 //! [`Secret`] has no `Display` and no `Serialize`; what needs the value calls [`Secret::expose`], which is easy to
 //! search for. The [`Redactor`] is the second line: every text that leaves the program passes it once.
 
+pub mod store;
+
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
