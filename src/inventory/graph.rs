@@ -52,7 +52,8 @@ impl Inventory {
         !self
             .groups
             .iter()
-            .any(|(name, group)| name != ALL && group.hosts.iter().any(|other| other == host))
+            .filter(|(name, _)| ![ALL, UNGROUPED].contains(&name.as_str()))
+            .any(|(_, group)| group.hosts.iter().any(|other| other == host))
     }
 
     /// The groups of a host, those that it is in through nested groups included, from the farthest to the nearest:

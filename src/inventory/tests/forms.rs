@@ -405,8 +405,10 @@ fn a_folder_of_inventories_and_slips_beside_it() {
     write(path, "1-hosts.yaml", "web: {hosts: {n1: {x: 1}}}\n");
     write(path, "2-hosts", "[web]\nn1 x=2\nn2\n");
     write(path, "notes.md", "# nothing\n");
-    write(path, "group_vars/wbe1.yaml", "a: 1\n");
-    write(path, "group_vars/webb_.yaml", "a: 1\n");
+    write(path, "3-more", "[image_registry]\nn2\n");
+    write(path, "group_vars/image_registy.yaml", "a: 1\n");
+    write(path, "group_vars/another.yaml", "a: 1\n");
+    write(path, "host_vars/n3.yaml", "a: 1\n");
     let loaded = Inventory::load(&[path.to_path_buf()], &machine()).unwrap();
     assert_eq!(loaded.inventory.hosts_of("web"), ["n1", "n2"]);
     assert_eq!(loaded.inventory.host_vars("n1")["x"], 2);

@@ -499,25 +499,6 @@ fn disagreeing_spellings() {
       |
       = hint: give one of them, or the same port in both
     ");
-    let flags = [SetFlag::set("work_dir=/b")];
-    insta::assert_snapshot!(said(&SettingsInput {
-        sets: &flags,
-        work_dir: Some("/a".into()),
-        ..SettingsInput::default()
-    }), @r"
-    error: `--workdir` and `work_dir` are one setting, and disagree
-     --> --set:1:10
-      |
-    1 | work_dir=/b
-      |          ^^ `/b` here
-      |
-     ::: --workdir:1:1
-      |
-    1 | /a
-      | -- `/a` here
-      |
-      = hint: give one of them, or the same value in both
-    ");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn later_layers_win() {
     ))
     .unwrap();
     let config = config_source(
-        "  image_registry:\n    type: docker-registry\n    auth: {username: from-config}\n  docker_version: 26.1.5\n  harbor_version: v2.9.0\n  work_dir: /from/config\n",
+        "  image_registry:\n    type: docker-registry\n    auth: {username: from-config}\n  docker_version: 26.1.5\n  harbor_version: v2.9.0\n",
     );
     let flags = [SetFlag::set("docker_version=24.0.7")];
     let loaded = Settings::load(&SettingsInput {
@@ -134,6 +134,32 @@ fn later_layers_win() {
     );
     assert_eq!(origin("keepalived_version"), None);
     assert!(loaded.origins.is_given("work_dir"));
+}
+
+#[test]
+fn the_working_folder() {
+    let flag = |sets: &[SetFlag], spec: &str| {
+        let settings = load(&SettingsInput {
+            config: Some(config_source(spec)),
+            sets,
+            work_dir: Some("/flag".into()),
+            ..SettingsInput::default()
+        });
+        (settings.work_dir, settings.binary_dir)
+    };
+    let folders = |work: &str, binary: &str| (PathBuf::from(work), PathBuf::from(binary));
+    assert_eq!(flag(&[], "  {}\n"), folders("/flag", "/flag/kubekey"));
+    assert_eq!(
+        flag(&[], "  work_dir: /config\n"),
+        folders("/config", "/config/kubekey")
+    );
+    assert_eq!(
+        flag(
+            &[SetFlag::set("binary_dir=/b,work_dir=/set")],
+            "  work_dir: /config\n"
+        ),
+        folders("/set", "/b")
+    );
 }
 
 #[test]
