@@ -391,5 +391,6 @@ pub(super) fn describe(entry: &LedgerEntry) -> String {
         LedgerEntry::Group { name } => format!("group {name}"),
         LedgerEntry::FirewallPort { firewall, port } => format!("port {port} in {firewall}"),
         LedgerEntry::TrustAnchor { path } => format!("trust in {path}"),
+        LedgerEntry::PendingHandler { name } => format!("pending handler {name}"),
     }
 }
