@@ -13,8 +13,8 @@ mod proof;
 mod tiny;
 mod tls;
 
-pub use call::{ApiCall, ProofImage, RegistryEndpoint};
 pub use answer::{Authentication, Health};
+pub use call::{ApiCall, ProofImage, RegistryEndpoint};
 pub use client::Client;
 pub use error::{ApiError, ApiErrorKind};
 pub use proof::execute;

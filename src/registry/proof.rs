@@ -6,8 +6,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{ApiCall, ProofImage};
 use super::answer::{Answer, Authentication};
+use super::call::{ApiCall, ProofImage};
 use super::client::{Client, Who};
 use super::error::{ApiError, ApiErrorKind};
 use super::tiny::{Blob, MANIFEST_TYPE, TinyImage, digest};
