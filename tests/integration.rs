@@ -11,4 +11,6 @@
 mod cli;
 mod dependencies;
 mod doors;
+mod registry;
+mod registry_answers;
 mod ssh;

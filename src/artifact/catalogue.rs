@@ -301,6 +301,32 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_know_the_same_names() {
+        let mut names: Vec<Vec<&str>> = crate::settings::schema::PACKAGES
+            .iter()
+            .map(|(name, aliases)| {
+                std::iter::once(*name)
+                    .chain(aliases.iter().copied())
+                    .collect()
+            })
+            .collect();
+        names.sort();
+        let items = &Catalogue::embedded().items;
+        let own: Vec<Vec<&str>> = items.iter().map(|item| item.names().collect()).collect();
+        assert_eq!(own, names);
+    }
+
+    #[test]
+    fn the_settings_of_versions_are_there() {
+        for item in &Catalogue::embedded().items {
+            let known = crate::settings::schema::SETTINGS
+                .iter()
+                .any(|setting| setting.path == item.setting);
+            assert!(known, "{}", item.setting);
+        }
+    }
+
+    #[test]
     fn no_name_belongs_to_two_items() {
         let catalogue = Catalogue::embedded();
         for item in &catalogue.items {
@@ -340,6 +366,15 @@ mod tests {
             path("keepalived", "2.0.20"),
             "image-registry/keepalived/2.0.20/amd64/keepalived-2.0.20-linux-amd64.tgz"
         );
+    }
+
+    #[test]
+    fn published_sums_are_found_with_and_without_a_v() {
+        let item = Catalogue::embedded().item("compose").unwrap();
+        let sum = item.published_sha256("2.20.3", "arm64").unwrap();
+        assert!(sum.starts_with("9d6a6396"));
+        assert_eq!(item.published_sha256("v2.20.3", "arm64"), Some(sum));
+        assert_eq!(item.published_sha256("v2.20.4", "arm64"), None);
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Fault {
                 format!("save the right one: `docker save {wanted}`, or set the version to the one inside")
             }
             Self::Checksum { .. } => {
-                "fetch the file again from its origin; if you trust it, correct the checksum".to_owned()
+                "fetch the file again from its origin; if you trust this one, say so by `artifact.sha256.<name>.<arch>`".to_owned()
             }
         }
     }

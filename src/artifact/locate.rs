@@ -156,16 +156,11 @@ fn hint(item: &Item, version: &str, arch: &str, path: Option<&PathBuf>) -> Strin
     lines.join("\n")
 }
 
-/// What the user named for an item, under its own name or an alias, and the architecture in either spelling.
+/// What the user named for an item; settings have every name in its usual spelling.
 fn override_of<'a>(settings: &'a Settings, item: &Item, arch: &str) -> Option<&'a str> {
-    let machine = super::catalogue::machine(arch);
-    item.names().find_map(|name| {
-        [arch, machine].iter().find_map(|arch| {
-            let key = (name.to_owned(), (*arch).to_owned());
-            let named = settings.artifact_url.get(&key)?.trim();
-            (!named.is_empty()).then_some(named)
-        })
-    })
+    let key = (item.name.clone(), arch.to_owned());
+    let named = settings.artifact_url.get(&key)?.trim();
+    (!named.is_empty()).then_some(named)
 }
 
 /// A version as written, and with or without the leading `v`.
@@ -199,7 +194,7 @@ fn file_of_url(url: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// A URL whose user and password, if any, are left out.
+/// A URL without user, password and query.
 fn without_userinfo(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -207,6 +202,8 @@ fn without_userinfo(url: &str) -> String {
     let end = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let host = authority.rsplit('@').next().unwrap_or(authority);
+    // A query may hold a signature.
+    let path = path.split(['?', '#']).next().unwrap_or(path);
     format!("{scheme}://{host}{path}")
 }
 
@@ -214,5 +211,177 @@ fn expand_home(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), std::env::home_dir()) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "artifact.artifact_url.docker_registry.amd64";
+
+    struct Place {
+        folder: tempfile::TempDir,
+        settings: Settings,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = Settings {
+                binary_dir: "kubekey/kubekey".into(),
+                ..Settings::default()
+            };
+            Self { folder, settings }
+        }
+
+        fn file(&self, path: &str) -> PathBuf {
+            let path = self.folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "x").unwrap();
+            path
+        }
+
+        fn locate(&mut self, named: &str, version: &str) -> Result<Located, Missing> {
+            let key = ("docker_registry".to_owned(), "amd64".to_owned());
+            self.settings.artifact_url.insert(key, named.to_owned());
+            locate_from(
+                self.folder.path(),
+                &self.settings,
+                "docker_registry",
+                version,
+                "amd64",
+            )
+        }
+    }
+
+    const FOLDER: &str = "kubekey/kubekey/image-registry/docker-registry/2.8.3/amd64";
+
+    #[test]
+    fn the_layout_with_and_without_a_v() {
+        let mut place = Place::new();
+        let path = place.file(&format!("{FOLDER}/docker-registry-2.8.3-linux-amd64.tgz"));
+        for version in ["2.8.3", "v2.8.3"] {
+            let located = Located {
+                path: path.clone(),
+                named: false,
+            };
+            assert_eq!(place.locate("", version), Ok(located));
+        }
+        let missing = place.locate("", "2.8.4").unwrap_err();
+        assert_eq!(
+            missing.message,
+            "the registry image package 2.8.4 for amd64 is not there"
+        );
+        assert_eq!(missing.looked_at.len(), 2);
+        assert!(missing.looked_at[0].is_absolute());
+        let path = missing.looked_at[0].display().to_string();
+        for part in [
+            "docker pull --platform linux/amd64 registry:2.8.4".to_owned(),
+            format!("docker save registry:2.8.4 | gzip > {path}"),
+            format!("--set {KEY}=FILE"),
+        ] {
+            assert!(missing.hint.contains(&part), "{part} in {}", missing.hint);
+        }
+    }
+
+    #[test]
+    fn whatever_the_user_names_is_used() {
+        let mut place = Place::new();
+        let dotted = "docker-registry-2.8.3-linux.amd64.tgz";
+        let own = place.file(&format!("{FOLDER}/{dotted}"));
+        let here = place.file("here.tgz");
+        let blank = place.file("with space.tgz");
+        let absolute = here.display().to_string();
+        for (named, path) in [
+            (dotted, &own),
+            ("here.tgz", &here),
+            ("./here.tgz", &here),
+            (absolute.as_str(), &here),
+            (&format!("file://{absolute}"), &here),
+            (&format!("FILE://localhost{absolute}"), &here),
+            (
+                &format!("file://{}", blank.display().to_string().replace(' ', "%20")),
+                &blank,
+            ),
+        ] {
+            let located = Located {
+                path: path.clone(),
+                named: true,
+            };
+            assert_eq!(place.locate(named, "2.8.3"), Ok(located), "{named}");
+        }
+        // The item's own folder goes before the current one.
+        place.file(dotted);
+        assert_eq!(place.locate(dotted, "2.8.3").unwrap().path, own);
+        assert_eq!(
+            place.locate(&format!("./{dotted}"), "2.8.3").unwrap().path,
+            place.folder.path().join(".").join(dotted)
+        );
+    }
+
+    #[test]
+    fn what_the_user_named_and_is_not_there() {
+        let mut place = Place::new();
+        let missing = place.locate("nowhere.tgz", "2.8.3").unwrap_err();
+        assert_eq!(
+            missing.message,
+            format!("`nowhere.tgz`, named by `{KEY}`, is not there")
+        );
+        assert_eq!(missing.looked_at.len(), 3);
+        let missing = place.locate("sub/nowhere.tgz", "2.8.3").unwrap_err();
+        assert_eq!(
+            missing.looked_at,
+            [place.folder.path().join("sub/nowhere.tgz")]
+        );
+        // The package that lies where the layout says is not what the user named.
+        place.file(&format!("{FOLDER}/docker-registry-2.8.3-linux-amd64.tgz"));
+        assert!(place.locate("nowhere.tgz", "2.8.3").is_err());
+    }
+
+    #[test]
+    fn urls_are_refused_with_what_to_do() {
+        let mut place = Place::new();
+        let missing = place
+            .locate(
+                "https://user:canary@example.com/dl/registry.tgz?token=canary",
+                "2.8.3",
+            )
+            .unwrap_err();
+        assert_eq!(
+            missing.message,
+            format!(
+                "`{KEY}` is the URL `https://example.com/dl/registry.tgz`; downloads are not part of this version"
+            )
+        );
+        assert_eq!(
+            missing.hint,
+            format!("fetch it and name the file: `--set {KEY}=./registry.tgz`")
+        );
+        let missing = place
+            .locate("file://server/share/x.tgz", "2.8.3")
+            .unwrap_err();
+        assert!(
+            missing.message.ends_with("names a file on another machine"),
+            "{missing}"
+        );
+    }
+
+    #[test]
+    fn a_folder_in_its_place_is_told() {
+        let mut place = Place::new();
+        let path = place
+            .folder
+            .path()
+            .join(format!("{FOLDER}/docker-registry-2.8.3-linux-amd64.tgz"));
+        std::fs::create_dir_all(&path).unwrap();
+        let missing = place.locate("", "2.8.3").unwrap_err();
+        assert_eq!(
+            missing.message,
+            format!(
+                "`{}` is a folder, not the registry image package",
+                path.display()
+            )
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::catalogue::{Item, machine};
+use super::catalogue::Item;
 use crate::settings::Settings;
 
 /// A sha256 and who says so.
@@ -17,7 +17,7 @@ pub struct Sum {
 /// Larger checksum files are not read.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Every sha256 that is known for a package. Fails, in words, where something that claims to be one is none.
+/// Every sha256 that is known for a package; the catalogue's only where the settings have none. Fails, in words, where something that claims to be one is none.
 pub fn known(
     settings: &Settings,
     item: &Item,
@@ -26,11 +26,14 @@ pub fn known(
     path: &Path,
 ) -> Result<Vec<Sum>, String> {
     let mut sums = Vec::new();
-    sums.extend(from_settings(settings, item, arch)?);
-    if let Some(digits) = item.published_sha256(version, arch) {
+    sums.extend(from_settings(settings, item, arch));
+    // Who repacks a package says so in the settings; that goes before what its publisher names.
+    if sums.is_empty()
+        && let Some(digits) = item.published_sha256(version, arch)
+    {
         sums.push(Sum {
             digits: digits.to_owned(),
-            source: "the catalogue of offline packages".to_owned(),
+            source: "the catalogue of published packages".to_owned(),
         });
     }
     sums.extend(from_own_file(path)?);
@@ -38,31 +41,14 @@ pub fn known(
     Ok(sums)
 }
 
-fn from_settings(settings: &Settings, item: &Item, arch: &str) -> Result<Option<Sum>, String> {
-    let Some(tree) = settings
-        .tree
-        .get("artifact")
-        .and_then(|node| node.get("sha256"))
-    else {
-        return Ok(None);
-    };
-    for name in item.names() {
-        for arch in [arch, machine(arch)] {
-            let Some(value) = tree.get(name).and_then(|node| node.get(arch)) else {
-                continue;
-            };
-            let source = format!("`artifact.sha256.{name}.{arch}`");
-            let digits = value.as_str().unwrap_or_default().trim().to_lowercase();
-            let digits = digits.strip_prefix("sha256:").unwrap_or(&digits).to_owned();
-            if !is_sha256(&digits) {
-                return Err(format!(
-                    "{source} is not a sha256: expected 64 hexadecimal digits"
-                ));
-            }
-            return Ok(Some(Sum { digits, source }));
-        }
-    }
-    Ok(None)
+/// What the user set; settings have every name in its usual spelling, and every sum was checked.
+fn from_settings(settings: &Settings, item: &Item, arch: &str) -> Option<Sum> {
+    let key = (item.name.clone(), arch.to_owned());
+    let digits = settings.artifact_sha256.get(&key)?.clone();
+    Some(Sum {
+        digits,
+        source: format!("`artifact.sha256.{}.{arch}`", item.name),
+    })
 }
 
 /// `<file>.sha256`: the digits alone, or a line of `sha256sum`.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{GlobalFlags, InitRegistryArguments};
@@ -12,7 +13,6 @@ use super::live::{Asked, Live, LiveOptions, confirm_local};
 use super::names::{Names, port};
 use super::precheck::{exit_of, waivers};
 use super::prepare::Prepared;
-use super::secrets::Secrets;
 use crate::artifact::{Contents, Package};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, EventKind, Fleet, NoticeLevel, RunOptions, RunReport};
@@ -21,8 +21,16 @@ use crate::pki;
 use crate::playbook::{Library, Playbook, load};
 use crate::precheck::Waivers;
 use crate::report::FindingsView;
+use crate::secret::{
+    SecretString,
+    store::{self, Store},
+};
 use crate::settings::{RegistryKind, Settings, Storage};
 use crate::template::Layer;
+
+/// Names of secrets in the working folder's store.
+const PASSWORD: &str = "image_registry.auth.password";
+const HTTP_SECRET: &str = "image_registry.http_secret";
 
 /// The ledger of what this command creates.
 pub const LEDGER: &str = "registry";
@@ -185,7 +193,7 @@ async fn bring_up(
         .await;
         report.merge(&proof);
         if !proof.failed() && !proof.unreachable() && !proof.interrupted {
-            summarize(prepared, live, assessment, &material);
+            summarize(prepared, live, assessment, &material, &proof);
         }
     } else if !check_mode && !usable {
         live.events.notice(NoticeLevel::Error, "the registry was not proven: not all hosts came through; run the same command again once that is put right");
@@ -199,7 +207,10 @@ struct Material {
     ca_file: Option<PathBuf>,
     cert_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
-    secrets: Secrets,
+    password: SecretString,
+    http_secret: SecretString,
+    /// Where the secrets are kept.
+    secrets_file: PathBuf,
     /// In check mode, what would be written lies here and goes with it.
     _scratch: Option<tempfile::TempDir>,
 }
@@ -212,22 +223,35 @@ impl Material {
         check_mode: bool,
     ) -> anyhow::Result<Self> {
         let registry = &prepared.settings.image_registry;
-        let mut secrets = Secrets::open(&prepared.work_dir)?;
-        if let Some(password) = &registry.password {
-            secrets.set_password(password.clone());
-        }
-        secrets.complete();
-        for secret in secrets.all() {
+        let password = registry.password.clone();
+        let fill = |store: &mut Store| {
+            if let Some(password) =
+                password.filter(|password| store.get(PASSWORD) != Some(password))
+            {
+                store.set(PASSWORD, password);
+            }
+            let password = store.get_or_generate(PASSWORD, pki::password::generate);
+            (
+                password,
+                store.get_or_generate(HTTP_SECRET, pki::password::generate),
+            )
+        };
+        let (password, http_secret) = if check_mode {
+            fill(&mut Store::open(&prepared.work_dir)?)
+        } else {
+            Store::edit(&prepared.work_dir, fill)?
+        };
+        for secret in [&password, &http_secret] {
             prepared.redactor.learn(secret.expose());
         }
-        if !check_mode {
-            secrets.save()?;
-        }
+        let secrets_file = prepared.work_dir.join(store::FILE_NAME);
         let mut material = Self {
             ca_file: None,
             cert_file: None,
             key_file: None,
-            secrets,
+            password,
+            http_secret,
+            secrets_file,
             _scratch: None,
         };
         if registry.plain_http {
@@ -319,7 +343,7 @@ fn variables(
         "endpoints": endpoints,
         "packages": packages,
         "pki": {"ca_file": material.ca_file, "cert_file": material.cert_file, "key_file": material.key_file},
-        "secrets": {"password": material.secrets.password().expose(), "http_secret": material.secrets.http_secret().expose()},
+        "secrets": {"password": material.password.expose(), "http_secret": material.http_secret.expose()},
         "trust": {"folders": folders, "hosts_lines": names.hosts_lines()},
         "proof": {"repository": repository, "tag": live.run_id, "sources": sources},
         "status": status(&prepared.settings, names, waivers),
@@ -395,7 +419,7 @@ fn summarize(prepared: &Prepared, live: &Live, assessment: &Assessment, material
         ));
     }
     lines.push(("user".to_owned(), registry.username.clone()));
-    let secrets = material.secrets.file();
+    let secrets = &material.secrets_file;
     let password = match &registry.password {
         Some(_) => format!("the one you set; also in {}", secrets.display()),
         None => format!(
@@ -410,14 +434,15 @@ fn summarize(prepared: &Prepared, live: &Live, assessment: &Assessment, material
     for endpoint in names.hosts.values() {
         lines.push((
             "log in".to_owned(),
-            login_line(
-                &secrets.display().to_string(),
-                &registry.username,
-                &endpoint.endpoint,
-            ),
+            login_line(material, &registry.username, &endpoint.endpoint),
         ));
     }
+    let pulls = pulls(prepared, proof);
+    for (host, can) in &pulls {
+        lines.push(("can pull".to_owned(), format!("{host}: {can}")));
+    }
     let data = BTreeMap::from([
+        ("pulls".to_owned(), json!(pulls)),
         (
             "endpoints".to_owned(),
             json!(
@@ -439,16 +464,49 @@ fn summarize(prepared: &Prepared, live: &Live, assessment: &Assessment, material
     live.events.send(EventKind::Summary { lines, data });
 }
 
-/// A line that logs in as it stands: the password goes from the file to Docker's standard input.
-fn login_line(secrets: &str, username: &str, endpoint: &str) -> String {
-    let quote = |text: &str| {
-        let command = crate::connect::Command::program(text);
-        command.to_string()
-    };
+/// For each host, with what it pulled from how many registries.
+fn pulls(prepared: &Prepared, proof: &RunReport) -> IndexMap<String, String> {
+    let mut pulls = IndexMap::new();
+    for host in &prepared.names {
+        let results = proof
+            .variables
+            .get(host)
+            .and_then(|variables| variables["pulled"]["results"].as_array());
+        let Some(results) = results else { continue };
+        let pulled: Vec<&Value> = results
+            .iter()
+            .filter(|result| result["runtime"].is_string())
+            .collect();
+        let how = pulled
+            .first()
+            .or(results.first().as_ref())
+            .and_then(|result| result["msg"].as_str())
+            .unwrap_or_default();
+        let text = match (pulled.len(), results.len()) {
+            (0, _) => how.to_owned(),
+            (1, 1) => format!("yes, {how}"),
+            (count, of) => format!("yes, from {count} of {of} registries, {how}"),
+        };
+        pulls.insert(host.clone(), text);
+    }
+    pulls
+}
+
+/// A line that logs in as it stands: the password goes from the file to Docker's standard input. A password that is
+/// written with escapes in the file is left for Docker to ask for.
+fn login_line(material: &Material, username: &str, endpoint: &str) -> String {
+    let quote = |text: &str| crate::connect::Command::program(text).to_string();
+    let (user, endpoint) = (quote(username), quote(endpoint));
+    let bare = material
+        .password
+        .expose()
+        .chars()
+        .all(|c| c != '"' && c != '\\' && !c.is_control());
+    if !bare {
+        return format!("docker login --username {user} {endpoint}");
+    }
+    let file = quote(&material.secrets_file.display().to_string());
     format!(
-        "sed -n 's/^image_registry.auth.password: //p' {} | docker login --username {} --password-stdin {}",
-        quote(secrets),
-        quote(username),
-        quote(endpoint)
+        "sed -n 's/^{PASSWORD}: \"\\(.*\\)\"$/\\1/p' {file} | docker login --username {user} --password-stdin {endpoint}"
     )
 }

@@ -15,7 +15,6 @@ mod names;
 mod precheck;
 mod prepare;
 mod run;
-mod secrets;
 pub mod usage;
 
 use anyhow::Context as _;

@@ -105,6 +105,7 @@ fn next_secret(line: &str, from: usize, is_flag: bool) -> Option<Found> {
             Some(quote) => quoted(value, quote),
             None if separator.as_str() == "=" && is_flag => up_to_comma(value),
             None if separator.as_str() == "=" && !is_first => value.find(char::is_whitespace),
+            None if is_flow && value.starts_with(['{', '[']) => value.rfind(['}', ']']),
             None if is_flow => value.find([',', '}', ']']),
             None => None,
         };
@@ -183,7 +184,22 @@ port: 22
 password_file: /etc/shown
 private_key: ~/.ssh/id_ed25519
 ";
-        insta::assert_snapshot!(shown("inventory.yaml", text), @"");
+        insta::assert_snapshot!(shown("inventory.yaml", text), @r#"
+        user: root
+        password: **************************
+        - become_password: *******
+        {user: root, password: *******, port: 22}
+        "secretkey": ******, "bucket": "c"
+        http_secret: *
+        *********
+        *******
+
+        accesskey:
+        ********
+        port: 22
+        password_file: /etc/shown
+        private_key: ~/.ssh/id_ed25519
+        "#);
     }
 
     #[test]
@@ -191,11 +207,15 @@ private_key: ~/.ssh/id_ed25519
         insta::assert_snapshot!(shown(
             "--set",
             r"a.password=x\,y,b.type=z,c.token=[1,2],d=e"
-        ), @"");
+        ), @"a.password=****,b.type=z,c.token=*********");
         insta::assert_snapshot!(shown(
             "hosts.ini",
             "node1 ansible_password=hunter2 ansible_port=22\nansible_become_pass=a b c\nansible_password = a b\n"
-        ), @"");
+        ), @r"
+        node1 ansible_password=******* ansible_port=22
+        ansible_become_pass=*****
+        ansible_password = ***
+        ");
     }
 
     #[test]
@@ -203,7 +223,13 @@ private_key: ~/.ssh/id_ed25519
         insta::assert_snapshot!(shown(
             "inventory.yaml",
             "x: |\n  -----BEGIN OPENSSH PRIVATE KEY-----\n  b3BlbnNzaC1r\n  -----END OPENSSH PRIVATE KEY-----\ny: 1\n"
-        ), @"");
+        ), @r"
+        x: |
+          -----BEGIN OPENSSH PRIVATE KEY-----
+        **************
+          -----END OPENSSH PRIVATE KEY-----
+        y: 1
+        ");
     }
 
     proptest::proptest! {

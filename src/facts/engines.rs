@@ -25,11 +25,11 @@ pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
     let dockerd = daemons
         .get("dockerd")
         .or_else(|| programs.get("dockerd").map(|(path, _)| path));
-    let client = programs
+    facts.docker_client = programs
         .get("docker")
         .filter(|_| facts.docker_stand_in.is_none())
-        .map(|(path, _)| path);
-    facts.docker = dockerd.or(client).map(|path| {
+        .map(|(path, _)| path.clone());
+    facts.docker = dockerd.map(|path| {
         let answered = server.get("version").and_then(|text| version_in(text));
         Engine {
             running: answered.is_some(),
@@ -38,7 +38,6 @@ pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
                 .or_else(|| version("docker"))
                 .unwrap_or_default(),
             process: daemons.contains_key("dockerd"),
-            client_only: dockerd.is_none(),
             owner: owners.of(path, programs.values()),
             path: path.clone(),
             containers: running(&facts.containers),
@@ -58,7 +57,6 @@ pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
             version: version("containerd").unwrap_or_default(),
             running: daemons.contains_key("containerd"),
             process: daemons.contains_key("containerd"),
-            client_only: false,
             owner: owners.of(path, programs.values()),
             path: path.clone(),
             containers: 0,
@@ -263,6 +261,17 @@ containerd /bin/containerd /usr/bin/containerd
         assert_eq!(of("/usr/bin/docker").as_deref(), Some("docker-ce-cli"));
         assert_eq!(of("/usr/bin/x"), None);
         assert_eq!(of("/snap/docker/2893/bin/dockerd").as_deref(), Some("snap"));
+    }
+
+    #[test]
+    fn a_client_alone_is_no_engine() {
+        let mut facts = Facts::default();
+        read(
+            &Frames::new("=kk= programs\ndocker /usr/bin/docker /usr/bin/docker\n"),
+            &mut facts,
+        );
+        assert_eq!(facts.docker, None);
+        assert_eq!(facts.docker_client.as_deref(), Some("/usr/bin/docker"));
     }
 
     #[test]

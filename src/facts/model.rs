@@ -44,8 +44,10 @@ pub struct Facts {
     /// systemd units that are loaded and matter here (`docker`, `docker.socket`, `containerd`, `kubelet`, …): the
     /// name without `.service`.
     pub services: BTreeMap<String, ServiceFact>,
-    /// The container engine, if any.
+    /// The container engine, if any; a client without a server is none.
     pub docker: Option<Engine>,
+    /// Where a Docker client lies, with or without a server.
+    pub docker_client: Option<String>,
     /// What answers to the name `docker` without being it: `podman`.
     pub docker_stand_in: Option<String>,
     /// The folder in which Docker keeps images: as the server says it, else from its settings file.
@@ -204,8 +206,6 @@ pub struct Engine {
     pub running: bool,
     /// The server's process is there, whether it answers or not.
     pub process: bool,
-    /// There is a client and no server program.
-    pub client_only: bool,
     /// Where the binary lies.
     pub path: String,
     /// Who brought it: `kk`, a package's name, `snap`, or `None` when nobody knows it.

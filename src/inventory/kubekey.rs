@@ -136,7 +136,16 @@ fn read_hosts(node: &Node, raw: &mut Raw) {
 fn read_host(name: &str, key: &Node, node: &Node, raw: &mut Raw) {
     let fields = match Fields::new(node, format!("host `{name}`")) {
         Ok(fields) => fields,
-        Err(diagnostic) => return raw.found.push(diagnostic),
+        Err(diagnostic) => {
+            raw.host(name, &key.place);
+            let diagnostic = diagnostic.label(format!("host `{name}`"));
+            return raw.found.push(match node.as_str() {
+                Some(address) => diagnostic.hint(format!(
+                    "write `connector: {{host: {address}}}` below `{name}:`"
+                )),
+                None => diagnostic,
+            });
+        }
     };
     let mut connector = Variables::new();
     if let Some(value) = fields.value("connector") {

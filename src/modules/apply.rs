@@ -91,7 +91,16 @@ pub async fn apply(
             session.remove(path).await?;
             Ok(StepOutput::Done { bytes_sent: 0 })
         }
-        Step::Control(call) => Err(ModuleError::failed(call.purpose())),
+        Step::Control(call) => {
+            let answer = crate::registry::execute(call, session.cancel()).await;
+            answer.map(StepOutput::Answered).map_err(|error| {
+                let failed = ModuleError::failed(format!("{}: {}", call.purpose(), error.message));
+                match error.hint {
+                    Some(hint) => failed.with_hint(hint),
+                    None => failed,
+                }
+            })
+        }
     }
 }
 

@@ -154,11 +154,9 @@ impl WantedFile {
             unless_sha256: Some(sha256.clone()),
         };
         let found = look.session.look_at(&self.path, &request).await?;
-        Ok(self.compare(&found, &sha256, may_show)?.with_file_values(
-            self,
-            &found.path,
-            self.mode_for(&found),
-        ))
+        let is_same = found.sha256.as_deref() == Some(&sha256);
+        let plan = self.against(&found, is_same, may_show)?;
+        Ok(plan.with_file_values(self, &found.path, self.mode_for(&found)))
     }
 
     fn mode_for(&self, found: &Found) -> u32 {
@@ -168,10 +166,16 @@ impl WantedFile {
         })
     }
 
-    fn compare(&self, found: &Found, sha256: &str, may_show: bool) -> Result<Plan, ModuleError> {
+    /// What would have to be done about what was found. `is_same`: its content is the wanted one; `may_show`: the
+    /// change may be shown, as far as the mode allows it.
+    pub(crate) fn against(
+        &self,
+        found: &Found,
+        is_same: bool,
+        may_show: bool,
+    ) -> Result<Plan, ModuleError> {
         let path = found.path.as_str();
         let mode = self.mode_for(found);
-        let is_same = found.kind == FoundKind::File && found.sha256.as_deref() == Some(sha256);
         match found.kind {
             FoundKind::Directory => {
                 return Err(ModuleError::failed(format!("`{path}` is a folder"))

@@ -9,19 +9,38 @@
     reason = "every module is made by a function of one type, which takes its arguments whole"
 )]
 
+mod accounts;
 pub mod apply;
 pub mod arguments;
+mod blockinfile;
 mod command;
 mod copy;
+mod docker;
+mod docker_compose;
+mod docker_engine;
+mod docker_image;
+mod edited_file;
 mod file;
 mod file_state;
+mod firewall_port;
+mod group;
+mod htpasswd;
+mod ledger_remove;
+mod line_edit;
+mod lineinfile;
+mod package_file;
 pub mod plan;
 mod registry_api;
 mod registry_pull;
 mod shell;
+mod slurp;
 mod stat;
+mod system_trust;
 mod systemd;
 mod template;
+mod undo;
+mod user;
+mod wait_for;
 
 use std::path::PathBuf;
 
@@ -167,15 +186,29 @@ impl ModuleError {
 /// Every module, in alphabetical order.
 pub fn specs() -> &'static [&'static ModuleSpec] {
     static SPECS: &[&ModuleSpec] = &[
+        &blockinfile::SPEC,
         &command::SPEC,
         &copy::SPEC,
+        &docker_compose::SPEC,
+        &docker_engine::SPEC,
+        &docker_image::SPEC,
         &file::SPEC,
+        &firewall_port::SPEC,
+        &group::SPEC,
+        &htpasswd::SPEC,
+        &ledger_remove::SPEC,
+        &lineinfile::SPEC,
+        &package_file::SPEC,
         &registry_api::SPEC,
         &registry_pull::SPEC,
         &shell::SPEC,
+        &slurp::SPEC,
         &stat::SPEC,
+        &system_trust::SPEC,
         &systemd::SPEC,
         &template::SPEC,
+        &user::SPEC,
+        &wait_for::SPEC,
     ];
     SPECS
 }

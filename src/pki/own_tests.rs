@@ -374,3 +374,16 @@ fn files_that_hold_something_else() {
         ["the certificate file holds no certificate in PEM form"]
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn arbitrary_files_never_panic(certificate in ".{0,300}", key in ".{0,300}", base64 in "[A-Za-z0-9+/]{0,200}") {
+        let wanted = CertificateNames::only(["registry.example.com"]);
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let block = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+        for certificate in [&certificate, &block] {
+            let found = check_own(certificate, &key, Some(certificate), &wanted, now);
+            proptest::prop_assert!(!found.is_empty());
+        }
+    }
+}

@@ -113,7 +113,7 @@ pub struct PackageState {
 /// One offline package that is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    /// Its name as `artifact_url` has it: `docker`, `dockercompose`, `docker_registry`, `harbor`, `keepalived`.
+    /// Its name in the catalogue: `docker`, `docker_compose`, `docker_registry`, `harbor`, `keepalived`.
     pub name: String,
     /// The version asked for, as the user writes it.
     pub version: String,

@@ -3,7 +3,7 @@
 
 use crate::facts::Wanted;
 use crate::inventory::{Connection, Host, Inventory};
-use crate::settings::{RegistryKind, Settings, Storage};
+use crate::settings::{RegistryKind, RegistryName, Settings, Storage};
 
 /// The Compose project of a docker-registry that kk installed.
 pub const OUR_PROJECT: &str = "kk-registry";
@@ -72,33 +72,18 @@ pub(super) fn registry_ports(settings: &Settings) -> Vec<u16> {
     }
 }
 
-/// Members of a group, nested groups resolved, each once, in order.
-pub(super) fn members(inventory: &Inventory, group: &str) -> Vec<String> {
-    fn walk(inventory: &Inventory, group: &str, seen: &mut Vec<String>, found: &mut Vec<String>) {
-        if seen.iter().any(|name| name == group) {
-            return;
-        }
-        seen.push(group.to_owned());
-        let Some(group) = inventory.groups.get(group) else {
-            return;
-        };
-        for host in &group.hosts {
-            if !found.contains(host) {
-                found.push(host.clone());
-            }
-        }
-        for nested in &group.groups {
-            walk(inventory, nested, seen, found);
-        }
-    }
-    let mut found = Vec::new();
-    walk(inventory, group, &mut Vec::new(), &mut found);
-    found
-}
-
 /// Members of the group `image_registry`, nested groups resolved, in order.
 pub fn registry_hosts(inventory: &Inventory) -> Vec<String> {
     members(inventory, "image_registry")
+}
+
+/// Members of a group, nested groups resolved, each once, in order.
+pub(super) fn members(inventory: &Inventory, group: &str) -> Vec<String> {
+    inventory
+        .hosts_of(group)
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// One path between hosts that has to be open.
@@ -119,7 +104,7 @@ pub fn peer_targets(inventory: &Inventory, settings: &Settings, from: &str) -> V
         .into_iter()
         .filter(|name| name != from)
         .filter_map(|name| {
-            let address = address(inventory.hosts.get(&name)?)?;
+            let address = address(inventory.host(&name)?.as_ref())?;
             Some((name, address))
         })
         .flat_map(|(name, address)| {
@@ -149,21 +134,13 @@ pub(super) fn address(host: &Host) -> Option<String> {
 /// first registry host's address.
 pub(super) fn registry_name(inventory: &Inventory, settings: &Settings) -> Option<String> {
     let registry = &settings.image_registry;
-    if let Some(name) = registry.registry.as_deref().filter(|name| !name.is_empty()) {
-        let name = name.split('/').next().unwrap_or(name);
-        if let Some(rest) = name.strip_prefix('[') {
-            return rest.split(']').next().map(str::to_owned);
-        }
-        // More than one colon: an address of IPv6 without a port.
-        return Some(match name.rsplit_once(':') {
-            Some((host, _)) if !host.contains(':') => host.to_owned(),
-            _ => name.to_owned(),
-        });
+    if let Some(text) = registry.registry.as_deref().filter(|text| !text.is_empty()) {
+        return Some(RegistryName::parse(text).map_or_else(|_| text.to_owned(), |name| name.host));
     }
     registry.ha_vip.clone().or_else(|| {
         registry_hosts(inventory)
             .iter()
-            .find_map(|name| address(inventory.hosts.get(name)?))
+            .find_map(|name| address(inventory.host(name)?.as_ref()))
     })
 }
 
@@ -211,7 +188,6 @@ mod tests {
         };
         assert_eq!(name(Some("hub.kk.local:8443/library")), "hub.kk.local");
         assert_eq!(name(Some("[fd00::1]:8443")), "fd00::1");
-        assert_eq!(name(Some("fd00::1")), "fd00::1");
         assert_eq!(name(None), "10.0.0.11");
     }
 

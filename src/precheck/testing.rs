@@ -1,7 +1,5 @@
 //! A small world for tests of rules: healthy hosts, sensible settings, and ways to spoil them.
 
-use std::path::PathBuf;
-
 use indexmap::IndexMap;
 
 use super::{
@@ -11,7 +9,7 @@ use super::{
 use crate::diagnostic::Diagnostic;
 use crate::facts::{Container, Engine, Facts, Folder, Interface, Os};
 use crate::inventory::{Connection, Group, Host, Inventory, SshConnection};
-use crate::settings::{ImageRegistry, RegistryKind, Requirements, Settings, Storage, Versions};
+use crate::settings::{RegistryKind, Settings, Storage};
 
 /// The time of all tests, in seconds since 1970.
 pub(super) const NOW: i64 = 1_750_000_000;
@@ -130,22 +128,19 @@ impl World {
 pub(super) fn inventory(names: &[&str]) -> Inventory {
     let mut inventory = Inventory::default();
     for (index, name) in names.iter().enumerate() {
-        inventory.hosts.insert(
-            (*name).to_owned(),
-            Host {
-                name: (*name).to_owned(),
-                connection: Connection::Ssh(SshConnection {
-                    host: format!("10.0.0.{}", index + 11),
-                    port: 22,
-                    user: "root".to_owned(),
-                    ..SshConnection::default()
-                }),
-                internal_ipv4: Some(format!("10.0.0.{}", index + 11)),
-                internal_ipv6: None,
-                vars: serde_json::Map::new(),
-                place: None,
-            },
-        );
+        let address = format!("10.0.0.{}", index + 11);
+        let host = Host {
+            name: (*name).to_owned(),
+            connection: Connection::Ssh(SshConnection {
+                host: address.clone(),
+                port: 22,
+                user: "root".to_owned(),
+                ..SshConnection::default()
+            }),
+            internal_ipv4: Some(address),
+            ..Host::default()
+        };
+        inventory.hosts.insert((*name).to_owned(), host);
     }
     inventory
         .groups
@@ -162,44 +157,12 @@ pub(super) fn group(hosts: &[&str], groups: &[&str]) -> Group {
     }
 }
 
+/// What holds when a user asks for a docker-registry and says little else.
 pub(super) fn settings() -> Settings {
-    Settings {
-        image_registry: ImageRegistry {
-            kind: RegistryKind::DockerRegistry,
-            registry: None,
-            username: "admin".to_owned(),
-            password: None,
-            plain_http: false,
-            https_port: 443,
-            http_port: 80,
-            ha_vip: None,
-            certificate: None,
-            trust_control_machine: true,
-            trust_system_store: false,
-            hosts_entry: true,
-            storage: Storage::Filesystem {
-                rootdir: "/var/lib/docker-registry/data".to_owned(),
-                nfs_mount: None,
-            },
-            harbor_data_dir: "/var/lib/harbor/data".to_owned(),
-        },
-        versions: Versions {
-            docker: "24.0.7".to_owned(),
-            dockercompose: "v2.20.3".to_owned(),
-            docker_registry: "2.8.3".to_owned(),
-            harbor: "v2.10.2".to_owned(),
-            keepalived: "2.3.4".to_owned(),
-        },
-        artifact_url: std::collections::BTreeMap::new(),
-        requirements: Requirements {
-            memory_gb: 8.0,
-            control_plane_cores: 4,
-            disk_gb: 100.0,
-        },
-        work_dir: PathBuf::from("kubekey"),
-        binary_dir: PathBuf::from("kubekey/kubekey"),
-        tree: serde_json::Map::new(),
-    }
+    let mut settings = Settings::default();
+    settings.image_registry.kind = RegistryKind::DockerRegistry;
+    settings.versions.docker = "24.0.7".to_owned();
+    settings
 }
 
 /// A folder that is not there yet, on a file system with this much room.
@@ -265,7 +228,6 @@ pub(super) fn docker_engine(version: &str, owner: Option<&str>) -> Engine {
         version: version.to_owned(),
         running: true,
         process: true,
-        client_only: false,
         path: "/usr/bin/dockerd".to_owned(),
         owner: owner.map(str::to_owned),
         containers: 2,
@@ -294,7 +256,7 @@ pub(super) fn good_package(
 ) -> PackageState {
     let version = match name {
         "docker" => "24.0.7",
-        "dockercompose" => "v2.20.3",
+        "docker_compose" => "v2.20.3",
         _ => "2.8.3",
     };
     PackageState {

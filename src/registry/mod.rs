@@ -1,8 +1,19 @@
 //! Clients of what was installed: the OCI distribution API.
 //!
-//! An [`ApiCall`] says what to ask, as data. This room sends requests and judges answers; it knows neither hosts nor
-//! tasks, follows no proxy settings of the environment, and trusts only the authorities it is given.
+//! An [`ApiCall`] says what to ask, as data, and [`execute`] does it. This room sends requests and judges answers; it
+//! knows neither hosts nor tasks, follows no proxy settings of the environment, and trusts only the authorities it is
+//! given.
 
 mod call;
+mod challenge;
+mod client;
+mod error;
+mod proof;
+mod tiny;
+mod tls;
 
 pub use call::{ApiCall, ProofImage, RegistryEndpoint};
+pub use client::{Authentication, Client, Health};
+pub use error::{ApiError, ApiErrorKind};
+pub use proof::execute;
+pub use tiny::{Blob, TinyImage};

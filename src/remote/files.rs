@@ -60,6 +60,8 @@ size=%s' -- "$1" 2>&1); then
     };
 }
 
+pub(crate) use look_function;
+
 const LOOK: &str = concat!(
     digest_function!(),
     look_function!(),
@@ -104,6 +106,11 @@ fi
 macro_rules! settle_function {
     () => {
         r#"
+attributes() {
+  if [ -n "$owner" ]; then chown -- "$owner" "$1" || exit 1; fi
+  if [ -n "$group" ]; then chgrp -- "$group" "$1" || exit 1; fi
+  chmod -- "$mode" "$1" || exit 1
+}
 settle() {
   if [ -f "$2" ] && [ ! -L "$2" ]; then
     now=$(stat -c '%u %g' -- "$2") || exit 1
@@ -111,18 +118,14 @@ settle() {
     if [ -z "$owner" ] && [ "${now% *}" != "${mine% *}" ]; then owner=${now% *}; fi
     if [ -z "$group" ] && [ "${now#* }" != "${mine#* }" ]; then group=${now#* }; fi
   fi
-  if [ -n "$owner" ]; then chown -- "$owner" "$1" || exit 1; fi
-  if [ -n "$group" ]; then chgrp -- "$group" "$1" || exit 1; fi
-  chmod -- "$mode" "$1" || exit 1
+  attributes "$1"
   if [ -L "$2" ] && [ -d "$2" ]; then rm -f -- "$2" || exit 1; fi
   if said=$(mv -f -- "$1" "$2" 2>&1); then
     :
   else
     case $said in *"resource busy"*) ;; *) printf '%s\n' "$said" >&2; exit 1 ;; esac
     cat -- "$1" >"$2" || exit 1
-    if [ -n "$owner" ]; then chown -- "$owner" "$2" || exit 1; fi
-    if [ -n "$group" ]; then chgrp -- "$group" "$2" || exit 1; fi
-    chmod -- "$mode" "$2" || exit 1
+    attributes "$2"
     rm -f -- "$1"
   fi
   if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null 2>&1; then
@@ -316,7 +319,7 @@ impl Found {
 
 /// Why a path may not be removed: relative, with `..`, the root, one of its folders, or a folder of the system.
 pub fn check_removable(path: &str) -> Result<(), String> {
-    const SYSTEM: [&str; 24] = [
+    const SYSTEM: [&str; 23] = [
         "/etc/ssh",
         "/etc/systemd",
         "/etc/systemd/system",
@@ -334,7 +337,6 @@ pub fn check_removable(path: &str) -> Result<(), String> {
         "/usr/share",
         "/var/cache",
         "/var/lib",
-        "/var/lib/docker",
         "/var/log",
         "/var/run",
         "/var/spool",

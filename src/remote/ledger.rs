@@ -115,27 +115,32 @@ impl Session {
         }
     }
 
+    /// The command that takes lines out of a ledger, and what it reads.
+    pub(crate) fn forgetting(
+        &self,
+        component: &str,
+        lines: &[String],
+    ) -> Result<(Command, Bytes), RemoteError> {
+        check_name(component)?;
+        let gone: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let command = Command::script(
+            FORGET,
+            [file(self.state_dir(), component), gone.len().to_string()],
+        );
+        Ok((command, gone.into()))
+    }
+
     /// Takes lines out; the last one takes the file with it.
     pub async fn ledger_forget(
         &self,
         component: &str,
         lines: &[String],
     ) -> Result<(), RemoteError> {
-        check_name(component)?;
         if lines.is_empty() {
             return Ok(());
         }
-        let mut gone = lines.join("\n");
-        gone.push('\n');
-        let output = self
-            .run_reading(
-                Command::script(
-                    FORGET,
-                    [file(self.state_dir(), component), gone.len().to_string()],
-                ),
-                Stdin::Bytes(gone.into()),
-            )
-            .await?;
+        let (command, input) = self.forgetting(component, lines)?;
+        let output = self.run_reading(command, Stdin::Bytes(input)).await?;
         if output.success() {
             Ok(())
         } else {

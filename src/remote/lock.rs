@@ -20,6 +20,8 @@ mkdir -p -- "$state" || exit 1
 command -v flock >/dev/null 2>&1 || exit 20
 exec 8>>"$state/lock"
 if ! flock -n 8; then cat -- "$state/lock"; exit 21; fi
+# A run that just ended may have taken the file away.
+[ "$state/lock" -ef "/proc/$$/fd/8" ] || exit 21
 printf '%s\n' "$holder" >"$state/lock" || exit 1
 exec 9>>"$state/step.lock"
 tries=0
@@ -35,6 +37,13 @@ while :; do
   [ -n "$line" ] || break
 done
 : >"$state/lock"
+# Nothing of ours is left on this host, so the locks go too.
+for name in "$state"/* "$state"/.[!.]*; do
+  case $name in "$state/lock"|"$state/step.lock") continue ;; esac
+  if [ -e "$name" ]; then exit 0; fi
+done
+rm -f -- "$state/lock" "$state/step.lock"
+rmdir -- "$state" 2>/dev/null
 exit 0
 "#;
 

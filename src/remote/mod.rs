@@ -22,6 +22,7 @@ use crate::connect::{Command, Connector, ExecRequest, Output, Stdin, TransportEr
 use crate::secret::SecretString;
 
 pub use files::{FileContent, Found, FoundKind, check_removable};
+pub(crate) use files::{digest_function, look_function};
 pub use lock::RunLock;
 pub(crate) use upload::hexadecimal;
 pub use upload::{Upload, sha256_of_file};

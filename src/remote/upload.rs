@@ -27,10 +27,14 @@ const SHORT: u32 = 11;
 /// Exit status of [`SEND`]: all bytes arrived and they are the wrong ones; the partial file is gone.
 const WRONG: u32 = 12;
 
-/// Makes room for an upload and answers how much of it is there (`have`) and how much would fit (`free`, in KiB).
-/// Partial files of other contents for the same destination are of no use to anybody.
-const PREPARE: &str = r#"
-dest=$1 part=$2 size=$3 state=$4
+/// Makes room for an upload and answers how much of it is there (`have`), how much would fit (`free`, in KiB), and
+/// `same` when the destination has the right bytes already, as after a run that was killed between sending and
+/// whatever was to follow. Partial files of other contents for the same destination are of no use to anybody.
+const PREPARE: &str = concat!(
+    digest_function!(),
+    settle_function!(),
+    r#"
+dest=$1 part=$2 mode=$3 owner=$4 group=$5 size=$6 sum=$7 state=$8
 folder=${dest%/*}
 [ -n "$folder" ] || folder=/
 umask 077
@@ -43,9 +47,19 @@ done
 have=0
 if [ -f "$part" ]; then have=$(($(wc -c <"$part"))); fi
 if [ "$have" -gt "$size" ]; then rm -f -- "$part" || exit 1; have=0; fi
+if [ -f "$dest" ] && [ ! -L "$dest" ] && [ $(($(wc -c <"$dest"))) -eq "$size" ]; then
+  found=$(digest "$dest" "$size") || exit 1
+  if [ "$found" = "$sum" ]; then
+    attributes "$dest"
+    rm -f -- "$part"
+    echo same
+    exit 0
+  fi
+fi
 printf 'have=%s\n' "$have"
 printf 'free=%s\n' "$(df -Pk "$folder" 2>/dev/null | sed -n '2s/.* \([0-9][0-9]*\)  *[0-9-]*%.*/\1/p')"
-"#;
+"#
+);
 
 const SEND: &str = concat!(
     digest_function!(),
@@ -90,6 +104,21 @@ pub struct Upload {
     pub owner: Option<String>,
     /// Group, likewise.
     pub group: Option<String>,
+}
+
+impl Upload {
+    /// What both scripts are told first.
+    fn words(&self, part: &str) -> [String; 7] {
+        [
+            self.dest.clone(),
+            part.to_owned(),
+            format!("{:04o}", self.mode),
+            self.owner.clone().unwrap_or_default(),
+            self.group.clone().unwrap_or_default(),
+            self.size.to_string(),
+            self.sha256.clone(),
+        ]
+    }
 }
 
 /// The sha256 and the size of a file of this machine. Blocks.
@@ -145,7 +174,10 @@ impl Session {
         );
         let mut sent_in_all = 0;
         for attempt in 1..=2 {
-            let offset = self.prepare(upload, &part, &purpose).await?;
+            let Some(offset) = self.prepare(upload, &part, &purpose).await? else {
+                progress(upload.size, upload.size);
+                return Ok(sent_in_all);
+            };
             progress(offset, upload.size);
             let (output, sent) = self
                 .stream(upload, &part, offset, progress, &purpose)
@@ -175,25 +207,20 @@ impl Session {
         ))
     }
 
-    /// Asks what is there already; refuses when the rest does not fit.
+    /// Asks how much is there already, `None` for all of it; refuses when the rest does not fit.
     async fn prepare(
         &self,
         upload: &Upload,
         part: &str,
         purpose: &(dyn Fn() -> String + Sync),
-    ) -> Result<u64, RemoteError> {
-        let command = Command::script(
-            PREPARE,
-            [
-                upload.dest.clone(),
-                part.to_owned(),
-                upload.size.to_string(),
-                self.state_dir().to_owned(),
-            ],
-        );
+    ) -> Result<Option<u64>, RemoteError> {
+        let command = Command::script(PREPARE, upload.words(part)).arg(self.state_dir());
         let output = self.run(command, Bytes::new()).await?;
         if !output.success() {
             return Err(RemoteError::from_output(purpose(), &output));
+        }
+        if output.stdout_text().lines().any(|line| line == "same") {
+            return Ok(None);
         }
         let have = number_of(&output, "have=").ok_or_else(|| {
             RemoteError::failed(purpose(), "the host did not say what it has already")
@@ -204,7 +231,7 @@ impl Session {
                 upload.size.saturating_sub(have),
                 Some(free),
             )),
-            _ => Ok(have),
+            _ => Ok(Some(have)),
         }
     }
 
@@ -216,19 +243,7 @@ impl Session {
         progress: &(dyn Fn(u64, u64) + Send + Sync),
         purpose: &(dyn Fn() -> String + Sync),
     ) -> Result<(Output, u64), RemoteError> {
-        let command = Command::script(
-            SEND,
-            [
-                upload.dest.clone(),
-                part.to_owned(),
-                format!("{:04o}", upload.mode),
-                upload.owner.clone().unwrap_or_default(),
-                upload.group.clone().unwrap_or_default(),
-                upload.size.to_string(),
-                upload.sha256.clone(),
-                offset.to_string(),
-            ],
-        );
+        let command = Command::script(SEND, upload.words(part)).arg(offset.to_string());
         let (sender, receiver) = mpsc::channel(QUEUE);
         let sent = Arc::new(AtomicU64::new(0));
         let reader = tokio::task::spawn_blocking({

@@ -274,6 +274,11 @@ pub fn driver(name: &str) -> Option<&'static Driver> {
 /// The rows of the table of settings that describe drivers.
 pub fn rows(row: &mut impl FnMut(&str, Kind, &str, &str)) {
     for driver in &DRIVERS {
+        if driver.parameters.is_empty() {
+            let path = format!("{STORAGE}.{}", driver.name);
+            let summary = "Keeps everything in memory and loses it at a restart: for trials only.";
+            row(&path, Kind::Nothing, "", summary);
+        }
         for parameter in driver.parameters {
             let default = match (driver.name, parameter.name) {
                 (FILESYSTEM, "rootdir") => "/var/lib/docker-registry/data",

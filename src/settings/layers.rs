@@ -1,4 +1,4 @@
-//! Where settings come from: a Config file, the inventory's variables, `--workdir`, `--set`. Each layer is flattened
+//! Where settings come from: `--workdir`, a Config file, the inventory's variables, `--set`. Each layer is flattened
 //! into single values with their places; a key that nothing reads is reported here.
 
 use std::sync::Arc;
@@ -17,12 +17,12 @@ pub const API_VERSION: &str = "kubekey.kubesphere.io/v1";
 /// Where a value comes from; later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
+    /// A flag that names a default, such as `--workdir`.
+    Flag,
     /// The Config file.
     Config,
     /// The inventory's variables.
     Inventory,
-    /// A flag of its own, such as `--workdir`.
-    Flag,
     /// `--set` and its kin.
     Set,
 }
@@ -159,7 +159,7 @@ impl Collected {
         }
     }
 
-    /// A value that a flag of its own gives.
+    /// A default that a flag of its own gives.
     pub fn flag(&mut self, flag: &str, word: &str, text: &str) {
         let node = Node::text(&Source::new(flag, text), text);
         let place = node.place.clone();
@@ -220,8 +220,6 @@ impl Collected {
                         self.walk(&words, &key.place, value, Layer::Set);
                     }
                 }
-                // `…storage.inmemory=` names a driver that has nothing to be told.
-                None if is_driver(&words) && assignment.text.is_empty() => {}
                 None => match &assignment.fault {
                     Some(fault) => self.found.push(fault.clone()),
                     None => self.found.push(above(&words, place)),
@@ -296,7 +294,7 @@ impl Collected {
     ) {
         let spelled = words.join(".");
         let secret = setting.secret || crate::secret::is_secret_name(&spelled);
-        match value::convert(setting.kind, &spelled, secret, written) {
+        match value::convert(setting, &spelled, secret, written) {
             Ok(value) => self.given.push(Given {
                 setting,
                 path,
@@ -325,12 +323,6 @@ impl Collected {
             self.drivers.push(((*name).to_owned(), place.clone()));
         }
     }
-}
-
-fn is_driver(words: &[&str]) -> bool {
-    words
-        .split_last()
-        .is_some_and(|(_, storage)| storage.join(".") == STORAGE)
 }
 
 /// A value where only a mapping can stand.
@@ -388,16 +380,20 @@ fn unknown(words: &[&str], place: &Place) -> Diagnostic {
         .map(String::as_str)
         .collect();
     let last = words.last().copied().unwrap_or_default();
-    let same_end: Vec<String> = spellings
+    let same_end = spellings
         .iter()
         .filter(|spelled| spelled.rsplit('.').next() == Some(last))
-        .take(2)
-        .map(|spelled| format!("`{spelled}`"))
-        .collect();
-    if !same_end.is_empty() {
-        return diagnostic.hint(format!("did you mean {}?", same_end.join(" or ")));
+        .min_by_key(|spelled| spelled.matches('.').count());
+    if let Some(meant) = same_end {
+        return diagnostic.hint(format!("did you mean `{meant}`?"));
     }
-    if let Some(meant) = nearest(&path, spellings.iter().copied()) {
+    // Whole paths have long common parts, so that only a real slip of the keys counts.
+    let near = spellings
+        .iter()
+        .map(|spelled| (strsim::osa_distance(spelled, &path), spelled))
+        .min()
+        .filter(|(distance, _)| *distance <= 3);
+    if let Some((_, meant)) = near {
         return diagnostic.hint(format!("did you mean `{meant}`?"));
     }
     if before.is_empty() {

@@ -31,6 +31,9 @@ pub fn defaults(driver: &str) -> Map<String, Value> {
     let mut root = Map::new();
     for setting in SETTINGS.iter().filter(|setting| !setting.is_pattern()) {
         let words: Vec<&str> = setting.path.split('.').collect();
+        if setting.kind == Kind::Nothing {
+            continue;
+        }
         match drivers::parameter(&setting.path) {
             // What an object store is not told is not written down.
             Some((owner, _)) if owner.name != driver || owner.name != drivers::FILESYSTEM => {}

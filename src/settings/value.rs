@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use serde_json::Value;
 
 use super::registry_name::RegistryName;
+use super::schema::Setting;
 use crate::diagnostic::Diagnostic;
 use crate::yaml::{self, Node};
 
@@ -48,6 +49,8 @@ pub enum Kind {
     Package,
     /// 64 hexadecimal digits.
     Sha256,
+    /// Nothing but the name itself: `{}` or empty.
+    Nothing,
     /// Anything, a mapping or list as well.
     Free,
 }
@@ -77,6 +80,7 @@ impl Kind {
             Self::NfsExport => "`server:/path` or `/path`".to_owned(),
             Self::Package => "path or URL".to_owned(),
             Self::Sha256 => "64 hexadecimal digits".to_owned(),
+            Self::Nothing => "`{}`".to_owned(),
             Self::Free => "anything".to_owned(),
         }
     }
@@ -85,7 +89,7 @@ impl Kind {
     fn is_text(self) -> bool {
         !matches!(
             self,
-            Self::Boolean | Self::Port | Self::Count | Self::Decimal | Self::Free
+            Self::Boolean | Self::Port | Self::Count | Self::Decimal | Self::Nothing | Self::Free
         )
     }
 }
@@ -103,13 +107,28 @@ pub struct Written<'a> {
 
 /// The value in the shape that its setting has: a text, number or boolean, or anything for [`Kind::Free`]. Numbers are
 /// taken as texts as they were written where a text is wanted.
+///
+/// `spelled` is the setting as the user wrote it; a secret value is not shown in the message.
 pub fn convert(
-    kind: Kind,
-    setting: &str,
+    row: &Setting,
+    spelled: &str,
     secret: bool,
     written: Written<'_>,
 ) -> Result<Value, Diagnostic> {
+    let kind = row.kind;
     let node = written.node;
+    if kind == Kind::Nothing {
+        let is_nothing = node.as_mapping().is_some_and(<[_]>::is_empty)
+            || node.as_str().is_none_or(|text| matches!(text, "" | "true"));
+        return if is_nothing && node.as_sequence().is_none() {
+            Ok(Value::Object(serde_json::Map::new()))
+        } else {
+            Err(
+                Diagnostic::at(&node.place, format!("`{spelled}` takes no parameters"))
+                    .hint("write `{}`"),
+            )
+        };
+    }
     if kind == Kind::Free {
         return match written.fault {
             Some(fault) => Err(fault.clone()),
@@ -120,22 +139,24 @@ pub fn convert(
         Some(typed) if kind.is_text() => typed,
         _ => node
             .expect_str()
-            .map_err(|_| node.unexpected(&format!("{} for `{setting}`", article(kind))))?,
+            .map_err(|_| node.unexpected(&format!("{} for `{spelled}`", article(kind))))?,
     };
     if !secret && text.contains("{{") && text.contains("}}") {
         return Err(
-            Diagnostic::at(&node.place, format!("`{setting}` cannot be a template"))
+            Diagnostic::at(&node.place, format!("`{spelled}` cannot be a template"))
                 .hint("settings are known before any host is: write the value itself"),
         );
     }
-    check(kind, text).map_err(|(reason, hint)| {
-        let message = if secret {
-            format!("`{setting}` {reason}")
-        } else {
-            format!("`{setting}` {reason}, found `{text}`")
+    check(row, text).map_err(|(reason, hint)| {
+        let message = match text {
+            _ if secret => format!("`{spelled}` {reason}"),
+            "" => format!("`{spelled}` {reason}, and is empty"),
+            _ => format!("`{spelled}` {reason}, found `{text}`"),
         };
         let diagnostic = Diagnostic::at(&node.place, message);
-        if hint.is_empty() {
+        if written.typed.is_some() && text.contains('=') && text.contains(char::is_whitespace) {
+            diagnostic.hint("several settings in one flag have commas between them, and no blanks")
+        } else if hint.is_empty() {
             diagnostic
         } else {
             diagnostic.hint(hint)
@@ -157,7 +178,7 @@ fn fault(reason: &str, hint: impl Into<String>) -> Fault {
     (reason.to_owned(), hint.into())
 }
 
-fn check(kind: Kind, text: &str) -> Result<Value, Fault> {
+fn check(row: &Setting, text: &str) -> Result<Value, Fault> {
     let is_clean = !text.chars().any(char::is_control);
     if !is_clean {
         return Err(fault(
@@ -165,8 +186,8 @@ fn check(kind: Kind, text: &str) -> Result<Value, Fault> {
             "write it on one line",
         ));
     }
-    match kind {
-        Kind::Text | Kind::Package | Kind::Free => Ok(text.into()),
+    match row.kind {
+        Kind::Text | Kind::Package | Kind::Nothing | Kind::Free => Ok(text.into()),
         Kind::Password => {
             if text.len() > 72 {
                 let hint = "bcrypt looks at no more: a longer one would be cut off without a word";
@@ -188,7 +209,7 @@ fn check(kind: Kind, text: &str) -> Result<Value, Fault> {
                 ))
             }
         }
-        Kind::Version { v } => version(text, v),
+        Kind::Version { v } => version(text, v, &row.default),
         Kind::Boolean => boolean(text)
             .map(Value::Bool)
             .ok_or_else(|| fault("must be true or false", "write `true` or `false`")),
@@ -277,8 +298,7 @@ fn decimal(text: &str) -> Option<Value> {
 }
 
 /// `N.N.N` and whatever a pre-release adds.
-fn version(text: &str, v: bool) -> Result<Value, Fault> {
-    let example = if v { "v2.20.3" } else { "24.0.9" };
+fn version(text: &str, v: bool, example: &str) -> Result<Value, Fault> {
     let shape = format!("must be a version such as `{example}`");
     let bare = text.strip_prefix('v').unwrap_or(text);
     let (numbers, suffix) = match bare.split_once('-') {

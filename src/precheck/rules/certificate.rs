@@ -6,6 +6,7 @@ use super::super::requirements::{address, registry_name};
 use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::list;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::settings::RegistryName;
 
 /// Every name that the certificate covers: the registry's, the virtual address, each registry host's names and addresses.
 fn wanted_names(look: &Look<'_>) -> Vec<String> {
@@ -16,17 +17,11 @@ fn wanted_names(look: &Look<'_>) -> Vec<String> {
     names.extend(registry.ha_vip.clone());
     for name in &look.registry {
         names.push(name.clone());
-        if let Some(host) = inventory.hosts.get(name) {
-            names.extend(address(host));
+        if let Some(host) = inventory.host(name) {
+            names.extend(address(&host));
             names.extend(host.internal_ipv4.clone());
             names.extend(host.internal_ipv6.clone());
         }
-        let facts = look
-            .input
-            .hosts
-            .get(name)
-            .and_then(|state| state.connection.facts());
-        names.extend(facts.map(|facts| facts.hostname.clone()));
     }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| !name.is_empty() && seen.insert(name.to_lowercase()));
@@ -71,11 +66,11 @@ pub(in crate::precheck) fn names(look: &Look<'_>) -> Judgements {
         .filter(|name| !is_name(name) && !is_address(name))
         .cloned()
         .collect();
-    let with_scheme = registry
+    let not_parsed = registry
         .registry
         .clone()
-        .filter(|name| name.contains("://"));
-    let wrong = with_scheme.or_else(|| own_name.filter(|name| odd.contains(name)));
+        .filter(|text| !text.is_empty() && RegistryName::parse(text).is_err());
+    let wrong = not_parsed.or_else(|| own_name.filter(|name| odd.contains(name)));
     let judgement = if let Some(name) = wrong {
         Judgement::fail(
             format!("`{name}`"),

@@ -163,7 +163,7 @@ fn is_there(look: &Look<'_>, facts: &Facts, package: &str) -> bool {
                 .is_some_and(|docker| same(&docker.version, &versions.docker)),
             _ => false,
         },
-        "dockercompose" => facts
+        "docker_compose" => facts
             .compose
             .as_deref()
             .is_some_and(|found| same(found, &versions.dockercompose)),
@@ -345,7 +345,7 @@ mod tests {
         let mut world = World::new(&["node1"]);
         world.packages = vec![
             good_package("docker", PackageKind::Programs, 80_000_000, 200_000_000, 0),
-            good_package("dockercompose", PackageKind::Program, 60_000_000, 0, 0),
+            good_package("docker_compose", PackageKind::Program, 60_000_000, 0, 0),
             good_package(
                 "docker_registry",
                 PackageKind::Images,
@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(found.measured, "50 GB free on `/`");
         assert_eq!(
             found.required,
-            "391 MB on `/` (docker as sent 80 MB, docker unpacked 200 MB, dockercompose as sent 60 MB, docker_registry as sent 25 MB, docker_registry loaded 26 MB)"
+            "391 MB on `/` (docker as sent 80 MB, docker unpacked 200 MB, docker_compose as sent 60 MB, docker_registry as sent 25 MB, docker_registry loaded 26 MB)"
         );
         for folder in world.facts("node1").folders.values_mut() {
             folder.free_bytes = Some(390_999_999);
@@ -408,7 +408,7 @@ mod tests {
         let mut world = World::new(&["node1"]);
         world.packages = vec![
             good_package("docker", PackageKind::Programs, 80, 200, 0),
-            good_package("dockercompose", PackageKind::Program, 60, 0, 0),
+            good_package("docker_compose", PackageKind::Program, 60, 0, 0),
             good_package("docker_registry", PackageKind::Images, 25, 0, 26),
         ];
         let facts = world.facts("node1");

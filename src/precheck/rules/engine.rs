@@ -28,9 +28,6 @@ pub(in crate::precheck) fn plan(facts: &Facts) -> EnginePlan {
     let Some(docker) = &facts.docker else {
         return EnginePlan::Install;
     };
-    if docker.client_only {
-        return EnginePlan::Install;
-    }
     match docker.owner.as_deref() {
         Some("kk") => EnginePlan::Ours,
         Some("snap") => EnginePlan::Blocked,
@@ -53,18 +50,15 @@ pub(in crate::precheck) fn docker(look: &Look<'_>, _: &str, facts: &Facts) -> Ju
     }
     let wanted = &look.settings().versions.docker;
     let Some(docker) = &facts.docker else {
-        return Judgement::pass(format!("none; {wanted} will be installed"), required);
-    };
-    if docker.client_only {
-        return Judgement::warn(
-            format!(
-                "only a client, `{}`; {wanted} will be installed",
-                docker.path
+        return match &facts.docker_client {
+            None => Judgement::pass(format!("none; {wanted} will be installed"), required),
+            Some(path) => Judgement::warn(
+                format!("only a client, `{path}`; {wanted} will be installed"),
+                required,
+                "nothing has to be done; the client that comes with Docker is put into `/usr/local/bin` and found first",
             ),
-            required,
-            "nothing has to be done; the client that comes with Docker is put into `/usr/local/bin` and found first",
-        );
-    }
+        };
+    };
     let owner = match docker.owner.as_deref() {
         Some("kk") => "installed by kk".to_owned(),
         Some(package) => format!("from package `{package}`"),
@@ -281,10 +275,7 @@ mod tests {
         // Ours is put right by the installation.
         assert_eq!(stopped(Some("kk"), false).status, Status::Pass);
         let client = with("docker", |facts| {
-            let mut docker = docker_engine("24.0.7", Some("docker-ce-cli"));
-            docker.running = false;
-            docker.client_only = true;
-            facts.docker = Some(docker);
+            facts.docker_client = Some("/usr/bin/docker".to_owned());
         });
         assert_eq!(client.status, Status::Warn);
     }

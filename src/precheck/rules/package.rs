@@ -107,8 +107,8 @@ fn judge(look: &Look<'_>, state: &PackageState) -> Judgement {
                     "version",
                     found,
                     format!(
-                        "set `{}_version={found}`, or get the right one: {}",
-                        package.name,
+                        "set `{}={found}`, or get the right one: {}",
+                        setting(&package.name),
                         how_to_get(package, path)
                     ),
                 );
@@ -130,6 +130,14 @@ fn differs(found: &str, wanted: &str) -> bool {
     match (numbers(found), numbers(wanted)) {
         (Some(found), Some(wanted)) => found != wanted,
         _ => found.trim_start_matches('v') != wanted.trim_start_matches('v'),
+    }
+}
+
+/// The setting that holds a package's version.
+fn setting(name: &str) -> String {
+    match name {
+        "docker_compose" => "dockercompose_version".to_owned(),
+        name => format!("{name}_version"),
     }
 }
 
@@ -156,7 +164,7 @@ fn how_to_get(package: &Package, destination: &str) -> String {
             "curl -fLo {destination} https://download.docker.com/linux/static/stable/{machine}/docker-{}.tgz",
             version.trim_start_matches('v')
         ),
-        "dockercompose" => format!(
+        "docker_compose" => format!(
             "curl -fLo {destination} https://github.com/docker/compose/releases/download/{version}/docker-compose-linux-{machine}"
         ),
         "harbor" => format!(
@@ -244,7 +252,7 @@ mod tests {
             "curl -fLo F https://download.docker.com/linux/static/stable/aarch64/docker-24.0.7.tgz"
         );
         assert_eq!(
-            of("dockercompose", "v2.20.3", "amd64"),
+            of("docker_compose", "v2.20.3", "amd64"),
             "curl -fLo F https://github.com/docker/compose/releases/download/v2.20.3/docker-compose-linux-x86_64"
         );
         assert!(of("keepalived", "2.0.20", "amd64").contains("osixia/keepalived:2.0.20"));

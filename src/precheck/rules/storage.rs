@@ -2,8 +2,8 @@
 
 use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::list;
-use super::whole::numbers;
 use crate::diagnostic::did_you_mean;
+use crate::settings::drivers::{self, DRIVERS, Driver};
 use crate::settings::{RegistryKind, Storage};
 
 /// File systems that several hosts share.
@@ -16,135 +16,6 @@ const SHARED: [&str; 8] = [
     "lustre",
     "gpfs",
     "cifs",
-];
-
-/// What a driver of the registry takes.
-struct Driver {
-    name: &'static str,
-    required: &'static [&'static str],
-    /// Either all of them or none.
-    together: &'static [&'static str],
-    optional: &'static [&'static str],
-    /// Known only before version 3.
-    only_2: &'static [&'static str],
-    /// Known only from version 3 on.
-    from_3: &'static [&'static str],
-    /// The driver itself is gone in version 3.
-    gone_in_3: bool,
-}
-
-const NONE: &[&str] = &[];
-
-const DRIVERS: [Driver; 6] = [
-    Driver {
-        name: "s3",
-        required: &["region", "bucket"],
-        together: &["accesskey", "secretkey"],
-        optional: &[
-            "regionendpoint",
-            "encrypt",
-            "keyid",
-            "secure",
-            "skipverify",
-            "v4auth",
-            "chunksize",
-            "multipartcopychunksize",
-            "multipartcopymaxconcurrency",
-            "multipartcopythresholdsize",
-            "rootdirectory",
-            "storageclass",
-            "useragent",
-            "objectacl",
-            "sessiontoken",
-        ],
-        only_2: NONE,
-        from_3: &[
-            "forcepathstyle",
-            "accelerate",
-            "usedualstack",
-            "usefipsendpoint",
-            "loglevel",
-            "redirectendpoint",
-        ],
-        gone_in_3: false,
-    },
-    Driver {
-        name: "azure",
-        required: &["accountname", "container"],
-        together: NONE,
-        optional: &["accountkey", "realm"],
-        only_2: NONE,
-        from_3: &["credentials", "rootdirectory", "max_retries", "retry_delay"],
-        gone_in_3: false,
-    },
-    Driver {
-        name: "gcs",
-        required: &["bucket"],
-        together: NONE,
-        optional: &[
-            "keyfile",
-            "credentials",
-            "rootdirectory",
-            "chunksize",
-            "maxconcurrency",
-        ],
-        only_2: NONE,
-        from_3: NONE,
-        gone_in_3: false,
-    },
-    Driver {
-        name: "swift",
-        required: &["authurl", "username", "password", "container"],
-        together: NONE,
-        optional: &[
-            "tenant",
-            "tenantid",
-            "domain",
-            "domainid",
-            "tenantdomain",
-            "tenantdomainid",
-            "trustid",
-            "region",
-            "authversion",
-            "prefix",
-            "endpointtype",
-            "insecureskipverify",
-            "chunksize",
-            "secretkey",
-            "accesskey",
-            "tempurlcontainerkey",
-            "tempurlmethods",
-        ],
-        only_2: NONE,
-        from_3: NONE,
-        gone_in_3: true,
-    },
-    Driver {
-        name: "oss",
-        required: &["accesskeyid", "accesskeysecret", "region", "bucket"],
-        together: NONE,
-        optional: &[
-            "endpoint",
-            "internal",
-            "encrypt",
-            "encryptionkeyid",
-            "secure",
-            "chunksize",
-            "rootdirectory",
-        ],
-        only_2: NONE,
-        from_3: NONE,
-        gone_in_3: true,
-    },
-    Driver {
-        name: "inmemory",
-        required: NONE,
-        together: NONE,
-        optional: NONE,
-        only_2: NONE,
-        from_3: NONE,
-        gone_in_3: false,
-    },
 ];
 
 pub(in crate::precheck) fn storage(look: &Look<'_>) -> Judgements {
@@ -280,51 +151,41 @@ fn object(
 ) -> Judgement {
     let required = "one driver with everything it needs";
     let base = format!("image_registry.docker_registry.storage.{name}");
-    let Some(driver) = DRIVERS.iter().find(|driver| driver.name == name) else {
-        let names = ["filesystem"]
-            .into_iter()
-            .chain(DRIVERS.iter().map(|driver| driver.name));
+    let Some(driver) = drivers::driver(name) else {
+        let names: Vec<&str> = DRIVERS.iter().map(|driver| driver.name).collect();
         return Judgement::fail(
             format!("`{name}`"),
-            "filesystem, s3, azure, gcs, swift, oss or inmemory",
+            format!("one of {}", names.join(", ")),
             did_you_mean(name, names).unwrap_or_else(|| "choose one of them".to_owned()),
         );
     };
-    let version = numbers(&look.settings().versions.docker_registry).unwrap_or_default();
-    let is_3 = version.first().is_some_and(|major| *major >= 3);
-    if driver.gone_in_3 && is_3 {
+    let version = look.settings().versions.docker_registry.as_str();
+    if !driver.known.by(version) {
         return Judgement::fail(
-            format!(
-                "{name} with docker-registry {}",
-                look.settings().versions.docker_registry
-            ),
+            format!("{name} with docker-registry {version}"),
             "a driver that this version has",
             "use docker-registry 2.8.3, or another driver: version 3 removed this one",
         );
     }
     let unset = |key: &&&str| !is_set(parameters.get(**key));
-    let mut missing: Vec<String> = driver
-        .required
-        .iter()
-        .filter(unset)
-        .map(|key| format!("`{key}`"))
-        .collect();
-    let half: Vec<String> = driver
-        .together
-        .iter()
-        .filter(unset)
-        .map(|key| format!("`{key}`"))
-        .collect();
-    if half.len() < driver.together.len() {
+    let mut missing: Vec<&str> = driver.required.iter().filter(unset).copied().collect();
+    // Keys that are of use only together; without them the machine's own role is taken.
+    let pair: &[&str] = if name == "s3" {
+        &["accesskey", "secretkey"]
+    } else {
+        &[]
+    };
+    let half: Vec<&str> = pair.iter().filter(unset).copied().collect();
+    if half.len() < pair.len() {
         missing.extend(half);
     }
-    if name == "azure"
-        && !is_set(parameters.get("accountkey"))
-        && !(is_3 && is_set(parameters.get("credentials")))
-    {
-        missing.push("`accountkey`".to_owned());
+    let has_credentials =
+        is_set(parameters.get("accountkey")) || is_set(parameters.get("credentials"));
+    if name == "azure" && !has_credentials {
+        missing.push("accountkey");
     }
     if !missing.is_empty() {
+        let missing: Vec<String> = missing.iter().map(|key| format!("`{key}`")).collect();
         return Judgement::fail(
             format!("{name} without {}", list(&missing, 5)),
             required,
@@ -334,7 +195,7 @@ fn object(
     if let Some(judgement) = sizes(name, parameters, &base) {
         return judgement;
     }
-    let unknown = unknown_keys(driver, parameters, is_3);
+    let unknown = unknown_keys(driver, parameters, version);
     let measured = parameters
         .get("bucket")
         .or_else(|| parameters.get("container"))
@@ -366,7 +227,7 @@ fn object(
         );
     }
     if name == "s3"
-        && is_3
+        && !version.starts_with("2.")
         && is_set(parameters.get("regionendpoint"))
         && !is_true(parameters.get("forcepathstyle"))
     {
@@ -407,37 +268,33 @@ fn sizes(
 fn unknown_keys(
     driver: &Driver,
     parameters: &serde_json::Map<String, serde_json::Value>,
-    is_3: bool,
+    version: &str,
 ) -> Vec<String> {
-    let of_version = if is_3 { driver.from_3 } else { driver.only_2 };
-    let known = |key: &str| {
-        [
-            driver.required,
-            driver.together,
-            driver.optional,
-            of_version,
-        ]
-        .iter()
-        .any(|keys| keys.contains(&key))
-    };
-    let all = || {
-        [
-            driver.required,
-            driver.together,
-            driver.optional,
-            of_version,
-        ]
-        .into_iter()
-        .flatten()
-        .copied()
+    // A dot in a name leads into a nested mapping.
+    let first = |name: &'static str| name.split('.').next().unwrap_or(name);
+    let named = |key: &str| {
+        driver
+            .parameters
+            .iter()
+            .filter(move |known| first(known.name) == key)
+            .collect::<Vec<_>>()
     };
     parameters
         .keys()
-        .filter(|key| !known(key))
-        .map(|key| match did_you_mean(key, all()) {
-            Some(hint) => format!("`{key}` ({hint})"),
-            None if driver.from_3.contains(&key.as_str()) => format!("`{key}` (version 3 does)"),
-            None => format!("`{key}`"),
+        .filter_map(|key| {
+            let known = named(key);
+            if known.iter().any(|parameter| parameter.known.by(version)) {
+                return None;
+            }
+            let all = driver.parameters.iter().map(|known| first(known.name));
+            Some(if known.is_empty() {
+                match did_you_mean(key, all) {
+                    Some(hint) => format!("`{key}` ({hint})"),
+                    None => format!("`{key}`"),
+                }
+            } else {
+                format!("`{key}` (another version does)")
+            })
         })
         .collect()
 }
@@ -540,7 +397,10 @@ mod tests {
         world.object_storage("s3", parameters);
         let on_2 = world.finding("storage", None);
         assert_eq!(on_2.status, Status::Warn);
-        assert!(on_2.measured.contains("`forcepathstyle` (version 3 does)"));
+        assert!(
+            on_2.measured
+                .contains("`forcepathstyle` (another version does)")
+        );
         world.settings.versions.docker_registry = "3.0.0".to_owned();
         assert_eq!(world.finding("storage", None).status, Status::Pass);
         world.object_storage(
