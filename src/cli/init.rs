@@ -407,7 +407,13 @@ fn package_variables(package: &Package) -> Value {
 }
 
 /// The last thing that the user reads.
-fn summarize(prepared: &Prepared, live: &Live, assessment: &Assessment, material: &Material) {
+fn summarize(
+    prepared: &Prepared,
+    live: &Live,
+    assessment: &Assessment,
+    material: &Material,
+    proof: &RunReport,
+) {
     let registry = &prepared.settings.image_registry;
     let names = &assessment.names;
     let mut lines: Vec<(String, String)> = Vec::new();
