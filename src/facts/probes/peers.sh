@@ -43,9 +43,10 @@ by_perl() {
 }
 by_curl() {
   # Prints how long connecting took; 0 means that it never happened.
-  connected=$(limit curl -sS --noproxy '*' --connect-timeout 3 -m 3 -o /dev/null -w '%{time_connect}' "telnet://$3:$2")
+  connected=$(limit curl -sSv --noproxy '*' --connect-timeout 3 -m 3 -o /dev/null -w '=%{time_connect}=' "telnet://$3:$2" 2>&1)
   curl_status=$?
-  case $connected in *[1-9]*) return 0 ;; esac
+  case $connected in *=*[1-9]*=*) return 0 ;; esac
+  printf '%s' "$connected"
   return "$curl_status"
 }
 by_nc() {
