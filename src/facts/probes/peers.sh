@@ -32,7 +32,7 @@ by_bash() {
   limit bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$1" "$2"
 }
 by_python() {
-  limit python3 -c 'import socket,sys
+  limit python3 -B -E -c 'import socket,sys
 try:
     socket.create_connection((sys.argv[1],int(sys.argv[2])),3).close()
 except Exception as error:
