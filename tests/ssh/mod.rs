@@ -10,5 +10,8 @@
 )]
 
 mod commands;
+mod host_keys;
+mod login;
 mod people;
+mod routes;
 mod server;
