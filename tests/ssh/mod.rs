@@ -10,6 +10,7 @@
 )]
 
 mod commands;
+mod differential;
 mod host_keys;
 mod login;
 mod people;
