@@ -79,8 +79,11 @@ impl LedgerRemove {
         let mut entries = Vec::new();
         let mut entry_lines = Vec::new();
         let mut kept: Vec<Value> = Vec::new();
+        let mut forgotten: Vec<String> = Vec::new();
         for line in lines {
             match serde_json::from_str::<LedgerEntry>(&line) {
+                // Nothing on the host stands for it: it is only forgotten.
+                Ok(LedgerEntry::PendingHandler { .. }) => forgotten.push(line),
                 Ok(entry) if is_sound(&entry) => {
                     entries.push(entry);
                     entry_lines.push(line);
@@ -88,7 +91,7 @@ impl LedgerRemove {
                 _ => kept.push(format!("{line}: this kk does not know it").into()),
             }
         }
-        if entries.is_empty() {
+        if entries.is_empty() && forgotten.is_empty() {
             return Ok(Plan::satisfied()
                 .with("removed", Vec::<Value>::new())
                 .with("kept", kept));
@@ -97,7 +100,6 @@ impl LedgerRemove {
         let fates = fates(&entries, &probed, self.with_data);
         let mut removed: Vec<Value> = Vec::new();
         let mut going: Vec<(&LedgerEntry, Presence)> = Vec::new();
-        let mut forgotten: Vec<String> = Vec::new();
         for (index, ((entry, line), fate)) in
             entries.iter().zip(&entry_lines).zip(&fates).enumerate()
         {
@@ -305,6 +307,7 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::Block { path, marker } => {
             path.starts_with('/') && plain(path) && marker.contains("{mark}") && plain(marker)
         }
+        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::Unit { name } | LedgerEntry::ComposeProject { name, .. } => {
             plain(name) && !name.contains('/')
         }
@@ -351,6 +354,7 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
             };
             (kind, port.clone(), none())
         }
+        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
     }
 }
 
