@@ -122,7 +122,7 @@ impl<S: Screen> Narrator<S> {
             text::count(hosts.len(), "host")
         );
         if *check_mode {
-            line.push_str("; check mode: nothing is changed");
+            line.push_str("; nothing is changed");
         }
         self.check_mode = *check_mode;
         self.say(event.at, Line::new(Paint::Heading, line));
