@@ -8,6 +8,7 @@ pub mod cli;
 pub mod connect;
 pub mod diagnostic;
 pub mod engine;
+pub mod env;
 pub mod exit;
 pub mod facts;
 pub mod inventory;

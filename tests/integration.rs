@@ -1,2 +1,19 @@
 //! Tests of the whole program: one binary, a module each.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on is a test that failed; clippy knows that of `#[test]` alone, not of what it calls"
+)]
+
+mod cli;
+mod dependencies;
+mod documents;
+mod doors;
+mod facts;
+mod module_fixtures;
+mod registry;
+mod registry_answers;
 mod ssh;

@@ -1,1 +1,123 @@
-//! cli
+//! The command line: what was typed, and which room does it.
+//!
+//! [`arguments`] is the grammar, [`usage`] what is said about its mistakes, [`local`] the commands that need no host.
+//! Each of the others has a file of its own here.
+
+pub mod arguments;
+mod assess;
+mod delete;
+mod files;
+pub mod flags;
+mod init;
+mod live;
+pub mod local;
+mod names;
+mod precheck;
+mod prepare;
+mod run;
+pub mod usage;
+
+use anyhow::Context as _;
+
+use crate::diagnostic::{Colour, Diagnostic, Diagnostics, render, render_all};
+use crate::exit::Exit;
+
+pub use arguments::Arguments;
+
+use arguments::{
+    ColourChoice, Command, CreateCommand, DeleteCommand, InitCommand, InventoryCommand,
+    PlaybooksCommand, PrecheckCommand,
+};
+
+use crate::{inventory, settings};
+
+/// Parses the command line, does what it says, and reports what stopped it. Nothing panics and nothing exits but
+/// the caller, with the code that this returns.
+pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
+    match usage::parse(words) {
+        Err(refusal) => refusal.print(stderr_colour(ColourChoice::Auto)),
+        Ok(arguments) => {
+            let colour = stderr_colour(arguments.global.colour);
+            start(arguments).unwrap_or_else(|error| show_error(&error, colour))
+        }
+    }
+}
+
+/// Runs a command: at once when it needs no host, else on a runtime made for it, so that `kk --help` starts none.
+fn start(arguments: Arguments) -> anyhow::Result<Exit> {
+    match &arguments.command {
+        Command::Version(version) => local::version(version),
+        Command::Completion(completion) => local::completion(completion),
+        Command::Man(man) => local::man(man),
+        Command::Doc(doc) => local::doc(doc),
+        _ => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("start the runtime")?
+            .block_on(run(arguments)),
+    }
+}
+
+/// The group whose hosts get the registry.
+const REGISTRY_GROUP: &str = "image_registry";
+
+/// Runs a command that talks to hosts or reads what the user wrote about them.
+pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    let global = &arguments.global;
+    match arguments.command {
+        Command::Precheck(PrecheckCommand::ImageRegistry(arguments)) => {
+            precheck::run(arguments, global).await
+        }
+        Command::Init(InitCommand::Registry(arguments)) => init::run(arguments, global).await,
+        Command::Delete(DeleteCommand::Registry(arguments)) => delete::run(arguments, global).await,
+        Command::Status(arguments) => run::status(arguments, global).await,
+        Command::Facts(arguments) => run::facts(arguments, global).await,
+        Command::Run(arguments) => run::playbook(arguments, global).await,
+        Command::Create(CreateCommand::Inventory(arguments)) => {
+            files::create(&arguments, &inventory::skeleton())
+        }
+        Command::Create(CreateCommand::Config(arguments)) => {
+            files::create(&arguments, &settings::skeleton_config())
+        }
+        Command::Inventory(InventoryCommand::List(arguments)) => files::list(&arguments),
+        Command::Playbooks(PlaybooksCommand::Export(arguments)) => files::export(&arguments),
+        Command::Version(arguments) => local::version(&arguments),
+        Command::Completion(arguments) => local::completion(&arguments),
+        Command::Man(arguments) => local::man(&arguments),
+        Command::Doc(arguments) => local::doc(&arguments),
+    }
+}
+
+/// Prints what stopped the program to standard error. A reader of standard output that went away is no error.
+fn show_error(error: &anyhow::Error, colour: Colour) -> Exit {
+    use std::io::Write as _;
+
+    if is_broken_pipe(error) {
+        return Exit::Ok;
+    }
+    let text = if let Some(diagnostics) = error.downcast_ref::<Diagnostics>() {
+        render_all(diagnostics, colour)
+    } else if let Some(diagnostic) = error.downcast_ref::<Diagnostic>() {
+        render(diagnostic, colour)
+    } else {
+        render(&Diagnostic::error(format!("{error:#}")), colour)
+    };
+    let _ = writeln!(anstream::stderr(), "{text}");
+    Exit::Error
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn stderr_colour(choice: ColourChoice) -> Colour {
+    let surroundings = crate::report::Surroundings::read();
+    if choice == ColourChoice::Auto && surroundings.stderr.colour {
+        Colour::Always
+    } else {
+        Colour::Never
+    }
+}

@@ -192,6 +192,18 @@ pub enum TransportError {
         /// What to do.
         hint: String,
     },
+    /// The login worked, and becoming the wanted user did not: no sudo, a wrong password, not allowed.
+    #[error("become `{user}` on {target}: {reason}")]
+    Privilege {
+        /// The address.
+        target: String,
+        /// The user to become.
+        user: String,
+        /// What sudo said, in plain words.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
     /// Something on this machine: an unreadable key file, no agent, an unknown jump host.
     #[error("{reason}")]
     Local {
@@ -245,6 +257,7 @@ impl TransportError {
             Self::Unreachable { .. }
                 | Self::HostKey { .. }
                 | Self::Authentication { .. }
+                | Self::Privilege { .. }
                 | Self::Local { .. }
                 | Self::NotStarted { .. }
         )
@@ -255,6 +268,7 @@ impl TransportError {
         match self {
             Self::HostKey { hint, .. }
             | Self::Authentication { hint, .. }
+            | Self::Privilege { hint, .. }
             | Self::Local { hint, .. }
                 if !hint.is_empty() =>
             {

@@ -2,8 +2,9 @@
 //!
 //! A [`Diagnostic`] carries a message (a lower-case fragment), the place (a [`Span`] in a [`Source`]), a label for
 //! the caret and a hint. Rendering is here too, so that every mistake in every file looks the same.
-//! This room knows no other room.
+//! This room knows no other room but `secret`.
 
+mod conceal;
 mod render;
 mod suggest;
 

@@ -1,7 +1,9 @@
-//! How a diagnostic looks: message, file:line:column, the line, a caret, related places, hint.
+//! How a diagnostic looks: message, file:line:column, the line, a caret, related places, hint. Lines that may hold a
+//! secret are shown with it masked.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::conceal::conceal;
 use super::{Diagnostic, Diagnostics, Severity};
 
 /// Whether escape codes may be used.
@@ -22,8 +24,17 @@ pub fn render(diagnostic: &Diagnostic, colour: Colour) -> String {
     let title = level.primary_title(diagnostic.message.as_str());
     let mut group = Group::with_title(title);
     let mut lead = String::new();
+    let shown = diagnostic
+        .place
+        .as_ref()
+        .map(|place| conceal(&place.source));
+    let shown_related: Vec<String> = diagnostic
+        .related
+        .iter()
+        .map(|(place, _)| conceal(&place.source))
+        .collect();
     if let Some(place) = &diagnostic.place {
-        let text = place.source.text.as_str();
+        let text = shown.as_deref().unwrap_or_default();
         let mut snippet = Snippet::source(text)
             .path(place.source.name.as_str())
             .fold(true);
@@ -41,9 +52,9 @@ pub fn render(diagnostic: &Diagnostic, colour: Colour) -> String {
             }
         }
         group = group.element(snippet);
-        for (other, label) in &diagnostic.related {
+        for ((other, label), text) in diagnostic.related.iter().zip(&shown_related) {
             if other.source != place.source {
-                let text = other.source.text.as_str();
+                let text = text.as_str();
                 let span = clamp(text, other.span.start, other.span.end);
                 group = group.element(
                     Snippet::source(text)

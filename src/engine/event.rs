@@ -310,6 +310,7 @@ impl EventKind {
                 ] {
                     mask(text);
                 }
+                mask_option(&mut finding.waived);
             }
             Self::RunStarted { command, .. } => mask(command),
             Self::Summary { lines, data } => {

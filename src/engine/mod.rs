@@ -1,3 +1,169 @@
-//! Runs playbooks: schedule, loops, handlers, retries, limits, cancellation.
+//! Runs playbooks: who runs what when, loops, handlers, retries, limits, cancellation.
+//!
+//! The engine executes what modules plan; it alone decides `changed`, writes the ledger, and stops after the plan in
+//! check mode. It says what happens through [`event`] and prints nothing.
 
+mod dial;
 pub mod event;
+mod fleet;
+mod perform;
+mod schedule;
+mod state;
+mod task_files;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+use tokio_util::sync::CancellationToken;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::inventory::Inventory;
+use crate::playbook::{Library, Playbook};
+use crate::template::Layer;
+
+pub use dial::InventoryDial;
+pub use event::{Event, EventKind, Events, NoticeLevel, Outcome, Recap};
+pub use fleet::{Dial, Fleet, LOCALHOST, Member};
+
+/// What a run is asked to do beside its playbook.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The most hosts that work at once.
+    pub forks: usize,
+    /// Plan only.
+    pub check_mode: bool,
+    /// Show diffs.
+    pub diff: bool,
+    /// Run only tasks with one of these tags; empty runs all.
+    pub tags: Vec<String>,
+    /// Leave out tasks with one of these tags.
+    pub skip_tags: Vec<String>,
+    /// Run only on these hosts; `None` runs on all.
+    pub limit: Option<Vec<String>>,
+    /// The strongest variables: settings, `-e`.
+    pub variables: Vec<Layer>,
+    /// The ledger that what is created is written to; `None` keeps no ledger.
+    pub ledger: Option<String>,
+    /// Limit of each task that sets none.
+    pub task_timeout: Option<Duration>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            forks: 10,
+            check_mode: false,
+            diff: false,
+            tags: Vec::new(),
+            skip_tags: Vec::new(),
+            limit: None,
+            variables: Vec::new(),
+            ledger: None,
+            task_timeout: None,
+        }
+    }
+}
+
+/// How a run is stopped: gently, then hard.
+#[derive(Debug, Clone, Default)]
+pub struct Control {
+    /// No new task is started.
+    pub stop: CancellationToken,
+    /// Running commands are ended.
+    pub cancel: CancellationToken,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default)]
+pub struct RunReport {
+    /// Counters by host, in inventory order.
+    pub recap: Vec<(String, Recap)>,
+    /// It was stopped before its end.
+    pub interrupted: bool,
+    /// What tasks registered and set, by host. May hold secrets.
+    pub variables: BTreeMap<String, Map<String, Json>>,
+}
+
+impl RunReport {
+    /// Adds the counters of another run of the same command.
+    pub fn merge(&mut self, other: &Self) {
+        for (host, more) in &other.recap {
+            let Some((_, recap)) = self.recap.iter_mut().find(|(name, _)| name == host) else {
+                self.recap.push((host.clone(), *more));
+                continue;
+            };
+            recap.ok += more.ok;
+            recap.changed += more.changed;
+            recap.unreachable = recap.unreachable.max(more.unreachable);
+            recap.failed += more.failed;
+            recap.skipped += more.skipped;
+            recap.rescued += more.rescued;
+            recap.ignored += more.ignored;
+            recap.bytes_sent += more.bytes_sent;
+        }
+        self.interrupted |= other.interrupted;
+    }
+
+    /// Whether any host failed.
+    pub fn failed(&self) -> bool {
+        self.recap.iter().any(|(_, recap)| recap.failed > 0)
+    }
+
+    /// Whether any host could not be reached.
+    pub fn unreachable(&self) -> bool {
+        self.recap.iter().any(|(_, recap)| recap.unreachable > 0)
+    }
+
+    /// Whether anything was (in check mode: would be) changed.
+    pub fn changed(&self) -> bool {
+        self.recap.iter().any(|(_, recap)| recap.changed > 0)
+    }
+
+    /// The exit code that says this.
+    pub fn exit(&self) -> crate::exit::Exit {
+        use crate::exit::Exit;
+        match (self.failed(), self.unreachable(), self.interrupted) {
+            (_, _, true) => Exit::Interrupted,
+            (true, true, _) => Exit::FailedAndUnreachable,
+            (true, false, _) => Exit::HostFailed,
+            (false, true, _) => Exit::Unreachable,
+            (false, false, false) => Exit::Ok,
+        }
+    }
+}
+
+/// Checks what can be checked of a playbook against an inventory: every literal host pattern must select something
+/// that exists.
+pub fn validate(playbook: &Playbook, inventory: &Inventory) -> Result<(), Diagnostics> {
+    let mut found = Diagnostics::new();
+    for play in &playbook.plays {
+        let Some(pattern) = play.hosts.literal() else {
+            continue;
+        };
+        if let Err(error) = schedule::select(inventory, pattern) {
+            found.push(match play.hosts.place() {
+                Some(place) => Diagnostic::at(place, error),
+                None => Diagnostic::error(error),
+            });
+        }
+    }
+    found.check(())
+}
+
+/// Runs a playbook on a connected fleet. Failures of hosts are in the report, not an error.
+pub async fn run(
+    playbook: &Playbook,
+    library: &Library,
+    inventory: &Inventory,
+    fleet: &Fleet,
+    options: &RunOptions,
+    events: &Events,
+    control: &Control,
+) -> RunReport {
+    schedule::Runner::new(
+        playbook, library, inventory, fleet, options, events, control,
+    )
+    .run()
+    .await
+}

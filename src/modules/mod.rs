@@ -4,19 +4,58 @@
 //! [`Plan`] whose steps are data. The engine executes the steps, sets `changed`, writes the ledger, and in check mode
 //! stops after the plan.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "every module is made by a function of one type, which takes its arguments whole"
+)]
+
+mod accounts;
+pub mod apply;
 pub mod arguments;
+mod blockinfile;
+mod command;
+mod copy;
+mod docker;
+mod docker_compose;
+mod docker_engine;
+mod docker_image;
+mod edited_file;
+mod file;
+mod file_state;
+mod firewall_port;
+mod group;
+mod htpasswd;
+mod ledger_remove;
+mod line_edit;
+mod lineinfile;
+mod package_file;
 pub mod plan;
+mod registry_api;
+mod registry_pull;
+mod shell;
+mod slurp;
+mod stat;
+mod system_trust;
+mod systemd;
+mod template;
+mod undo;
+mod user;
+mod wait_for;
 
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 
+pub use apply::{Progress, apply, apply_plan, ledger_lines};
 pub use arguments::{Argument, ArgumentKind, Arguments};
 pub use plan::{Change, Content, LedgerEntry, Plan, Step, StepOutput, Verdict};
 
 use crate::connect::TransportError;
 use crate::facts::Facts;
 use crate::remote::Session;
+
+/// Checks literal arguments against each other; what is wrong, for a diagnostic.
+pub type Check = fn(&arguments::Given<'_>) -> Result<(), String>;
 
 /// What a module offers: its name, its arguments, and how to make it from checked arguments.
 pub struct ModuleSpec {
@@ -33,7 +72,13 @@ pub struct ModuleSpec {
     /// Makes the module from arguments whose kinds have been checked. Fails on combinations that make no sense.
     pub build: fn(Arguments) -> Result<Box<dyn Module>, ModuleError>,
     /// Checks literal arguments against each other at load time (exclusive or required-together arguments).
-    pub check: Option<fn(&arguments::Given<'_>) -> Result<(), String>>,
+    pub check: Option<Check>,
+}
+
+impl std::fmt::Debug for ModuleSpec {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ModuleSpec({})", self.name)
+    }
 }
 
 /// One task's module with its arguments, ready to look at a host.
@@ -140,7 +185,32 @@ impl ModuleError {
 
 /// Every module, in alphabetical order.
 pub fn specs() -> &'static [&'static ModuleSpec] {
-    &[]
+    static SPECS: &[&ModuleSpec] = &[
+        &blockinfile::SPEC,
+        &command::SPEC,
+        &copy::SPEC,
+        &docker_compose::SPEC,
+        &docker_engine::SPEC,
+        &docker_image::SPEC,
+        &file::SPEC,
+        &firewall_port::SPEC,
+        &group::SPEC,
+        &htpasswd::SPEC,
+        &ledger_remove::SPEC,
+        &lineinfile::SPEC,
+        &package_file::SPEC,
+        &registry_api::SPEC,
+        &registry_pull::SPEC,
+        &shell::SPEC,
+        &slurp::SPEC,
+        &stat::SPEC,
+        &system_trust::SPEC,
+        &systemd::SPEC,
+        &template::SPEC,
+        &user::SPEC,
+        &wait_for::SPEC,
+    ];
+    SPECS
 }
 
 /// The module of a name or an alias; `ansible.builtin.` and the like before it are accepted.
@@ -151,3 +221,8 @@ pub fn spec(name: &str) -> Option<&'static ModuleSpec> {
         .copied()
         .find(|spec| spec.name == short || spec.aliases.contains(&short))
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

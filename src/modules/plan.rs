@@ -56,6 +56,11 @@ impl Plan {
         }
     }
 
+    /// Whether there is nothing to do.
+    pub fn is_satisfied(&self) -> bool {
+        self.verdict == Verdict::Satisfied
+    }
+
     /// These steps, because of this.
     pub fn change(summary: impl Into<String>, steps: Vec<Step>) -> Self {
         Self {
@@ -301,5 +306,10 @@ pub enum LedgerEntry {
     TrustAnchor {
         /// The file in the anchors' folder.
         path: String,
+    },
+    /// A handler that a change has notified and that has not run yet. Not removed by `kk delete`, only forgotten.
+    PendingHandler {
+        /// The handler's name.
+        name: String,
     },
 }

@@ -1,6 +1,32 @@
 //! Pure rules: facts and settings in, findings out. No I/O here.
+//!
+//! Responsible for judging whether an installation would succeed, before anything is changed: which checks there are,
+//! what each needs, what to do when it fails, and which failures a user may waive. It may not look at anything itself:
+//! whatever it judges stands in its [`Input`], so every rule can be tested as a function.
+
+mod docs;
+mod input;
+mod requirements;
+mod rule;
+mod rules;
+mod sizes;
+#[cfg(test)]
+mod testing;
+mod waivers;
 
 use serde::Serialize;
+
+pub use docs::checks_document;
+pub use input::{
+    ControlFacts, HostConnection, HostState, Input, Package, PackageCondition, PackageKind,
+    PackageState,
+};
+pub use requirements::{
+    BINARIES, IMAGES, OUR_PROJECT, PeerTarget, STAGING, peer_targets, registry_hosts, wanted,
+};
+pub use rule::{Rule, Scope, Verdict, Waivable, check, verdict};
+pub use rules::RULES;
+pub use waivers::Waivers;
 
 /// One host × check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,5 +1,21 @@
-//! Clients of what was installed: the OCI distribution API now, Harbor's later.
+//! Clients of what was installed: the OCI distribution API.
+//!
+//! An [`ApiCall`] says what to ask, as data, and [`execute`] does it. This room sends requests and judges answers; it
+//! knows neither hosts nor tasks, follows no proxy settings of the environment, and trusts only the authorities it is
+//! given.
 
-/// A call of the control machine against an installed registry, as data.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ApiCall {}
+mod answer;
+mod call;
+mod challenge;
+mod client;
+mod error;
+mod proof;
+mod tiny;
+mod tls;
+
+pub use answer::{Authentication, Health};
+pub use call::{ApiCall, ProofImage, RegistryEndpoint};
+pub use client::Client;
+pub use error::{ApiError, ApiErrorKind};
+pub use proof::execute;
+pub use tiny::{Blob, TinyImage};

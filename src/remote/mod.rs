@@ -1,15 +1,35 @@
-//! A host as modules see it: commands with privilege, file operations, uploads.
+//! A host as modules see it: commands with privilege, file operations, uploads, the run lock and the ledger.
 //!
 //! Everything here is built from [`Connector::exec`](crate::connect::Connector::exec): scripts for a POSIX `sh`, data
-//! as arguments or standard input, never pasted into the script.
+//! as arguments or standard input, never pasted into the script. It knows neither modules nor tasks.
+
+mod files;
+mod ledger;
+mod lock;
+mod stop;
+#[cfg(test)]
+pub(crate) mod testing;
+mod upload;
+mod wrap;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::{Command, Connector, ExecRequest, Output, Stdin, TransportError};
 use crate::secret::SecretString;
+
+pub use files::{FileContent, Found, FoundKind, check_removable};
+pub(crate) use files::{digest_function, look_function};
+pub use lock::RunLock;
+pub(crate) use upload::hexadecimal;
+pub use upload::{Upload, sha256_of_file};
+pub(crate) use wrap::last_line;
+
+/// Where kk keeps what it must remember on a host: the ledger, its locks, packages on their way.
+pub const STATE_DIR: &str = "/var/lib/kk";
 
 /// How to become another user on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +40,15 @@ pub struct Become {
     pub password: Option<SecretString>,
 }
 
+/// What is written to a ledger before a step runs, in the same round trip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The ledger's name: lower-case letters, digits, `-` and `_`.
+    pub component: String,
+    /// One JSON object each. Lines that the ledger has already are not written again.
+    pub lines: Vec<String>,
+}
+
 /// One host, one user on it. Cheap to clone; clones share the connection.
 #[derive(Clone)]
 pub struct Session {
@@ -27,6 +56,8 @@ pub struct Session {
     privilege: Become,
     timeout: Option<Duration>,
     cancel: CancellationToken,
+    state_dir: Arc<str>,
+    note: Option<Arc<Note>>,
 }
 
 /// Why an operation on the host failed.
@@ -49,6 +80,52 @@ pub enum RemoteError {
     },
 }
 
+impl RemoteError {
+    /// The failure of a script of ours, from what it said.
+    pub(crate) fn from_output(purpose: impl Into<String>, output: &Output) -> Self {
+        let stderr = output.stderr_text();
+        let reason = match wrap::last_line(&stderr) {
+            line if line.is_empty() => format!("exit status {}", output.status.code()),
+            line => line,
+        };
+        let hint = if stderr.contains("No space left on device") {
+            Some("make room on that file system, then run again")
+        } else if stderr.contains("Read-only file system") {
+            Some("the file system is mounted read-only; remount it writable")
+        } else if stderr.contains("Permission denied") || stderr.contains("Operation not permitted")
+        {
+            Some("this needs root: log in as root, or become it with sudo")
+        } else {
+            None
+        };
+        Self::Failed {
+            purpose: purpose.into(),
+            reason,
+            details: stderr,
+            hint: hint.map(str::to_owned),
+        }
+    }
+
+    /// A failure that has no output.
+    pub(crate) fn failed(purpose: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Failed {
+            purpose: purpose.into(),
+            reason: reason.into(),
+            details: String::new(),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do (no effect on a transport error).
+    #[must_use]
+    pub(crate) fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Failed { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+}
+
 impl Session {
     /// A session for one user on a connected host.
     pub fn new(
@@ -61,6 +138,8 @@ impl Session {
             privilege,
             timeout: None,
             cancel,
+            state_dir: STATE_DIR.into(),
+            note: None,
         }
     }
 
@@ -82,21 +161,137 @@ impl Session {
         }
     }
 
-    /// Runs a command that only reads. Modules call this while they plan.
-    pub async fn probe(&self, command: Command) -> Result<Output, TransportError> {
-        self.run(command, bytes::Bytes::new()).await
+    /// The same connection with another token that cancels its commands.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: CancellationToken) -> Self {
+        Self {
+            cancel,
+            ..self.clone()
+        }
     }
 
-    /// Runs a command with privilege and standard input.
-    pub async fn run(
+    /// The same connection with another folder in place of [`STATE_DIR`].
+    #[must_use]
+    pub fn with_state_dir(&self, folder: &str) -> Self {
+        Self {
+            state_dir: folder.into(),
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, whose next steps first write this to the ledger, each in its own round trip. Meant for the
+    /// first step of a plan: the lines are written once, but every step of this session looks.
+    #[must_use]
+    pub fn noting(&self, note: Option<Note>) -> Self {
+        Self {
+            note: note.filter(|note| !note.lines.is_empty()).map(Arc::new),
+            ..self.clone()
+        }
+    }
+
+    /// The user that commands run as.
+    pub fn user(&self) -> &str {
+        self.privilege
+            .user
+            .as_deref()
+            .unwrap_or_else(|| self.connector.user())
+    }
+
+    /// How a person names the other end.
+    pub fn describe(&self) -> String {
+        self.connector.describe()
+    }
+
+    /// The folder that kk keeps on the host, [`STATE_DIR`] outside of tests.
+    pub fn state_dir(&self) -> &str {
+        &self.state_dir
+    }
+
+    /// The time limit of each command.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// The token that cancels this session's commands.
+    pub fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// Runs a command that only reads. Modules call this while they plan.
+    ///
+    /// The command must be a program with arguments; shell syntax belongs into [`Command::script`].
+    pub async fn probe(&self, command: Command) -> Result<Output, TransportError> {
+        self.probe_with(command, Bytes::new()).await
+    }
+
+    /// [`Session::probe`] with standard input.
+    pub async fn probe_with(
         &self,
         command: Command,
-        input: bytes::Bytes,
+        input: Bytes,
     ) -> Result<Output, TransportError> {
-        let mut request = ExecRequest::new(command)
-            .stdin(Stdin::Bytes(input))
+        self.send(command, Stdin::Bytes(input)).await
+    }
+
+    /// Runs a command that changes something, with privilege and standard input: in its own session, so that it can
+    /// be ended whole when the run is cancelled or its time is up; under the step lock, so that the next run waits
+    /// for it when this one is killed; and after the ledger was told, when [`Session::noting`] says so.
+    pub async fn run(&self, command: Command, input: Bytes) -> Result<Output, TransportError> {
+        self.run_reading(command, Stdin::Bytes(input)).await
+    }
+
+    /// [`Session::run`] with any standard input.
+    pub async fn run_reading(
+        &self,
+        command: Command,
+        stdin: Stdin,
+    ) -> Result<Output, TransportError> {
+        let name = wrap::random_name();
+        let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
+        let result = self.send(step, stdin).await;
+        if let Err(
+            TransportError::Cancelled
+            | TransportError::TimedOut { .. }
+            | TransportError::TooMuchOutput,
+        ) = &result
+        {
+            self.stop(&name).await;
+        }
+        result
+    }
+
+    /// Ends what still runs under a step's wrapper. A failure changes nothing about why we came here.
+    async fn stop(&self, name: &str) {
+        let patient = Self {
+            cancel: CancellationToken::new(),
+            timeout: Some(Duration::from_secs(stop::GRACE_SECONDS + 15)),
+            ..self.clone()
+        };
+        let command = Command::script(
+            stop::STOP,
+            [
+                wrap::STEP_NAME.to_owned(),
+                name.to_owned(),
+                stop::GRACE_SECONDS.to_string(),
+            ],
+        );
+        let _ = patient.send(command, Stdin::Empty).await;
+    }
+
+    async fn send(&self, command: Command, stdin: Stdin) -> Result<Output, TransportError> {
+        let target = self.connector.describe();
+        let wrapped = wrap::privilege(command, &self.privilege, self.connector.user(), &target)?;
+        let stdin = wrapped.stdin(stdin);
+        let mut request = ExecRequest::new(wrapped.command.clone())
+            .stdin(stdin)
             .cancel(self.cancel.clone());
         request.timeout = self.timeout;
-        self.connector.exec(request).await
+        let output = self.connector.exec(request).await?;
+        wrapped.judge(output, &target)
     }
 }
+
+#[cfg(test)]
+mod sudo_tests;
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! [`Secret`] has no `Display` and no `Serialize`; what needs the value calls [`Secret::expose`], which is easy to
 //! search for. The [`Redactor`] is the second line: every text that leaves the program passes it once.
 
+pub mod store;
+
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
@@ -59,6 +61,8 @@ pub fn is_secret_name(name: &str) -> bool {
             || last.ends_with("_key")
                 && !last.ends_with("private_key")
                 && !last.ends_with("public_key")
+            || last == "pass"
+            || last.ends_with("_pass")
             || last == "private_key_content")
 }
 
@@ -222,6 +226,8 @@ mod tests {
             "api_token",
             "storage.s3.accesskey",
             "harbor_secret_key",
+            "ansible_become_pass",
+            "ansible_ssh_pass",
         ] {
             assert!(is_secret_name(name), "{name}");
         }
@@ -232,6 +238,7 @@ mod tests {
             "key",
             "public_key",
             "username",
+            "bypass",
         ] {
             assert!(!is_secret_name(name), "{name}");
         }

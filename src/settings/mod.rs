@@ -1,10 +1,63 @@
 //! Every setting that the built-in playbooks and checks read: its path, type, default and meaning; Config files and
 //! `--set` on top. A key that nothing reads is an error with a "did you mean".
+//!
+//! Layers, later ones winning: defaults (`--workdir` is one), the Config file, the inventory's variables for all
+//! hosts, `--set`. Everything that is wrong is found in one go, each mistake with its place. This room knows neither hosts
+//! nor their facts: what depends on them (the registry's name without `auth.registry`, for instance) is decided
+//! where they are known.
+
+mod checks;
+mod document;
+pub mod drivers;
+mod layers;
+mod load;
+pub mod registry_name;
+pub mod schema;
+pub mod set;
+mod set_json;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod value;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::secret::SecretString;
+use crate::diagnostic::{Diagnostics, Place};
+use crate::secret::{SecretString, is_secret_name};
+
+pub use document::{Row, describe, page, skeleton_config};
+pub use load::SettingsInput;
+pub use registry_name::RegistryName;
+pub use set::{SetFlag, SetKind};
+pub use value::Kind;
+
+/// What reading settings gives.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// What the user should know, although the run goes on.
+    pub warnings: Diagnostics,
+    /// Where each value that a user gave stands.
+    pub origins: Origins,
+}
+
+/// Where the values that a user gave stand, by the short spelling of their setting.
+#[derive(Debug, Clone, Default)]
+pub struct Origins(BTreeMap<String, Place>);
+
+impl Origins {
+    /// Where a setting's value stands; `None` when it is the default.
+    pub fn place(&self, path: &str) -> Option<&Place> {
+        self.0.get(path)
+    }
+
+    /// Whether a user gave a setting.
+    pub fn is_given(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+}
 
 /// The settings of one run, defaults filled in.
 #[derive(Debug, Clone)]
@@ -14,13 +67,19 @@ pub struct Settings {
     /// Versions of everything that is installed.
     pub versions: Versions,
     /// `artifact.artifact_url.<name>.<arch>`: what the user named instead of the layout's path.
+    ///
+    /// Names and architectures in their usual spelling (`docker_compose`, `amd64`).
     pub artifact_url: BTreeMap<(String, String), String>,
+    /// `artifact.sha256.<name>.<arch>`: what a package's content must hash to, in lower case.
+    pub artifact_sha256: BTreeMap<(String, String), String>,
     /// `requirements.*`.
     pub requirements: Requirements,
     /// Working folder: secrets, certificates, logs, caches. Default `./kubekey`.
     pub work_dir: PathBuf,
     /// Where offline packages lie. Default `<work_dir>/kubekey`.
     pub binary_dir: PathBuf,
+    /// `--artifact`: an archive of packages.
+    pub artifact: Option<PathBuf>,
     /// Everything as the tree that templates see, both spellings resolved to the short one, secrets included.
     pub tree: serde_json::Map<String, serde_json::Value>,
 }
@@ -44,6 +103,8 @@ pub struct ImageRegistry {
     pub http_port: u16,
     /// `image_registry.ha_vip`.
     pub ha_vip: Option<String>,
+    /// `image_registry.ha_interface`.
+    pub ha_interface: Option<String>,
     /// `image_registry.certificate.cert_file`/`key_file`/`ca_file`: the user's own.
     pub certificate: Option<OwnCertificate>,
     /// `image_registry.trust.control_machine`, default true.
@@ -121,4 +182,57 @@ pub struct Requirements {
     pub control_plane_cores: u32,
     /// Free space under the data folder in GB, for local storage, default 100.
     pub disk_gb: f64,
+}
+
+impl Default for Settings {
+    /// What holds when a user gives nothing.
+    fn default() -> Self {
+        load::assemble(&SettingsInput::default()).0.settings
+    }
+}
+
+impl Settings {
+    /// Every secret in the settings, for the redactor.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        let mut secrets: Vec<SecretString> = self.image_registry.password.iter().cloned().collect();
+        let mut words: Vec<String> = Vec::new();
+        collect_secrets(&self.tree, &mut words, &mut secrets);
+        secrets
+    }
+}
+
+/// Values whose name or setting says that they are secret. `path` is the way to `map`.
+fn collect_secrets(
+    map: &serde_json::Map<String, serde_json::Value>,
+    path: &mut Vec<String>,
+    secrets: &mut Vec<SecretString>,
+) {
+    use serde_json::Value;
+    fn learn(value: &Value, secrets: &mut Vec<SecretString>) {
+        let text = match value {
+            Value::String(text) if !text.is_empty() => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Array(items) => return items.iter().for_each(|item| learn(item, secrets)),
+            Value::Object(map) => return map.values().for_each(|item| learn(item, secrets)),
+            _ => return,
+        };
+        let secret = SecretString::new(text);
+        if !secrets.contains(&secret) {
+            secrets.push(secret);
+        }
+    }
+    for (key, value) in map {
+        path.push(key.clone());
+        let whole = path.join(".");
+        if is_secret_name(key) || drivers::is_secret(&whole) {
+            learn(value, secrets);
+        } else if let Value::Object(map) = value {
+            collect_secrets(map, path, secrets);
+        } else if let Value::Array(items) = value {
+            for map in items.iter().filter_map(Value::as_object) {
+                collect_secrets(map, path, secrets);
+            }
+        }
+        path.pop();
+    }
 }

@@ -58,6 +58,22 @@ impl Node {
         }
     }
 
+    /// Moves the places of a tree that was read from a piece of a text to where the piece stands, `place`.
+    pub fn move_into(&mut self, place: &Place) {
+        let span = self.place.span;
+        self.place = place.within(span.start, span.end.saturating_sub(span.start));
+        match &mut self.kind {
+            Kind::Scalar { .. } => {}
+            Kind::Sequence(items) => items.iter_mut().for_each(|item| item.move_into(place)),
+            Kind::Mapping(pairs) => {
+                for (key, value) in pairs {
+                    key.move_into(place);
+                    value.move_into(place);
+                }
+            }
+        }
+    }
+
     /// Whether it is YAML's null: nothing at all, `~` or `null`.
     pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL"))

@@ -199,11 +199,14 @@ impl<'a> Builder<'a> {
                 let Some(open) = self.stack.pop() else {
                     return Ok(None);
                 };
+                // The parser ends a block where the next thing begins; only a bracket belongs to a list.
                 let end = open.items.last().map_or(end, |last| {
-                    if open.is_mapping || end <= open.start {
-                        last.place.span.end
+                    let last = last.place.span.end;
+                    let after = self.source.text.get(last..end).unwrap_or_default();
+                    if after.trim_end().ends_with(']') && !open.is_mapping {
+                        end
                     } else {
-                        end.max(last.place.span.end)
+                        last
                     }
                 });
                 let place = self.place(open.start, end);

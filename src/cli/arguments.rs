@@ -1,0 +1,318 @@
+//! The grammar of the command line, as `clap` sees it.
+//!
+//! Low-level only: what was typed, with the types that typing can have. What it means (an inventory, settings, a run)
+//! is worked out by the file of each subcommand. The doc comments are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use super::flags::{
+    ColourChoice, ConnectionFlags, DataFormat, ExecutionFlags, GlobalFlags, HostKeyChecking,
+    OutputFlags, OutputFormat, TargetFlags, Waiver, WaiverFlags,
+};
+
+/// Provisions hosts over SSH: private image registries on bare, offline hosts.
+///
+/// Nothing is needed on the hosts but sshd and a POSIX shell.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kk",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = AFTER_HELP
+)]
+pub struct Arguments {
+    /// Flags that every subcommand takes.
+    #[command(flatten)]
+    pub global: GlobalFlags,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start with:
+  kk create inventory -o inventory.yaml
+  kk precheck image_registry -i inventory.yaml
+  kk init registry -i inventory.yaml
+
+Exit codes:
+  0 ok   1 error before any host was touched   2 a host failed   3 a precheck failed
+  4 a host was unreachable   5 wrong use   6 both 2 and 4   10 changes pending (--exit-code)
+  130 interrupted   143 terminated";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look at the hosts and say what would go wrong; changes nothing.
+    #[command(subcommand, arg_required_else_help = true)]
+    Precheck(PrecheckCommand),
+    /// Bring something up on the hosts.
+    #[command(subcommand, arg_required_else_help = true)]
+    Init(InitCommand),
+    /// Take away what `init` brought, and nothing else.
+    #[command(subcommand, arg_required_else_help = true)]
+    Delete(DeleteCommand),
+    /// Say what is installed on each host: versions, health, waived checks.
+    Status(StatusArguments),
+    /// Write an example file to begin with.
+    #[command(subcommand, arg_required_else_help = true)]
+    Create(CreateCommand),
+    /// Show how the inventory was understood.
+    #[command(subcommand, arg_required_else_help = true)]
+    Inventory(InventoryCommand),
+    /// Show what is known about each host, as JSON.
+    Facts(FactsArguments),
+    /// Run a playbook.
+    Run(RunArguments),
+    /// The built-in playbooks and roles.
+    #[command(subcommand, arg_required_else_help = true)]
+    Playbooks(PlaybooksCommand),
+    /// Describe the modules that a task can use.
+    Doc(DocArguments),
+    /// Print a completion script for a shell.
+    Completion(CompletionArguments),
+    /// Print the manual page, or write one page for each subcommand.
+    Man(ManArguments),
+    /// Print the version.
+    Version(VersionArguments),
+}
+
+/// What to check.
+#[derive(Debug, Subcommand)]
+pub enum PrecheckCommand {
+    /// Check the hosts for a private image registry.
+    #[command(name = "image_registry")]
+    ImageRegistry(PrecheckArguments),
+}
+
+/// What to bring up.
+#[derive(Debug, Subcommand)]
+pub enum InitCommand {
+    /// Bring up a private image registry on the hosts of the group `image_registry`.
+    Registry(InitRegistryArguments),
+}
+
+/// What to take away.
+#[derive(Debug, Subcommand)]
+pub enum DeleteCommand {
+    /// Take the registry away from the hosts; its data stays unless `--with-data` is given.
+    Registry(DeleteRegistryArguments),
+}
+
+/// What to write.
+#[derive(Debug, Subcommand)]
+pub enum CreateCommand {
+    /// Write an example inventory.
+    Inventory(CreateArguments),
+    /// Write an example of all settings with their defaults.
+    Config(CreateArguments),
+}
+
+/// What to show.
+#[derive(Debug, Subcommand)]
+pub enum InventoryCommand {
+    /// Print hosts, groups and variables as JSON, secrets masked.
+    List(InventoryListArguments),
+}
+
+/// What to do with the built-in playbooks.
+#[derive(Debug, Subcommand)]
+pub enum PlaybooksCommand {
+    /// Write them to a folder, to read or to change (`--playbooks DIR` runs the changed ones).
+    Export(ExportArguments),
+}
+
+/// `kk precheck image_registry`.
+#[derive(Debug, Clone, Args)]
+pub struct PrecheckArguments {
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+    /// How to reach the hosts.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// Waived checks.
+    #[command(flatten)]
+    pub waivers: WaiverFlags,
+    /// What to print.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+/// `kk init registry`.
+#[derive(Debug, Clone, Args)]
+pub struct InitRegistryArguments {
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+    /// How to reach the hosts.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// Waived checks.
+    #[command(flatten)]
+    pub waivers: WaiverFlags,
+    /// How to run.
+    #[command(flatten)]
+    pub execution: ExecutionFlags,
+    /// What to print.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+/// `kk delete registry`.
+#[derive(Debug, Clone, Args)]
+pub struct DeleteRegistryArguments {
+    /// Remove the images and everything else that users stored in the registry, too. There is no way back.
+    #[arg(long)]
+    pub with_data: bool,
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+    /// How to reach the hosts.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// How to run.
+    #[command(flatten)]
+    pub execution: ExecutionFlags,
+    /// What to print.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+/// `kk status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArguments {
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+    /// How to reach the hosts.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// What to print.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+/// `kk facts`.
+#[derive(Debug, Clone, Args)]
+pub struct FactsArguments {
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+    /// How to reach the hosts.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+}
+
+/// `kk run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArguments {
+    /// The playbook: a file, or the name of a built-in one.
+    pub playbook: PathBuf,
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+    /// How to reach the hosts.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// How to run.
+    #[command(flatten)]
+    pub execution: ExecutionFlags,
+    /// What to print.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+/// `kk create inventory` and `kk create config`.
+#[derive(Debug, Clone, Args)]
+pub struct CreateArguments {
+    /// The file to write; standard output when absent.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write over a file that is there.
+    #[arg(long, requires = "output")]
+    pub force: bool,
+}
+
+/// `kk inventory list`.
+#[derive(Debug, Clone, Args)]
+pub struct InventoryListArguments {
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+}
+
+/// `kk playbooks export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArguments {
+    /// The folder; made when it is not there.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Write over files that are there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `kk doc`.
+#[derive(Debug, Clone, Args)]
+pub struct DocArguments {
+    /// The module; a list of all modules when absent.
+    pub module: Option<String>,
+    /// What to print.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = DataFormat::Text)]
+    pub output: DataFormat,
+}
+
+/// `kk completion`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionArguments {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `kk man`.
+#[derive(Debug, Clone, Args)]
+pub struct ManArguments {
+    /// Write `kk.1` and a page for each subcommand to this folder (made when it is not there).
+    #[arg(value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+}
+
+/// `kk version`.
+#[derive(Debug, Clone, Args)]
+pub struct VersionArguments {
+    /// What to print.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = DataFormat::Text)]
+    pub output: DataFormat,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn kubekeys_documented_lines_parse() {
+        for line in [
+            "kk precheck image_registry -i inventory.yaml --set harbor_version=v2.10.2,docker_version=24.0.7,dockercompose_version=v2.20.3",
+            "kk init registry -i inventory.yaml --set image_registry.type=docker-registry --set docker_registry_version=2.8.3 --set artifact.artifact_url.docker_registry.amd64=docker-registry-2.8.3-linux.amd64.tgz",
+            "kk delete registry -i inventory.yaml --with-data",
+            "kk create inventory -o inventory.yaml",
+            "kk run site.yaml -i a.yaml -i b.yaml --check --exit-code --tags a,b",
+        ] {
+            Arguments::try_parse_from(line.split(' '))
+                .unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+}

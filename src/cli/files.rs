@@ -1,0 +1,68 @@
+//! Commands about files alone: create, inventory list, playbooks export.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::arguments::{CreateArguments, ExportArguments, InventoryListArguments};
+use super::local::{print, print_json};
+use super::prepare::Prepared;
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+use crate::playbook::Library;
+
+/// `kk create inventory` and `kk create config`.
+pub fn create(arguments: &CreateArguments, text: &str) -> anyhow::Result<Exit> {
+    let Some(path) = &arguments.output else {
+        return print(text);
+    };
+    write_new(path, text, arguments.force)?;
+    Ok(Exit::Ok)
+}
+
+fn write_new(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
+    let mut file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let diagnostic = Diagnostic::error(format!("`{}` is there already", path.display()));
+            return Err(diagnostic.hint("`--force` writes over it").into());
+        }
+        Err(error) => return Err(error).with_context(|| format!("write `{}`", path.display())),
+    };
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("write `{}`", path.display()))
+}
+
+/// `kk inventory list`.
+pub fn list(arguments: &InventoryListArguments) -> anyhow::Result<Exit> {
+    let prepared = Prepared::load(&arguments.target)?;
+    print_json(&prepared.inventory.to_json())
+}
+
+/// `kk playbooks export`.
+pub fn export(arguments: &ExportArguments) -> anyhow::Result<Exit> {
+    let folder = &arguments.directory;
+    let (written, kept) = Library::export(folder, arguments.force)
+        .with_context(|| format!("write to `{}`", folder.display()))?;
+    let mut text = String::new();
+    for path in &written {
+        text.push_str(&format!("{}\n", path.display()));
+    }
+    print(&text)?;
+    if kept.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    let diagnostic = Diagnostic::error(format!(
+        "{} files are there already and were left alone",
+        kept.len()
+    ));
+    Err(diagnostic.hint("`--force` writes over them").into())
+}

@@ -1,0 +1,259 @@
+//! Flags that several subcommands share, in groups, and the types of their values.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::env;
+
+/// Flags that every subcommand takes.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalFlags {
+    /// Say more; twice for every host that was fine.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
+    pub verbose: u8,
+    /// When to use colours.
+    #[arg(
+        long,
+        visible_alias = "color",
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = ColourChoice::Auto,
+        global = true,
+        help_heading = "Output"
+    )]
+    pub colour: ColourChoice,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ColourChoice {
+    /// On a terminal, unless NO_COLOR, CI or TERM=dumb says otherwise.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// Hosts and settings.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Hosts and settings")]
+pub struct TargetFlags {
+    /// Inventory file (KubeKey kind, Ansible YAML or INI); repeatable. This machine alone when absent.
+    #[arg(short, long, value_name = "FILE", env = env::INVENTORY, hide_env_values = true)]
+    pub inventory: Vec<PathBuf>,
+    /// Only these hosts: names, groups and patterns, as in `web*,!web3`.
+    #[arg(short, long, value_name = "PATTERN")]
+    pub limit: Option<String>,
+    /// Config file with settings.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Settings, over those of the config file: `a.b=1,c=d`; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Settings whose values stay the text that was typed, over those of `--set`; repeatable.
+    #[arg(long, value_name = "KEY=TEXT")]
+    pub set_string: Vec<String>,
+    /// Settings whose values are read from files, over both; repeatable.
+    #[arg(long, value_name = "KEY=FILE")]
+    pub set_file: Vec<String>,
+    /// Working folder: offline packages, secrets, certificates, logs.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./kubekey",
+        env = env::WORKDIR,
+        hide_env_values = true
+    )]
+    pub workdir: PathBuf,
+}
+
+/// How to reach the hosts.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct ConnectionFlags {
+    /// Hosts worked on at the same time.
+    #[arg(short, long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: u16,
+    /// Time limit for a connection to come up, for instance `30`, `30s` or `2m`.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub timeout: Duration,
+    /// What to do about a host whose key is not known; `ask` on a terminal and `strict` elsewhere when absent.
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub host_key_checking: Option<HostKeyChecking>,
+    /// File of known host keys, instead of `~/.ssh/known_hosts`.
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+    /// Private key for hosts whose inventory entry names none.
+    #[arg(long, value_name = "FILE")]
+    pub private_key: Option<PathBuf>,
+    /// User for hosts whose inventory entry names none.
+    #[arg(short, long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Ask for the login password.
+    #[arg(short = 'k', long)]
+    pub ask_pass: bool,
+    /// Ask for the password of sudo.
+    #[arg(short = 'K', long)]
+    pub ask_become_pass: bool,
+}
+
+/// What to do about a host whose key is not known. A changed key is refused in every mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HostKeyChecking {
+    /// Refuse.
+    Strict,
+    /// Remember the key and go on.
+    AcceptNew,
+    /// Show the fingerprint and ask.
+    Ask,
+}
+
+/// How to run.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Execution")]
+pub struct ExecutionFlags {
+    /// Change nothing; say what would change.
+    #[arg(long)]
+    pub check: bool,
+    /// Show changes of files as diffs.
+    #[arg(long)]
+    pub diff: bool,
+    /// With `--check`: end with code 10 when something would change.
+    #[arg(long, requires = "check")]
+    pub exit_code: bool,
+    /// Only tasks with one of these tags.
+    #[arg(short, long, value_name = "TAG", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// No task with one of these tags.
+    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    pub skip_tags: Vec<String>,
+    /// Folder with playbooks and roles that go before the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    pub playbooks: Option<PathBuf>,
+    /// Answer yes to every question.
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Waived checks.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Checks")]
+pub struct WaiverFlags {
+    /// Go on although this check fails, and record why; repeatable.
+    #[arg(long, value_name = "CHECK[=REASON]")]
+    pub waive: Vec<Waiver>,
+}
+
+/// What to print.
+#[derive(Debug, Clone, Copy, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputFlags {
+    /// What to print on standard output.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
+/// What a run prints on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OutputFormat {
+    /// Tables for people.
+    #[default]
+    Text,
+    /// One JSON document at the end.
+    Json,
+    /// One JSON object per event, as they happen.
+    Jsonl,
+}
+
+/// What a command that only prints data prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DataFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// A check that may fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// Name of the check, as the table of `kk precheck` has it.
+    pub check: String,
+    /// Why, in the user's words.
+    pub reason: Option<String>,
+}
+
+impl FromStr for Waiver {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (check, reason) = match text.split_once('=') {
+            Some((check, reason)) => (check.trim(), Some(reason.trim())),
+            None => (text.trim(), None),
+        };
+        if check.is_empty() {
+            return Err("expected the name of a check, as in `memory=small test host`".to_owned());
+        }
+        if matches!(check, "*" | "all") {
+            return Err("checks are waived one by one, by name".to_owned());
+        }
+        Ok(Self {
+            check: check.to_owned(),
+            reason: reason
+                .filter(|reason| !reason.is_empty())
+                .map(str::to_owned),
+        })
+    }
+}
+
+/// `30`, `30s`, `2m` or `1h`; at least a second.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let refusal = || "expected a time such as `30`, `30s`, `2m` or `1h`".to_owned();
+    let text = text.trim();
+    let (digits, seconds_per_unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(digits) if text.ends_with('h') => (digits, 3600),
+        Some(digits) if text.ends_with('m') => (digits, 60),
+        Some(digits) => (digits, 1),
+        None => (text, 1),
+    };
+    let count: u64 = digits.parse().map_err(|_| refusal())?;
+    let seconds = count.checked_mul(seconds_per_unit).ok_or_else(refusal)?;
+    if seconds == 0 {
+        return Err("expected a time of at least a second".to_owned());
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_take_a_unit() {
+        for (text, seconds) in [("30", 30), ("30s", 30), ("2m", 120), ("1h", 3600)] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_secs(seconds)),
+                "{text}"
+            );
+        }
+        for text in ["", "s", "0", "-1", "3d", "1.5s", "99999999999999999999h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_waiver_has_a_name_and_perhaps_a_reason() {
+        let waiver: Waiver = "memory = a test, 4 GB = enough".parse().unwrap();
+        assert_eq!(waiver.check, "memory");
+        assert_eq!(waiver.reason.as_deref(), Some("a test, 4 GB = enough"));
+        assert_eq!("disk=".parse::<Waiver>().unwrap().reason, None);
+        for text in ["", "=why", "all", "*"] {
+            assert!(text.parse::<Waiver>().is_err(), "{text}");
+        }
+    }
+}

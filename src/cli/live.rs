@@ -1,0 +1,395 @@
+//! A command at work: its events and who shows them, its connections, and how it is stopped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+
+use super::arguments::{ConnectionFlags, GlobalFlags, HostKeyChecking, OutputFormat};
+use super::prepare::Prepared;
+use crate::connect::known_hosts::KnownHosts;
+use crate::connect::ssh::{AskHostKey, HostKeyPolicy, HostKeyQuestion};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::{
+    Control, EventKind, Events, Fleet, InventoryDial, NoticeLevel, RunOptions, RunReport,
+};
+use crate::exit::Exit;
+use crate::inventory::Connection;
+use crate::remote::{RemoteError, RunLock};
+use crate::report::{self, FindingsView, Format, Pauser, ReportHandle, ReportOptions};
+use crate::secret::SecretString;
+
+/// How a command reports.
+pub struct LiveOptions<'a> {
+    /// What the user asked for, in words.
+    pub command: &'a str,
+    /// `-v`, colours.
+    pub global: &'a GlobalFlags,
+    /// What goes to standard output.
+    pub output: OutputFormat,
+    /// What becomes of findings.
+    pub findings: FindingsView,
+    /// Nothing is changed.
+    pub check_mode: bool,
+    /// A log is written.
+    pub log: bool,
+}
+
+/// A command at work.
+pub struct Live {
+    /// Where events go.
+    pub events: Events,
+    /// How it is stopped.
+    pub control: Control,
+    /// Identifies the run.
+    pub run_id: String,
+    report: ReportHandle,
+    signal: Arc<AtomicU8>,
+    listener: tokio::task::JoinHandle<()>,
+}
+
+impl Live {
+    /// Begins to report, and to listen for signals.
+    pub fn start(prepared: &Prepared, options: &LiveOptions<'_>) -> anyhow::Result<Self> {
+        let run_id = new_run_id()?;
+        let log_file = options
+            .log
+            .then(|| prepared.work_dir.join("logs").join(format!("{run_id}.log")));
+        let format = match options.output {
+            OutputFormat::Text => Format::Auto,
+            OutputFormat::Json => Format::Json,
+            OutputFormat::Jsonl => Format::JsonLines,
+        };
+        let mut report_options = ReportOptions::detect(format, options.global.verbose);
+        if options.global.colour == super::arguments::ColourChoice::Never {
+            report_options.surroundings.stdout.colour = false;
+            report_options.surroundings.stderr.colour = false;
+        }
+        report_options.log_file.clone_from(&log_file);
+        report_options.findings = options.findings;
+        let (events, receiver) = Events::channel(prepared.redactor.clone());
+        let report =
+            report::spawn(receiver, &report_options).context("begin the log of the run")?;
+        let control = Control::default();
+        let signal = Arc::new(AtomicU8::new(0));
+        let listener = tokio::spawn(listen(control.clone(), events.clone(), Arc::clone(&signal)));
+        events.send(EventKind::RunStarted {
+            command: options.command.to_owned(),
+            run_id: run_id.clone(),
+            version: super::local::VERSION.to_owned(),
+            hosts: prepared.names.clone(),
+            check_mode: options.check_mode,
+            log_file: log_file.as_ref().map(|path| path.display().to_string()),
+        });
+        for warning in &prepared.warnings.0 {
+            let level = if warning.severity == Severity::Error {
+                NoticeLevel::Error
+            } else {
+                NoticeLevel::Warning
+            };
+            events.send(EventKind::Notice {
+                level,
+                message: warning.to_string(),
+                hint: warning.hint.clone(),
+            });
+        }
+        Ok(Self {
+            events,
+            control,
+            run_id,
+            report,
+            signal,
+            listener,
+        })
+    }
+
+    /// Connects to the hosts that take part.
+    pub async fn connect(
+        &self,
+        prepared: &Prepared,
+        flags: &ConnectionFlags,
+        asked: &Asked,
+    ) -> Fleet {
+        let (known_hosts, warnings) = match &flags.known_hosts {
+            Some(file) => KnownHosts::load(std::slice::from_ref(file), &[]),
+            None => KnownHosts::load_default(),
+        };
+        for warning in &warnings.0 {
+            self.events
+                .notice(NoticeLevel::Warning, warning.to_string());
+        }
+        let can_ask = report::Surroundings::read().can_ask;
+        let policy = match flags.host_key_checking {
+            Some(HostKeyChecking::AcceptNew) => HostKeyPolicy::AcceptNew,
+            Some(HostKeyChecking::Ask) | None if can_ask => {
+                HostKeyPolicy::Ask(Arc::new(Terminal {
+                    pauser: self.report.pauser(),
+                }))
+            }
+            Some(HostKeyChecking::Ask | HostKeyChecking::Strict) | None => HostKeyPolicy::Strict,
+        };
+        let dial = InventoryDial {
+            inventory: &prepared.inventory,
+            known_hosts: Arc::new(known_hosts),
+            host_key_policy: policy,
+            timeout: flags.timeout,
+            private_key: flags.private_key.clone(),
+            user: flags.user.clone(),
+            password: asked.login.clone(),
+        };
+        let connecting = Fleet::connect(
+            &prepared.inventory,
+            &prepared.names,
+            &dial,
+            usize::from(flags.forks),
+            asked.sudo.as_ref(),
+        );
+        tokio::select! {
+            fleet = connecting => fleet,
+            () = self.control.stop.cancelled() => Fleet::default(),
+        }
+    }
+
+    /// Takes the run lock of every host that is there, so that no second kk changes it meanwhile; and waits for a step
+    /// that a killed run left behind. In check mode nothing is taken.
+    pub async fn lock(&self, prepared: &Prepared, fleet: &Fleet, options: &RunOptions) -> Locks {
+        if options.check_mode {
+            return Locks(Vec::new());
+        }
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        let holder = format!("kk run {} from {host}", self.run_id);
+        let names = prepared
+            .names
+            .iter()
+            .filter_map(|name| fleet.member(name))
+            .filter(|member| member.link.is_ok());
+        let taken = futures::future::join_all(names.map(|member| {
+            let holder = &holder;
+            async move {
+                let session = member.session_as("root", &self.control.cancel).ok()?;
+                match session.lock(&self.run_id, holder, LOCK_WAIT).await {
+                    Ok(Some(lock)) => Some(lock),
+                    Ok(None) => {
+                        let message = format!(
+                            "{}: there is no `flock`, so a second kk is not kept out",
+                            member.name
+                        );
+                        self.events.notice(NoticeLevel::Warning, message);
+                        None
+                    }
+                    Err(error) => {
+                        let hint = match &error {
+                            RemoteError::Failed {
+                                hint: Some(hint), ..
+                            } => format!("; {hint}"),
+                            _ => String::new(),
+                        };
+                        member.refuse(format!("{error}{hint}"));
+                        None
+                    }
+                }
+            }
+        }))
+        .await;
+        Locks(taken.into_iter().flatten().collect())
+    }
+
+    /// Ends all connections, politely but not for long.
+    pub async fn close(fleet: &Fleet) {
+        let _ = tokio::time::timeout(GOODBYE, fleet.close()).await;
+    }
+
+    /// Ends a command that prints its own data and no recap.
+    pub async fn end_quietly(self, exit: Exit) -> Exit {
+        self.listener.abort();
+        self.report.finish().await;
+        exit
+    }
+
+    /// Ends: recap, exit code, the last event. `exit` overrides what the report says.
+    pub async fn finish(self, report: &RunReport, exit: Option<Exit>) -> Exit {
+        let exit = match (self.signal.load(Ordering::Relaxed), exit) {
+            (SIGNAL_TERMINATE, _) => Exit::Terminated,
+            (SIGNAL_INTERRUPT, _) => Exit::Interrupted,
+            (_, Some(exit)) => exit,
+            (_, None) => report.exit(),
+        };
+        self.events.send(EventKind::RunFinished {
+            recap: report.recap.clone(),
+            duration: self.events.elapsed(),
+            exit_code: exit.code(),
+        });
+        self.listener.abort();
+        self.report.finish().await;
+        exit
+    }
+}
+
+/// The run locks of a command.
+pub struct Locks(Vec<RunLock>);
+
+impl Locks {
+    /// Lets go of all of them.
+    pub async fn release(self) {
+        futures::future::join_all(self.0.into_iter().map(RunLock::release)).await;
+    }
+}
+
+/// How long a step that a killed run left behind is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(120);
+
+const SIGNAL_INTERRUPT: u8 = 1;
+const SIGNAL_TERMINATE: u8 = 2;
+
+/// The first Ctrl-C lets running steps end, the second ends them, the third leaves at once. SIGTERM counts as two.
+async fn listen(control: Control, events: Events, signal: Arc<AtomicU8>) {
+    use tokio::signal::unix::{SignalKind, signal as unix_signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        unix_signal(SignalKind::interrupt()),
+        unix_signal(SignalKind::terminate()),
+    ) else {
+        return;
+    };
+    let mut level = 0_u8;
+    loop {
+        let kind = tokio::select! {
+            _ = interrupt.recv() => SIGNAL_INTERRUPT,
+            _ = terminate.recv() => SIGNAL_TERMINATE,
+        };
+        signal.store(kind, Ordering::Relaxed);
+        level = if kind == SIGNAL_TERMINATE {
+            level.max(1) + 1
+        } else {
+            level + 1
+        };
+        events.send(EventKind::CancelRequested { level });
+        control.stop.cancel();
+        if level >= 2 {
+            control.cancel.cancel();
+        }
+        if level >= 3 {
+            let code = if kind == SIGNAL_TERMINATE {
+                Exit::Terminated
+            } else {
+                Exit::Interrupted
+            };
+            #[expect(
+                clippy::exit,
+                reason = "the user asked a third time: nothing is waited for any more"
+            )]
+            std::process::exit(i32::from(code.code()));
+        }
+    }
+}
+
+/// A name for the run that sorts by time: `20261120-184502-3fa9c1`.
+fn new_run_id() -> anyhow::Result<String> {
+    let format = time::macros::format_description!("[year][month][day]-[hour][minute][second]");
+    let now = time::OffsetDateTime::now_utc().format(format)?;
+    Ok(format!("{now}-{:06x}", rand::random::<u32>() & 0x00ff_ffff))
+}
+
+/// Passwords that were asked for on the terminal.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    login: Option<SecretString>,
+    sudo: Option<SecretString>,
+}
+
+impl Asked {
+    /// Asks for what `-k` and `-K` want, before anything is shown.
+    pub fn ask(flags: &ConnectionFlags, prepared: &Prepared) -> anyhow::Result<Self> {
+        let ask = |wanted: bool, prompt: &str| -> anyhow::Result<Option<SecretString>> {
+            if !wanted {
+                return Ok(None);
+            }
+            if !report::Surroundings::read().can_ask {
+                let diagnostic =
+                    Diagnostic::error("a password can only be asked for on a terminal");
+                return Err(diagnostic
+                    .hint("put it into the inventory (`password`, `become_password`)")
+                    .into());
+            }
+            let password = rpassword::prompt_password(prompt).context("read the password")?;
+            prepared.redactor.learn(&password);
+            Ok(Some(SecretString::new(password)))
+        };
+        let login = ask(flags.ask_pass, "SSH password: ")?;
+        let sudo = ask(
+            flags.ask_become_pass,
+            "sudo password (empty: the SSH password): ",
+        )?;
+        let sudo = sudo
+            .filter(|password| !password.expose().is_empty())
+            .or_else(|| login.clone());
+        Ok(Self { login, sudo })
+    }
+}
+
+/// Asks whether this machine may be changed, when no inventory was given.
+pub fn confirm_local(prepared: &Prepared, yes: bool, what: &str) -> anyhow::Result<()> {
+    let is_local = prepared.implicit
+        || prepared
+            .inventory
+            .hosts
+            .values()
+            .all(|host| host.connection == Connection::Local)
+            && prepared.inventory.source.is_none();
+    if !is_local || yes {
+        return Ok(());
+    }
+    if !report::Surroundings::read().can_ask {
+        let diagnostic = Diagnostic::error(format!(
+            "no inventory is given: {what} would change this machine"
+        ));
+        return Err(diagnostic
+            .hint("name an inventory with `-i`, or answer with `-y`")
+            .into());
+    }
+    let mut stderr = anstream::stderr();
+    std::io::Write::write_all(
+        &mut stderr,
+        format!("No inventory is given: {what} changes this machine. Go on? [y/N] ").as_bytes(),
+    )?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Diagnostic::error("not confirmed; nothing was changed").into())
+}
+
+/// Asks about host keys on the terminal, one at a time, while nothing is drawn.
+struct Terminal {
+    pauser: Pauser,
+}
+
+impl AskHostKey for Terminal {
+    fn ask(&self, question: HostKeyQuestion) -> BoxFuture<'_, bool> {
+        let pauser = self.pauser.clone();
+        Box::pin(async move {
+            let asked = tokio::task::spawn_blocking(move || {
+                pauser.pause(|| {
+                    let mut stderr = anstream::stderr();
+                    let file = question.file.as_ref().map_or_else(String::new, |file| format!(" It is added to {}.", file.display()));
+                    let text = format!(
+                        "The host key of {} is not known.\n{} {}\nCompare it with what the host's console shows.{file} Trust it? [y/N] ",
+                        question.address, question.algorithm, question.fingerprint
+                    );
+                    let _ = std::io::Write::write_all(&mut stderr, text.as_bytes());
+                    let mut answer = String::new();
+                    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+                })
+            });
+            asked.await.unwrap_or(false)
+        })
+    }
+}
+
+/// The longest that polite goodbyes may take.
+const GOODBYE: Duration = Duration::from_secs(3);

@@ -1,0 +1,147 @@
+//! What every command that talks to hosts needs first: the inventory, the settings, the hosts that take part.
+//! Everything that is wrong in what the user wrote is found here, before any connection.
+
+use std::path::PathBuf;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, Span};
+use crate::inventory::{Inventory, LocalMachine};
+use crate::secret::Redactor;
+use crate::settings::{SetFlag, Settings, SettingsInput};
+
+use super::arguments::TargetFlags;
+
+/// Inventory and settings of a command, checked.
+pub struct Prepared {
+    /// Hosts and groups.
+    pub inventory: Inventory,
+    /// Settings, defaults filled in.
+    pub settings: Settings,
+    /// The hosts that take part, in inventory order.
+    pub names: Vec<String>,
+    /// No inventory was given: this machine alone.
+    pub implicit: bool,
+    /// Working folder, absolute.
+    pub work_dir: PathBuf,
+    /// What the user should know, although the run goes on.
+    pub warnings: Diagnostics,
+    /// Knows every secret of inventory and settings.
+    pub redactor: Redactor,
+}
+
+impl Prepared {
+    /// Reads everything that the flags name.
+    pub fn load(target: &TargetFlags) -> Result<Self, Diagnostics> {
+        let machine = LocalMachine::gather();
+        let mut found = Diagnostics::new();
+        let loaded = match Inventory::load(&target.inventory, &machine) {
+            Ok(loaded) => Some(loaded),
+            Err(diagnostics) => {
+                found.extend(diagnostics);
+                None
+            }
+        };
+        let config = target
+            .config
+            .as_ref()
+            .and_then(|path| match std::fs::read_to_string(path) {
+                Ok(text) => Some(Source::new(path.display().to_string(), text)),
+                Err(error) => {
+                    let message =
+                        format!("cannot read the config file `{}`: {error}", path.display());
+                    found.push(
+                        Diagnostic::error(message)
+                            .hint("`kk create config -o FILE` writes an example"),
+                    );
+                    None
+                }
+            });
+        let sets: Vec<SetFlag> = (target.set.iter().map(SetFlag::set))
+            .chain(target.set_string.iter().map(SetFlag::string))
+            .chain(target.set_file.iter().map(SetFlag::file))
+            .collect();
+        let work_dir =
+            std::path::absolute(&target.workdir).unwrap_or_else(|_| target.workdir.clone());
+        let no_variables = Vec::new();
+        let input = SettingsInput {
+            config,
+            inventory_vars: loaded
+                .as_ref()
+                .map_or(&no_variables, |loaded| &loaded.inventory.settings),
+            sets: &sets,
+            work_dir: Some(work_dir.clone()),
+            ..SettingsInput::default()
+        };
+        let settings = match Settings::load(&input) {
+            Ok(settings) => Some(settings),
+            Err(diagnostics) => {
+                found.extend(diagnostics);
+                None
+            }
+        };
+        let (Some(loaded), Some(settings)) = (loaded, settings) else {
+            return Err(found);
+        };
+        let mut warnings = loaded.warnings;
+        warnings.extend(settings.warnings);
+        let (inventory, settings) = (loaded.inventory, settings.settings);
+        let names = match &target.limit {
+            None => inventory.hosts.keys().cloned().collect(),
+            Some(pattern) => limited(&inventory, pattern).unwrap_or_else(|diagnostic| {
+                found.push(diagnostic);
+                Vec::new()
+            }),
+        };
+        found.extend(inventory.check_private_keys(names.iter().map(String::as_str)));
+        let redactor = Redactor::new();
+        for secret in settings.secrets() {
+            redactor.learn(secret.expose());
+        }
+        for host in inventory.hosts.values() {
+            host.secrets()
+                .into_iter()
+                .for_each(|secret| redactor.learn(secret.expose()));
+            redactor.learn_named(&serde_json::Value::Object(inventory.host_vars(&host.name)));
+        }
+        let implicit = target.inventory.is_empty();
+        let work_dir = settings.work_dir.clone();
+        found.check(Self {
+            inventory,
+            settings,
+            names,
+            implicit,
+            work_dir,
+            warnings,
+            redactor,
+        })
+    }
+
+    /// The hosts of the group `image_registry` that take part.
+    pub fn registry_hosts(&self) -> Vec<String> {
+        let hosts = self.inventory.hosts_of(super::REGISTRY_GROUP).into_iter();
+        hosts
+            .filter(|host| self.names.iter().any(|name| name == host))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, Diagnostic> {
+    let source = Source::new("--limit", pattern);
+    let place = Place::new(
+        &source,
+        Span {
+            start: 0,
+            end: pattern.len(),
+        },
+    );
+    let names = inventory
+        .select(pattern)
+        .map_err(|error| Diagnostic::at(&place, error.to_string()))?;
+    if names.is_empty() {
+        return Err(Diagnostic::at(
+            &place,
+            "no host of the inventory is selected",
+        ));
+    }
+    Ok(names)
+}

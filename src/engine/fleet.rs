@@ -1,0 +1,159 @@
+//! The hosts of a run and their connections: one each, kept for the whole command.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::connect::{Connector, TransportError};
+use crate::facts::{Facts, FactsError};
+use crate::inventory::{Connection, Host, Inventory};
+use crate::remote::{Become, Session};
+use crate::secret::SecretString;
+
+/// The name of this machine, in every inventory.
+pub const LOCALHOST: &str = "localhost";
+
+/// Opens connections. The program's own dials SSH; tests give scripted ones.
+pub trait Dial: Send + Sync {
+    /// Connects to a host of the inventory.
+    fn dial<'a>(
+        &'a self,
+        host: &'a Host,
+    ) -> BoxFuture<'a, Result<Arc<dyn Connector>, TransportError>>;
+}
+
+/// One host and its connection.
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// The connection, or why there is none.
+    pub link: Result<Arc<dyn Connector>, TransportError>,
+    become_password: Option<SecretString>,
+    refusal: Mutex<Option<String>>,
+    facts: Mutex<Option<Result<Arc<Facts>, Arc<FactsError>>>>,
+}
+
+impl Member {
+    /// A session as the user that logged in.
+    pub fn session(&self, cancel: &CancellationToken) -> Result<Session, TransportError> {
+        let connector = self.link.clone()?;
+        Ok(Session::new(connector, Become::default(), cancel.clone()))
+    }
+
+    /// A session as another user.
+    pub fn session_as(
+        &self,
+        user: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Session, TransportError> {
+        let privilege = Become {
+            user: Some(user.to_owned()),
+            password: self.become_password.clone(),
+        };
+        Ok(self.session(cancel)?.with_become(privilege))
+    }
+
+    /// The host must not be changed in this run, for instance because another one holds its lock.
+    pub fn refuse(&self, reason: String) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    /// Why the host must not be changed in this run, if it must not.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The facts, once they were gathered.
+    pub fn facts(&self) -> Option<Arc<Facts>> {
+        self.facts_result()?.ok()
+    }
+
+    /// The facts or why there are none; `None` when nobody has asked the host yet.
+    pub fn facts_result(&self) -> Option<Result<Arc<Facts>, Arc<FactsError>>> {
+        self.facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Remembers facts, or why there are none.
+    pub fn set_facts(&self, facts: Result<Facts, Arc<FactsError>>) {
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.map(Arc::new));
+    }
+}
+
+/// Every host of a command, and this machine.
+#[derive(Default)]
+pub struct Fleet {
+    members: IndexMap<String, Arc<Member>>,
+}
+
+impl Fleet {
+    /// Connects to hosts, at most `forks` at once. A host that cannot be reached is a member all the same: its link
+    /// says why. This machine is always a member. `sudo_password` is what the user typed; it
+    /// goes before what the inventory says.
+    pub async fn connect(
+        inventory: &Inventory,
+        names: &[String],
+        dial: &dyn Dial,
+        forks: usize,
+        sudo_password: Option<&SecretString>,
+    ) -> Self {
+        let local = Host::new(LOCALHOST, Connection::Local);
+        let mut hosts: Vec<&Host> = names
+            .iter()
+            .filter_map(|name| inventory.hosts.get(name))
+            .collect();
+        if !hosts.iter().any(|host| host.name == LOCALHOST) {
+            hosts.push(inventory.hosts.get(LOCALHOST).unwrap_or(&local));
+        }
+        let connected: Vec<(String, Arc<Member>)> =
+            futures::stream::iter(hosts.into_iter().map(|host| async move {
+                let become_password = sudo_password
+                    .cloned()
+                    .or_else(|| host.become_password.clone());
+                let link = dial.dial(host).await;
+                let member = Member {
+                    name: host.name.clone(),
+                    link,
+                    become_password,
+                    refusal: Mutex::default(),
+                    facts: Mutex::default(),
+                };
+                (host.name.clone(), Arc::new(member))
+            }))
+            .buffered(forks.max(1))
+            .collect()
+            .await;
+        Self {
+            members: connected.into_iter().collect(),
+        }
+    }
+
+    /// A member by its name.
+    pub fn member(&self, name: &str) -> Option<&Arc<Member>> {
+        self.members.get(name)
+    }
+
+    /// All members, in inventory order, this machine last unless the inventory has it.
+    pub fn members(&self) -> impl Iterator<Item = &Arc<Member>> {
+        self.members.values()
+    }
+
+    /// Ends all connections politely.
+    pub async fn close(&self) {
+        futures::future::join_all(
+            self.members
+                .values()
+                .filter_map(|member| member.link.as_ref().ok())
+                .map(|link| link.close()),
+        )
+        .await;
+    }
+}

@@ -1,0 +1,83 @@
+//! Files and templates of the running task.
+
+use crate::modules::{FileSource, Files, ModuleError};
+use crate::playbook::{Library, Role};
+use crate::template::{Scope, render_file};
+
+/// Looks in the role's folder first, then beside the playbook.
+pub(super) struct TaskFiles<'a> {
+    pub(super) library: &'a Library,
+    pub(super) role: Option<&'a Role>,
+    pub(super) scope: &'a Scope,
+}
+
+impl TaskFiles<'_> {
+    fn candidates(&self, folder: &str, src: &str) -> Vec<String> {
+        let mut candidates: Vec<String> = self
+            .role
+            .map(|role| format!("{}/{folder}/{src}", role.folder))
+            .into_iter()
+            .collect();
+        candidates.push(format!("{folder}/{src}"));
+        candidates.push(src.to_owned());
+        candidates
+    }
+
+    fn find(&self, folder: &str, src: &str) -> Result<crate::playbook::Entry, ModuleError> {
+        let candidates = self.candidates(folder, src);
+        for candidate in &candidates {
+            let entry = self.library.read(candidate);
+            if let Some(entry) =
+                entry.map_err(|error| ModuleError::failed(format!("read `{src}`: {error}")))?
+            {
+                return Ok(entry);
+            }
+        }
+        let looked: Vec<String> = candidates
+            .iter()
+            .map(|candidate| self.library.describe(candidate))
+            .collect();
+        Err(ModuleError::failed(format!("there is no file `{src}`"))
+            .with_hint(format!("looked for {}", looked.join(", "))))
+    }
+}
+
+/// A path on this machine that is no part of a library.
+fn own_path(src: &str) -> Option<std::path::PathBuf> {
+    if let Some(rest) = src.strip_prefix("~/") {
+        return std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(rest));
+    }
+    src.starts_with('/').then(|| src.into())
+}
+
+impl Files for TaskFiles<'_> {
+    fn file(&self, src: &str) -> Result<FileSource, ModuleError> {
+        if let Some(path) = own_path(src) {
+            return Ok(FileSource::Path(path));
+        }
+        let entry = self.find("files", src)?;
+        Ok(entry.path.map_or_else(
+            || FileSource::Bytes(entry.bytes.into_owned().into()),
+            FileSource::Path,
+        ))
+    }
+
+    fn template(&self, src: &str) -> Result<String, ModuleError> {
+        let (name, bytes) = match own_path(src) {
+            Some(path) => {
+                let bytes = std::fs::read(&path).map_err(|error| {
+                    ModuleError::failed(format!("read the template `{src}`: {error}"))
+                })?;
+                (src.to_owned(), bytes)
+            }
+            None => {
+                let entry = self.find("templates", src)?;
+                (entry.name, entry.bytes.into_owned())
+            }
+        };
+        let text = String::from_utf8(bytes)
+            .map_err(|_| ModuleError::failed(format!("the template `{src}` is not UTF-8 text")))?;
+        render_file(&name, &text, self.scope)
+            .map_err(|diagnostic| ModuleError::failed(diagnostic.to_string()))
+    }
+}

@@ -1,0 +1,165 @@
+//! Asking a host: one request with one script, and the answer put together.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::frame::Frames;
+use super::model::Facts;
+use super::{clock, engines, network, services, sockets, storage, system};
+use crate::connect::{Command, Output, TransportError};
+use crate::remote::Session;
+
+/// The whole script. `$1`: programs to look for; `$2`: more systemd units; the rest: folders.
+pub const SCRIPT: &str = concat!(
+    include_str!("probes/00-prelude.sh"),
+    include_str!("probes/10-system.sh"),
+    include_str!("probes/20-network.sh"),
+    include_str!("probes/30-services.sh"),
+    include_str!("probes/40-engines.sh"),
+    include_str!("probes/50-storage.sh"),
+);
+
+/// The most time the whole look may take: several probes that each run into their own limit fit in it.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// What to look at besides what is always looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Folders, absolute: what they hold, and the file system they lie or would lie on.
+    pub folders: Vec<String>,
+    /// Names of programs to look for.
+    pub tools: Vec<String>,
+    /// More systemd units to ask about, with their suffix.
+    pub units: Vec<String>,
+}
+
+/// Why there are no facts of a host.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// The session failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The script did not run to its end, for instance because the host refused the privilege.
+    #[error("read facts: {reason}")]
+    Incomplete {
+        /// The last line the host said on standard error, or how the script ended.
+        reason: String,
+        /// Everything it said there.
+        details: String,
+    },
+}
+
+/// Reads the facts of a host in one request. Changes nothing there.
+///
+/// # Errors
+///
+/// When the session fails, or when the script was ended before its end. A probe that fails is no error.
+pub async fn gather(session: &Session, wanted: &Wanted) -> Result<Facts, FactsError> {
+    let session = session.with_timeout(Some(LIMIT));
+    let sent = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let started = Instant::now();
+    let output = session.probe(command(wanted)).await?;
+    let received = sent + started.elapsed();
+    from_output(&output, sent, received)
+}
+
+/// The request as a command.
+fn command(wanted: &Wanted) -> Command {
+    Command::script(SCRIPT, arguments(wanted))
+}
+
+/// The script's arguments.
+pub(super) fn arguments(wanted: &Wanted) -> Vec<String> {
+    let mut arguments = vec![words(&wanted.tools), words(&wanted.units)];
+    // The root's file system is always of interest.
+    if !wanted.folders.iter().any(|folder| folder == "/") {
+        arguments.push("/".to_owned());
+    }
+    arguments.extend(wanted.folders.iter().cloned());
+    arguments
+}
+
+/// Names for the script to split at blanks: anything that is no plain name is left out.
+fn words(names: &[String]) -> String {
+    let plain = |name: &&String| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+".contains(&byte))
+    };
+    let names: Vec<&str> = names.iter().filter(plain).map(String::as_str).collect();
+    names.join(" ")
+}
+
+fn from_output(output: &Output, sent: Duration, received: Duration) -> Result<Facts, FactsError> {
+    let text = output.stdout_text();
+    if let Some(facts) = parse(&text, sent, received) {
+        return Ok(facts);
+    }
+    let details = output.stderr_text();
+    let last = details.lines().rev().find(|line| !line.trim().is_empty());
+    let reason = last.map_or_else(
+        || {
+            format!(
+                "the script ended early with status {}",
+                output.status.code()
+            )
+        },
+        |line| line.trim().to_owned(),
+    );
+    Err(FactsError::Incomplete { reason, details })
+}
+
+/// Facts from the script's answer; `sent` and `received` are this machine's clock, as time since 1970, before the
+/// request and after the answer. `None` when the answer was cut off.
+pub fn parse(text: &str, sent: Duration, received: Duration) -> Option<Facts> {
+    let frames = Frames::new(text);
+    frames.has("end").then_some(())?;
+    let mut facts = Facts::default();
+    system::read(&frames, &mut facts);
+    network::read(&frames, &mut facts);
+    facts.listening = sockets::read(&frames);
+    services::read(&frames, &mut facts);
+    engines::read(&frames, &mut facts);
+    storage::read(&frames, &mut facts);
+    if let Some((offset, uncertainty)) =
+        clock::offset(&frames, sent.as_secs_f64(), received.as_secs_f64())
+    {
+        facts.time_offset_seconds = Some(offset);
+        facts.time_uncertainty_seconds = Some(uncertainty);
+    }
+    Some(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_was_cut_off_is_an_error_with_the_hosts_words() {
+        let output = Output {
+            stdout: b"\n=kk= clock-start\n1.0\n".to_vec(),
+            stderr: b"sudo: a password is required\n".to_vec(),
+            ..Output::default()
+        };
+        let error = from_output(&output, Duration::ZERO, Duration::ZERO).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "read facts: sudo: a password is required"
+        );
+    }
+
+    #[test]
+    fn names_that_are_no_names_do_not_reach_the_script() {
+        let wanted = Wanted {
+            folders: vec!["/data x".to_owned()],
+            tools: vec!["tar".to_owned(), "a;b".to_owned(), String::new()],
+            units: vec!["getty@tty1.service".to_owned()],
+        };
+        assert_eq!(
+            arguments(&wanted),
+            ["tar", "getty@tty1.service", "/", "/data x"]
+        );
+    }
+}

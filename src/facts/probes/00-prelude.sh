@@ -1,0 +1,52 @@
+# Reads the host and says what it saw, one section after the other. POSIX sh; changes nothing: no file is written
+# (so no here-documents either, some shells keep those in /tmp), no service is woken, no kernel module is loaded.
+# $1: programs to look for; $2: more systemd units to ask about; the rest: folders to look at.
+LC_ALL=C
+PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+# A folder that is there, holds no settings and in which nothing can be made.
+DOCKER_CONFIG=/proc/sys
+export LC_ALL PATH DOCKER_CONFIG
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY COMPOSE_FILE CDPATH ENV BASH_ENV
+wanted_tools=$1
+wanted_units=$2
+shift 2
+exec </dev/null 2>/dev/null
+set -f
+
+section() { printf '\n=kk= %s\n' "$1"; }
+value() { printf '%s=%s\n' "$1" "$2"; }
+# The first line of a file as $line, without a process for it.
+read_line() {
+  line=
+  [ -r "$1" ] && read -r line <"$1"
+}
+
+# limit SECONDS COMMAND...: ends a command that hangs, also where there is no timeout program.
+if timeout -s KILL 5 true; then
+  limit() { timeout -s KILL "$@"; }
+elif timeout -t 5 -s KILL true; then
+  limit() {
+    limit_seconds=$1
+    shift
+    timeout -t "$limit_seconds" -s KILL "$@"
+  }
+else
+  limit() {
+    limit_seconds=$1
+    shift
+    "$@" &
+    limit_child=$!
+    (
+      sleep "$limit_seconds"
+      kill -9 "$limit_child"
+    ) >/dev/null &
+    limit_watch=$!
+    wait "$limit_child"
+    limit_status=$?
+    kill "$limit_watch"
+    return "$limit_status"
+  }
+fi
+
+section clock-start
+date +%s.%N

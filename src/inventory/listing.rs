@@ -1,0 +1,107 @@
+//! What was understood of an inventory, as JSON for people and programs; secrets are masked.
+
+use serde_json::{Map, Value, json};
+
+use super::{Connection, Host, Inventory};
+use crate::secret::{MASK, Redactor, SecretString, is_secret_name};
+
+impl Inventory {
+    /// Hosts with their connection, groups and merged variables; groups with all their hosts and own variables.
+    ///
+    /// Passwords and keys are masked, and so is every variable whose name says that it is secret.
+    pub fn to_json(&self) -> Value {
+        let hosts: Map<String, Value> = self
+            .hosts
+            .iter()
+            .map(|(name, host)| (name.clone(), self.host_to_json(host)))
+            .collect();
+        let groups: Map<String, Value> = self
+            .groups
+            .iter()
+            .map(|(name, group)| {
+                let mut vars = group.vars.clone();
+                vars.extend(group.directory_vars.clone());
+                let group = json!({
+                    "hosts": self.hosts_of(name),
+                    "groups": group.groups,
+                    "vars": masked(&vars),
+                });
+                (name.clone(), group)
+            })
+            .collect();
+        let listing = json!({"source": self.source, "hosts": hosts, "groups": groups});
+        self.redactor().mask_json(&listing)
+    }
+
+    /// Knows every password and key of a connection, wherever else a variable repeats one.
+    fn redactor(&self) -> Redactor {
+        let redactor = Redactor::new();
+        for host in self.hosts.values() {
+            for secret in host.secrets() {
+                redactor.learn(secret.expose());
+            }
+        }
+        redactor
+    }
+
+    fn host_to_json(&self, host: &Host) -> Value {
+        let groups: Vec<&str> = self.groups_of(&host.name);
+        json!({
+            "connection": connection_to_json(host),
+            "internal_ipv4": host.internal_ipv4,
+            "internal_ipv6": host.internal_ipv6,
+            "groups": groups,
+            "vars": masked(&self.host_vars(&host.name)),
+        })
+    }
+}
+
+fn connection_to_json(host: &Host) -> Value {
+    let mask = |secret: &Option<SecretString>| secret.as_ref().map(|_| MASK);
+    let fields = match &host.connection {
+        Connection::Local => vec![
+            ("type", json!("local")),
+            ("become_password", json!(mask(&host.become_password))),
+        ],
+        Connection::Ssh(ssh) => vec![
+            ("type", json!("ssh")),
+            ("host", json!(ssh.host)),
+            ("port", json!(ssh.port)),
+            ("user", json!(ssh.user)),
+            ("password", json!(mask(&ssh.password))),
+            ("private_key", json!(ssh.private_key)),
+            ("private_key_content", json!(mask(&ssh.private_key_content))),
+            (
+                "private_key_passphrase",
+                json!(mask(&ssh.private_key_passphrase)),
+            ),
+            ("become_password", json!(mask(&ssh.become_password))),
+            ("proxy_jump", json!(ssh.proxy_jump)),
+        ],
+    };
+    fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect::<Map<String, Value>>()
+        .into()
+}
+
+/// Variables with the values of secret names masked, at any depth.
+fn masked(vars: &Map<String, Value>) -> Value {
+    fn mask(value: &Value) -> Value {
+        match value {
+            Value::Object(map) => masked(map),
+            Value::Array(items) => items.iter().map(mask).collect(),
+            other => other.clone(),
+        }
+    }
+    vars.iter()
+        .map(|(key, value)| {
+            let is_hidden = is_secret_name(key) && !value.is_null();
+            let value = if is_hidden { MASK.into() } else { mask(value) };
+            (key.clone(), value)
+        })
+        .collect::<Map<String, Value>>()
+        .into()
+}

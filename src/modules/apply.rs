@@ -1,0 +1,213 @@
+//! Doing what a plan says. The only place where modules' steps reach a host.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::{LedgerEntry, ModuleError, Plan, Step, StepOutput};
+use crate::connect::Output;
+use crate::remote::{Note, RemoteError, Session, Upload};
+
+/// Told how many bytes of an upload the host has, of how many.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+
+/// Does one step.
+pub async fn apply(
+    session: &Session,
+    step: &Step,
+    progress: Progress<'_>,
+) -> Result<StepOutput, ModuleError> {
+    match step {
+        Step::Run {
+            command,
+            stdin,
+            timeout,
+            any_status,
+            purpose,
+        } => {
+            let limited;
+            let session = match (timeout, session.timeout()) {
+                (Some(own), Some(task)) => {
+                    limited = session.with_timeout(Some(task.min(*own)));
+                    &limited
+                }
+                (Some(own), None) => {
+                    limited = session.with_timeout(Some(*own));
+                    &limited
+                }
+                (None, _) => session,
+            };
+            let input = stdin
+                .as_ref()
+                .map_or_else(Bytes::new, |content| content.bytes.clone());
+            let output = session.run(command.clone(), input).await?;
+            if output.success() || *any_status {
+                Ok(StepOutput::Ran(output))
+            } else {
+                Err(command_failed(purpose, &output))
+            }
+        }
+        Step::Write {
+            path,
+            content,
+            mode,
+            owner,
+            group,
+        } => {
+            session
+                .write_file(
+                    path,
+                    &content.bytes,
+                    *mode,
+                    owner.as_deref(),
+                    group.as_deref(),
+                )
+                .await?;
+            Ok(StepOutput::Done {
+                bytes_sent: content.bytes.len() as u64,
+            })
+        }
+        Step::Upload {
+            source,
+            sha256,
+            size,
+            dest,
+            mode,
+            owner,
+            group,
+        } => {
+            let upload = Upload {
+                source: source.clone(),
+                sha256: sha256.clone(),
+                size: *size,
+                dest: dest.clone(),
+                mode: *mode,
+                owner: owner.clone(),
+                group: group.clone(),
+            };
+            let bytes_sent = session.upload(&upload, progress).await?;
+            Ok(StepOutput::Done { bytes_sent })
+        }
+        Step::Remove { path } => {
+            session.remove(path).await?;
+            Ok(StepOutput::Done { bytes_sent: 0 })
+        }
+        Step::Control(call) => {
+            let answer = crate::registry::execute(call, session.cancel()).await;
+            answer.map(StepOutput::Answered).map_err(|error| {
+                let failed = ModuleError::failed(format!("{}: {}", call.purpose(), error.message));
+                match error.hint {
+                    Some(hint) => failed.with_hint(hint),
+                    None => failed,
+                }
+            })
+        }
+    }
+}
+
+/// Does the steps of a plan in order. What the plan creates is written to the ledger of `component` in the same round
+/// trip as the first step that reaches the host, before it. Stops at the first failure.
+pub async fn apply_plan(
+    session: &Session,
+    component: Option<&str>,
+    plan: &Plan,
+    progress: Progress<'_>,
+) -> Result<Vec<StepOutput>, ModuleError> {
+    let mut note = component
+        .map(|component| {
+            Ok::<_, ModuleError>(Note {
+                component: component.to_owned(),
+                lines: ledger_lines(&plan.creates)?,
+            })
+        })
+        .transpose()?
+        .filter(|note| !note.lines.is_empty());
+    let mut outputs = Vec::with_capacity(plan.steps.len());
+    for step in &plan.steps {
+        let output = match note.take() {
+            // A call of this machine does not carry the note to the host.
+            Some(pending) if matches!(step, Step::Control(_)) => {
+                session
+                    .ledger_add(&pending.component, pending.lines)
+                    .await?;
+                apply(session, step, progress).await?
+            }
+            Some(pending) => apply(&session.noting(Some(pending)), step, progress).await?,
+            None => apply(session, step, progress).await?,
+        };
+        outputs.push(output);
+    }
+    Ok(outputs)
+}
+
+/// Ledger entries as the lines of the ledger.
+pub fn ledger_lines(entries: &[LedgerEntry]) -> Result<Vec<String>, ModuleError> {
+    entries
+        .iter()
+        .map(|entry| {
+            serde_json::to_string(entry)
+                .map_err(|error| ModuleError::failed(format!("write the ledger: {error}")))
+        })
+        .collect()
+}
+
+/// The failure of a command that ran, with everything it said.
+pub(crate) fn command_failed(purpose: &str, output: &Output) -> ModuleError {
+    let (stdout, stderr) = (output.stdout_text(), output.stderr_text());
+    let last = [&stderr, &stdout]
+        .into_iter()
+        .map(|text| crate::remote::last_line(text))
+        .find(|line| !line.is_empty());
+    let status = match &output.status {
+        crate::connect::ExitStatus::Code(code) => format!("exit status {code}"),
+        crate::connect::ExitStatus::Signal(name) => format!("ended by signal {name}"),
+    };
+    let details = if stderr.trim().is_empty() {
+        stdout
+    } else {
+        stderr
+    };
+    ModuleError::Failed {
+        message: match last {
+            Some(line) => format!("{purpose}: {status}: {line}"),
+            None => format!("{purpose}: {status}"),
+        },
+        hint: None,
+        details: Some(details).filter(|text| !text.trim().is_empty()),
+        result: output_values(output),
+    }
+}
+
+/// `rc`, `stdout`, `stderr` and their lines, as Ansible returns them.
+pub(crate) fn output_values(output: &Output) -> Map<String, Value> {
+    let mut result = Map::new();
+    result.insert("rc".to_owned(), output.status.code().into());
+    for (name, text) in [
+        ("stdout", output.stdout_text()),
+        ("stderr", output.stderr_text()),
+    ] {
+        let text = text.trim_end_matches(['\r', '\n']).to_owned();
+        let lines: Vec<Value> = text.lines().map(Value::from).collect();
+        result.insert(format!("{name}_lines"), lines.into());
+        result.insert(name.to_owned(), text.into());
+    }
+    result
+}
+
+impl From<RemoteError> for ModuleError {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Transport(error) => Self::Transport(error),
+            RemoteError::Failed {
+                purpose,
+                reason,
+                details,
+                hint,
+            } => Self::Failed {
+                message: format!("{purpose}: {reason}"),
+                hint,
+                details: Some(details).filter(|text| !text.trim().is_empty()),
+                result: Map::new(),
+            },
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `slurp`: the content of a file of the host, in base64.
+
+use base64::Engine as _;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::file_state::{EDIT_LIMIT, host_path};
+use super::{Argument, ArgumentKind, Arguments, Look, Module, ModuleError, ModuleSpec, Plan};
+use crate::remote::{FileContent, FoundKind};
+
+/// The module's declaration.
+pub(super) static SPEC: ModuleSpec = ModuleSpec {
+    name: "slurp",
+    aliases: &[],
+    summary: "reads a file of the host, at most 4 MiB, as base64",
+    arguments: &[
+        Argument::required("src", ArgumentKind::Path, "the file on the host").or(&["path"]),
+    ],
+    free_form: None,
+    build,
+    check: None,
+};
+
+struct Slurp {
+    path: String,
+}
+
+impl Module for Slurp {
+    fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
+        async move {
+            let request = FileContent {
+                follow: true,
+                limit: EDIT_LIMIT,
+                ..FileContent::default()
+            };
+            let found = look.session.look_at(&self.path, &request).await?;
+            let path = &found.path;
+            match (found.kind, &found.content) {
+                (FoundKind::File, Some(bytes)) => {
+                    let content = base64::engine::general_purpose::STANDARD.encode(bytes);
+                    Ok(Plan::satisfied()
+                        .with("content", content)
+                        .with("encoding", "base64")
+                        .with("source", path.as_str()))
+                }
+                (FoundKind::File, None) => Err(ModuleError::failed(format!(
+                    "read `{path}`: it has more than {EDIT_LIMIT} bytes"
+                ))),
+                (FoundKind::Absent, _) if look.check_mode => Ok(Plan::unknown(
+                    format!("`{path}` is not there yet"),
+                    Vec::new(),
+                )),
+                (other, _) => Err(ModuleError::failed(format!(
+                    "read `{path}`: it is {}",
+                    other.describe()
+                ))),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
+    Ok(Box::new(Slurp {
+        path: host_path(&arguments, "src")?,
+    }))
+}

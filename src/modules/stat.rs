@@ -1,0 +1,163 @@
+//! `stat`: what a path is. Changes nothing.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::{Map, Value};
+
+use super::apply::command_failed;
+use super::file_state::host_path;
+use super::{Argument, ArgumentKind, Arguments, Look, Module, ModuleError, ModuleSpec, Plan};
+use crate::connect::Command;
+
+/// The module's declaration.
+pub(super) static SPEC: ModuleSpec = ModuleSpec {
+    name: "stat",
+    aliases: &[],
+    summary: "says what a path is",
+    arguments: &[
+        Argument::required("path", ArgumentKind::Path, "the path on the host")
+            .or(&["dest", "name"]),
+        Argument::optional(
+            "follow",
+            ArgumentKind::Boolean,
+            "look at what a link points at; false by default",
+        ),
+        Argument::optional(
+            "get_checksum",
+            ArgumentKind::Boolean,
+            "hash a regular file; true by default",
+        ),
+        Argument::optional(
+            "checksum_algorithm",
+            ArgumentKind::Choice(&["sha1", "sha256"]),
+            "the hash; `sha1` by default",
+        ),
+    ],
+    free_form: None,
+    build,
+    check: None,
+};
+
+const STAT: &str = r#"
+path=$1 follow=$2 algorithm=$3
+case $path in "~/"*) path=${HOME%/}/${path#"~/"} ;; esac
+if [ "$follow" = 1 ]; then link=-L; else link=; fi
+if ! said=$(stat $link -c 'kind=%F
+mode=%a
+uid=%u
+gid=%g
+pw_name=%U
+gr_name=%G
+size=%s
+inode=%i
+nlink=%h
+atime=%X
+mtime=%Y
+ctime=%Z' -- "$path" 2>&1); then
+  case $said in
+    *"No such file or directory"*|*"Not a directory"*) echo kind=absent; exit 0 ;;
+    *) printf '%s\n' "$said" >&2; exit 1 ;;
+  esac
+fi
+printf 'path=%s\n%s\n' "$path" "$said"
+for access in r:readable w:writeable x:executable; do
+  if [ "-${access%%:*}" "$path" ] 2>/dev/null; then echo "${access#*:}=1"; else echo "${access#*:}=0"; fi
+done
+case $said in
+  kind=symbolic*)
+    printf 'lnk_target=%s\nlnk_source=%s\n' "$(readlink -- "$path")" "$(readlink -f -- "$path")"
+    ;;
+  kind=regular*)
+    if [ -n "$algorithm" ]; then
+      sum=$("${algorithm}sum" <"$path") || exit 1
+      echo "checksum=${sum%% *}"
+    fi
+    ;;
+esac
+"#;
+
+struct Stat {
+    path: String,
+    follow: bool,
+    algorithm: Option<String>,
+}
+
+impl Module for Stat {
+    fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
+        async move {
+            let command = Command::script(
+                STAT,
+                [
+                    self.path.clone(),
+                    u8::from(self.follow).to_string(),
+                    self.algorithm.clone().unwrap_or_default(),
+                ],
+            );
+            let output = look.session.probe(command).await?;
+            if !output.success() {
+                return Err(command_failed(&format!("look at `{}`", self.path), &output));
+            }
+            let stat = parse(&output.stdout_text()).ok_or_else(|| {
+                ModuleError::failed(format!(
+                    "look at `{}`: the host's answer was not understood",
+                    self.path
+                ))
+            })?;
+            Ok(Plan::satisfied().with("stat", stat))
+        }
+        .boxed()
+    }
+}
+
+/// The answer in Ansible's words.
+fn parse(answer: &str) -> Option<Map<String, Value>> {
+    let mut stat = Map::new();
+    let mut kind = None;
+    for line in answer.lines() {
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        let number = || value.parse::<u64>().map(Value::from).ok();
+        let value: Value = match key {
+            "kind" => {
+                kind = Some(value);
+                continue;
+            }
+            "uid" | "gid" | "size" | "inode" | "nlink" | "atime" | "mtime" | "ctime" => number()?,
+            "readable" | "writeable" | "executable" => (value == "1").into(),
+            "mode" => format!("{value:0>4}").into(),
+            "path" | "pw_name" | "gr_name" | "lnk_target" | "lnk_source" | "checksum" => {
+                value.into()
+            }
+            _ => continue,
+        };
+        stat.insert(key.to_owned(), value);
+    }
+    let kind = kind?;
+    stat.insert("exists".to_owned(), (kind != "absent").into());
+    if kind != "absent" {
+        for (name, is) in [
+            ("isreg", kind.starts_with("regular")),
+            ("isdir", kind == "directory"),
+            ("islnk", kind == "symbolic link"),
+            ("isblk", kind == "block special file"),
+            ("ischr", kind == "character special file"),
+            ("isfifo", kind == "fifo"),
+            ("issock", kind == "socket"),
+        ] {
+            stat.insert(name.to_owned(), is.into());
+        }
+    }
+    Some(stat)
+}
+
+fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
+    let algorithm = arguments
+        .text("checksum_algorithm")
+        .unwrap_or_else(|| "sha1".to_owned());
+    Ok(Box::new(Stat {
+        path: host_path(&arguments, "path")?,
+        follow: arguments.boolean("follow", false),
+        algorithm: arguments.boolean("get_checksum", true).then_some(algorithm),
+    }))
+}

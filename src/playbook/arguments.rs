@@ -1,0 +1,270 @@
+//! Arguments as written: checked now where they are literal, compiled where they are templates.
+
+use serde_json::{Map, Value as Json};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::modules::arguments::{ArgumentKind, Given};
+use crate::modules::{Argument, ModuleSpec};
+use crate::template::{Scope, Template, is_template};
+use crate::yaml::{Kind, Node};
+
+/// The name of the variable that leaves an argument out.
+pub const OMIT: &str = "__kk_omit_this_argument__";
+
+/// The value of an argument.
+#[derive(Debug, Clone)]
+pub enum ArgumentValue {
+    /// No markup in it; already of the right kind.
+    Literal(Json),
+    /// Markup somewhere in it.
+    Templated {
+        /// As written.
+        raw: Json,
+        /// What it must become.
+        kind: ArgumentKind,
+        /// Where it stands.
+        place: Place,
+    },
+}
+
+impl ArgumentValue {
+    /// Any value, its templates checked.
+    pub fn any(node: &Node, found: &mut Diagnostics) -> Self {
+        Self::parse(node, ArgumentKind::Any, found)
+    }
+
+    /// A value of a kind. Mistakes go to `found`.
+    pub fn parse(node: &Node, kind: ArgumentKind, found: &mut Diagnostics) -> Self {
+        if check_templates(node, found) {
+            return Self::Templated {
+                raw: node.to_json(),
+                kind,
+                place: node.place.clone(),
+            };
+        }
+        match kind.coerce(&plain_value(node, kind)) {
+            Ok(value) => Self::Literal(value),
+            Err(message) => {
+                found.push(Diagnostic::at(
+                    &node.place,
+                    format!("{message}, found {}", shown(node)),
+                ));
+                Self::Literal(Json::Null)
+            }
+        }
+    }
+
+    /// The value for a host; `None` when it resolves to `omit`.
+    pub fn resolve(&self, scope: &Scope) -> Result<Option<Json>, Diagnostic> {
+        let (raw, kind, place) = match self {
+            Self::Literal(value) => return Ok(Some(value.clone())),
+            Self::Templated { raw, kind, place } => (raw, kind, place),
+        };
+        let resolved = scope
+            .resolve(raw)
+            .map_err(|message| Diagnostic::at(place, message))?;
+        if resolved.as_str() == Some(OMIT) {
+            return Ok(None);
+        }
+        let resolved = without_omitted(resolved);
+        let value = kind.coerce(&resolved).map_err(|message| {
+            Diagnostic::at(place, message).label(format!("resolves to {}", describe(&resolved)))
+        })?;
+        Ok(Some(value))
+    }
+}
+
+/// What kind of thing a value is, without the value: it may be secret.
+fn describe(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "nothing",
+        Json::Bool(_) => "a boolean",
+        Json::Number(_) => "a number",
+        Json::String(text) if text.is_empty() => "an empty text",
+        Json::String(_) => "a text",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "a mapping",
+    }
+}
+
+fn without_omitted(value: Json) -> Json {
+    let is_omitted = |item: &Json| item.as_str() == Some(OMIT);
+    match value {
+        Json::Array(items) => Json::Array(
+            items
+                .into_iter()
+                .filter(|item| !is_omitted(item))
+                .map(without_omitted)
+                .collect(),
+        ),
+        Json::Object(map) => Json::Object(
+            map.into_iter()
+                .filter(|(_, item)| !is_omitted(item))
+                .map(|(key, item)| (key, without_omitted(item)))
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+fn shown(node: &Node) -> String {
+    match node.as_str() {
+        Some(text) if text.len() <= 40 => format!("`{text}`"),
+        _ => node.describe().to_owned(),
+    }
+}
+
+/// Where a text is wanted a scalar stays what the user typed.
+fn plain_value(node: &Node, kind: ArgumentKind) -> Json {
+    match (kind, &node.kind) {
+        (ArgumentKind::Any | ArgumentKind::Mapping, _) => node.to_json(),
+        (ArgumentKind::Texts, Kind::Sequence(items)) => Json::Array(
+            items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_json(), Json::from))
+                .collect(),
+        ),
+        (_, Kind::Scalar { text, .. }) if !node.is_null() => Json::String(text.to_string()),
+        _ => node.to_json(),
+    }
+}
+
+/// Checks every template in a value; true when there is one.
+fn check_templates(node: &Node, found: &mut Diagnostics) -> bool {
+    match &node.kind {
+        Kind::Scalar { text, .. } if is_template(text) => {
+            if let Err(diagnostic) = Template::parse(text, Some(&node.place)) {
+                found.push(diagnostic);
+            }
+            true
+        }
+        Kind::Scalar { .. } => false,
+        Kind::Sequence(items) => items
+            .iter()
+            .fold(false, |any, item| check_templates(item, found) | any),
+        Kind::Mapping(pairs) => pairs.iter().fold(false, |any, (key, item)| {
+            check_templates(key, found) | check_templates(item, found) | any
+        }),
+    }
+}
+
+/// Reads the arguments of a module; `more` is the `args:` mapping of the task.
+pub(super) fn read(
+    spec: &'static ModuleSpec,
+    word: &Node,
+    value: &Node,
+    more: Option<&Node>,
+    found: &mut Diagnostics,
+) -> Vec<(&'static str, ArgumentValue)> {
+    let mut pairs: Vec<(&Node, &Node)> = Vec::new();
+    let mut free: Option<(&'static str, &Node)> = None;
+    match &value.kind {
+        Kind::Mapping(given) => pairs.extend(given.iter().map(|(key, value)| (key, value))),
+        Kind::Scalar { .. } if value.is_null() => {}
+        Kind::Scalar { .. } => match spec.free_form {
+            Some(name) => free = Some((name, value)),
+            None => found.push(
+                Diagnostic::at(
+                    &value.place,
+                    format!("`{}` takes a mapping of arguments, found a text", spec.name),
+                )
+                .hint(format!(
+                    "write one `argument: value` per line under `{}:`",
+                    spec.name
+                )),
+            ),
+        },
+        Kind::Sequence(_) => found.push(value.unexpected("a mapping of arguments")),
+    }
+    if let Some(more) = more {
+        match more.as_mapping() {
+            Some(given) => pairs.extend(given.iter().map(|(key, value)| (key, value))),
+            None => found.push(more.unexpected("a mapping of arguments")),
+        }
+    }
+    let before = found.0.len();
+    let mut arguments: Vec<(&'static str, ArgumentValue)> = Vec::new();
+    let known = |name: &str| {
+        spec.arguments
+            .iter()
+            .find(|argument| argument.name == name || argument.aliases.contains(&name))
+    };
+    let mut add = |argument: &Argument, node: &Node, place: &Place, found: &mut Diagnostics| {
+        if arguments.iter().any(|(name, _)| *name == argument.name) {
+            found.push(Diagnostic::at(
+                place,
+                format!("the argument `{}` is given twice", argument.name),
+            ));
+            return;
+        }
+        if node.is_null() && argument.kind != ArgumentKind::Any {
+            return;
+        }
+        arguments.push((
+            argument.name,
+            ArgumentValue::parse(node, argument.kind, found),
+        ));
+    };
+    if let Some((name, node)) = free
+        && let Some(argument) = known(name)
+    {
+        add(argument, node, &node.place, found);
+    }
+    for (key, node) in pairs {
+        let name = key.as_str().unwrap_or_default();
+        match known(name) {
+            Some(argument) => add(argument, node, &key.place, found),
+            None => {
+                let names: Vec<&str> = spec
+                    .arguments
+                    .iter()
+                    .flat_map(|argument| {
+                        std::iter::once(&argument.name)
+                            .chain(argument.aliases)
+                            .copied()
+                    })
+                    .collect();
+                let diagnostic = Diagnostic::at(
+                    &key.place,
+                    format!("`{}` has no argument `{name}`", spec.name),
+                );
+                let suggested = diagnostic.suggest(name, names.iter().copied());
+                found.push(if suggested.hint.is_some() {
+                    suggested
+                } else {
+                    suggested.hint(format!("it takes: {}", names.join(", ")))
+                });
+            }
+        }
+    }
+    for argument in spec.arguments.iter().filter(|argument| argument.required) {
+        if !arguments.iter().any(|(name, _)| *name == argument.name) {
+            found.push(
+                Diagnostic::at(
+                    &word.place,
+                    format!("`{}` needs the argument `{}`", spec.name, argument.name),
+                )
+                .hint(argument.summary),
+            );
+        }
+    }
+    if let Some(check) = spec.check
+        && found.0.len() == before
+    {
+        let names: Vec<&str> = arguments.iter().map(|(name, _)| *name).collect();
+        let literals: Map<String, Json> = arguments
+            .iter()
+            .filter_map(|(name, value)| match value {
+                ArgumentValue::Literal(value) => Some(((*name).to_owned(), value.clone())),
+                ArgumentValue::Templated { .. } => None,
+            })
+            .collect();
+        if let Err(message) = check(&Given {
+            names: &names,
+            literals: &literals,
+        }) {
+            found.push(Diagnostic::at(&word.place, message));
+        }
+    }
+    arguments
+}

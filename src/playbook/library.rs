@@ -1,0 +1,176 @@
+//! Where playbooks, roles, templates and files are read from: folders, and what is embedded in the program.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use include_dir::{Dir, include_dir};
+
+static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/playbooks");
+
+/// Folders in the order they are searched. A file of an earlier one replaces the same file of a later one.
+#[derive(Debug, Clone)]
+pub struct Library {
+    roots: Vec<Root>,
+}
+
+#[derive(Debug, Clone)]
+enum Root {
+    Folder(PathBuf),
+    Embedded,
+}
+
+/// One file of a library.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What messages call it.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Cow<'static, [u8]>,
+    /// Where it lies on this machine, unless it is embedded.
+    pub path: Option<PathBuf>,
+}
+
+impl Library {
+    /// The built-in playbooks, with the files of a folder of the user's in front of them.
+    pub fn built_in(overlay: Option<&Path>) -> Self {
+        let mut roots: Vec<Root> = overlay
+            .map(|folder| Root::Folder(folder.to_owned()))
+            .into_iter()
+            .collect();
+        roots.push(Root::Embedded);
+        Self { roots }
+    }
+
+    /// A user's own playbooks: files and roles of one folder, no built-in ones.
+    pub fn folder(folder: &Path) -> Self {
+        Self {
+            roots: vec![Root::Folder(folder.to_owned())],
+        }
+    }
+
+    /// Reads a file by its path within the library. `Ok(None)` when no root has it.
+    pub fn read(&self, path: &str) -> std::io::Result<Option<Entry>> {
+        if Path::new(path)
+            .components()
+            .any(|part| matches!(part, std::path::Component::ParentDir))
+        {
+            return Ok(None);
+        }
+        for root in &self.roots {
+            match root {
+                Root::Folder(folder) => {
+                    let full = folder.join(path);
+                    match std::fs::read(&full) {
+                        Ok(bytes) => {
+                            let name = full.display().to_string();
+                            return Ok(Some(Entry {
+                                name,
+                                bytes: bytes.into(),
+                                path: Some(full),
+                            }));
+                        }
+                        Err(error)
+                            if matches!(
+                                error.kind(),
+                                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                            ) => {}
+                        Err(error) => {
+                            return Err(std::io::Error::new(
+                                error.kind(),
+                                format!("{}: {error}", full.display()),
+                            ));
+                        }
+                    }
+                }
+                Root::Embedded => {
+                    if let Some(file) = EMBEDDED.get_file(path) {
+                        let name = format!("<built-in>/{path}");
+                        return Ok(Some(Entry {
+                            name,
+                            bytes: file.contents().into(),
+                            path: None,
+                        }));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether any root has this folder.
+    pub fn has_folder(&self, path: &str) -> bool {
+        self.roots.iter().any(|root| match root {
+            Root::Folder(folder) => folder.join(path).is_dir(),
+            Root::Embedded => EMBEDDED.get_dir(path).is_some(),
+        })
+    }
+
+    /// Names of the folders under a folder, for "did you mean".
+    pub fn folders_in(&self, path: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        for root in &self.roots {
+            match root {
+                Root::Folder(folder) => {
+                    let entries = std::fs::read_dir(folder.join(path))
+                        .into_iter()
+                        .flatten()
+                        .flatten();
+                    names.extend(
+                        entries
+                            .filter(|entry| entry.path().is_dir())
+                            .map(|entry| entry.file_name().to_string_lossy().into_owned()),
+                    );
+                }
+                Root::Embedded => {
+                    let folders = EMBEDDED.get_dir(path).into_iter().flat_map(Dir::dirs);
+                    names.extend(
+                        folders
+                            .filter_map(|folder| folder.path().file_name())
+                            .map(|name| name.to_string_lossy().into_owned()),
+                    );
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Where messages say that was looked.
+    pub fn describe(&self, path: &str) -> String {
+        let places: Vec<String> = self
+            .roots
+            .iter()
+            .map(|root| match root {
+                Root::Folder(folder) => folder.join(path).display().to_string(),
+                Root::Embedded => format!("<built-in>/{path}"),
+            })
+            .collect();
+        places.join(", ")
+    }
+
+    /// Writes the built-in playbooks to a folder. Existing files are replaced only with `force`; answers the files
+    /// written and those left alone.
+    pub fn export(folder: &Path, force: bool) -> std::io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+        let (mut written, mut kept) = (Vec::new(), Vec::new());
+        let mut pending = vec![&EMBEDDED];
+        while let Some(current) = pending.pop() {
+            pending.extend(current.dirs());
+            for file in current.files() {
+                let target = folder.join(file.path());
+                if target.exists() && !force {
+                    kept.push(target);
+                    continue;
+                }
+                if let Some(parent) = target.parent() {
+                    std::fs::create_dir_all(parent)?;
+                }
+                std::fs::write(&target, file.contents())?;
+                written.push(target);
+            }
+        }
+        written.sort();
+        kept.sort();
+        Ok((written, kept))
+    }
+}

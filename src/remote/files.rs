@@ -1,0 +1,457 @@
+//! Files of the host: looking at one, writing a small one whole, removing.
+//!
+//! A file counts as absent only when the host said so (`No such file or directory`); every other failure to look is
+//! an error.
+
+use bytes::Bytes;
+
+use super::{RemoteError, Session};
+use crate::connect::{Command, Stdin};
+
+/// Shell functions that several scripts share. `digest FILE SIZE` writes the sha256 of a file or, for `-`, of standard
+/// input: by openssl when it is big (several times faster than coreutils), by whatever is there otherwise.
+macro_rules! digest_function {
+    () => {
+        r#"
+digest() {
+  if [ "$2" -ge 4194304 ] && command -v openssl >/dev/null 2>&1; then
+    tool="openssl dgst -sha256 -r"
+  elif command -v sha256sum >/dev/null 2>&1; then
+    tool=sha256sum
+  elif command -v openssl >/dev/null 2>&1; then
+    tool="openssl dgst -sha256 -r"
+  elif command -v shasum >/dev/null 2>&1; then
+    tool="shasum -a 256"
+  else
+    echo "no program for sha256: neither openssl nor sha256sum is there" >&2
+    return 1
+  fi
+  if [ "$1" = - ]; then said=$($tool) || return 1; else said=$($tool <"$1") || return 1; fi
+  said=${said%% *}
+  [ "${#said}" -eq 64 ] || { echo "\`$tool\` said \`$said\`" >&2; return 1; }
+  printf '%s\n' "$said"
+}
+"#
+    };
+}
+pub(crate) use digest_function;
+
+/// `look PATH` sets `said` to lines of `key=value` about a path, `kind=absent` when it is not there, and fails when
+/// that cannot be told.
+macro_rules! look_function {
+    () => {
+        r#"
+look() {
+  if said=$(stat -c 'kind=%F
+mode=%a
+uid=%u
+gid=%g
+owner=%U
+group=%G
+size=%s' -- "$1" 2>&1); then
+    return 0
+  fi
+  case $said in
+    *"No such file or directory"*|*"Not a directory"*) said=kind=absent ;;
+    *) printf '%s\n' "$said" >&2; return 1 ;;
+  esac
+}
+"#
+    };
+}
+
+pub(crate) use look_function;
+
+const LOOK: &str = concat!(
+    digest_function!(),
+    look_function!(),
+    r#"
+path=$1 into=$2 follow=$3 size=$4 sum=$5 limit=$6
+case $path in "~/"*) path=${HOME%/}/${path#"~/"} ;; esac
+if [ -n "$into" ] && [ -d "$path" ]; then path=${path%/}/$into; fi
+if [ "$follow" = 1 ] && [ -L "$path" ]; then path=$(readlink -f -- "$path") || exit 1; fi
+printf 'path=%s\n' "$path"
+look "$path" || exit 1
+about=$said
+printf '%s\n' "$about"
+case $about in
+  kind=symbolic*) printf 'target=%s\n' "$(readlink -- "$path")"; exit 0 ;;
+  kind=regular*) ;;
+  kind=absent)
+    parent=${path%/*}
+    while [ -n "$parent" ] && ! [ -e "$parent" ] && ! [ -L "$parent" ]; do
+      printf 'missing=%s\n' "$parent"
+      parent=${parent%/*}
+    done
+    exit 0
+    ;;
+  *) exit 0 ;;
+esac
+have=${about##*size=}
+found=
+if [ "$size" = any ] || [ "$size" = "$have" ]; then
+  found=$(digest "$path" "$have") || exit 1
+  printf 'sha256=%s\n' "$found"
+fi
+if [ "$limit" -gt 0 ] && [ "$have" -le "$limit" ] && { [ -z "$found" ] || [ "$found" != "$sum" ]; }; then
+  echo content
+  cat -- "$path" || exit 1
+fi
+"#
+);
+
+/// `settle NEW PATH` gives the file `NEW` the wanted `mode`, `owner` and `group` and renames it to `PATH`. Whose owner is
+/// not given keeps the one that the file has now. A path that is a mount of its own (containers mount `/etc/hosts`)
+/// cannot be renamed over and is written in place.
+macro_rules! settle_function {
+    () => {
+        r#"
+attributes() {
+  if [ -n "$owner" ]; then chown -- "$owner" "$1" || exit 1; fi
+  if [ -n "$group" ]; then chgrp -- "$group" "$1" || exit 1; fi
+  chmod -- "$mode" "$1" || exit 1
+}
+settle() {
+  if [ -f "$2" ] && [ ! -L "$2" ]; then
+    now=$(stat -c '%u %g' -- "$2") || exit 1
+    mine=$(stat -c '%u %g' -- "$1") || exit 1
+    if [ -z "$owner" ] && [ "${now% *}" != "${mine% *}" ]; then owner=${now% *}; fi
+    if [ -z "$group" ] && [ "${now#* }" != "${mine#* }" ]; then group=${now#* }; fi
+  fi
+  attributes "$1"
+  if [ -L "$2" ] && [ -d "$2" ]; then rm -f -- "$2" || exit 1; fi
+  if said=$(mv -f -- "$1" "$2" 2>&1); then
+    :
+  else
+    case $said in *"resource busy"*) ;; *) printf '%s\n' "$said" >&2; exit 1 ;; esac
+    cat -- "$1" >"$2" || exit 1
+    attributes "$2"
+    rm -f -- "$1"
+  fi
+  if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null 2>&1; then
+    restorecon -- "$2" >/dev/null 2>&1 || :
+  fi
+}
+"#
+    };
+}
+pub(super) use settle_function;
+
+const WRITE: &str = concat!(
+    r#"
+path=$1 mode=$2 owner=$3 group=$4 size=$5
+folder=${path%/*}
+[ -n "$folder" ] || folder=/
+[ -d "$folder" ] || { echo "the folder \`$folder\` is not there" >&2; exit 1; }
+if [ -d "$path" ] && [ ! -L "$path" ]; then echo "\`$path\` is a folder" >&2; exit 1; fi
+umask 077
+new=$(mktemp "${folder%/}/.kk-new.XXXXXX") || exit 1
+trap 'rm -f -- "$new"' EXIT
+trap 'exit 1' HUP INT TERM
+cat >"$new" || exit 1
+have=$(($(wc -c <"$new")))
+[ "$have" -eq "$size" ] || { echo "only $have of $size bytes arrived" >&2; exit 1; }
+"#,
+    settle_function!(),
+    r#"
+settle "$new" "$path"
+"#
+);
+
+const REMOVE: &str = concat!(
+    look_function!(),
+    r#"
+path=$1
+look "$path" || exit 1
+case $said in
+  kind=absent) exit 0 ;;
+  kind=directory*)
+    real=$(cd -P -- "$path" && pwd -P) || exit 1
+    while read -r _ mount _; do
+      case $mount in
+        "$real"|"$real"/*) echo "\`$mount\` is mounted there" >&2; exit 1 ;;
+      esac
+    done </proc/mounts
+    ;;
+esac
+rm -rf -- "$path"
+"#
+);
+
+/// What to read of a file besides its attributes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileContent {
+    /// Follow a link to what it points at.
+    pub follow: bool,
+    /// When the path is a folder, look at this name in it.
+    pub into: Option<String>,
+    /// Hash it: only when it has this size (`Some(Some(size))`), or always (`Some(None)`).
+    pub digest: Option<Option<u64>>,
+    /// The bytes of the file, when it has at most this many; 0 for none.
+    pub limit: u64,
+    /// No bytes when the file's sha256 is this one.
+    pub unless_sha256: Option<String>,
+}
+
+/// What a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundKind {
+    /// Nothing is there; the host said so.
+    Absent,
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A device, socket or pipe.
+    Other,
+}
+
+impl FoundKind {
+    /// For people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::File => "a file",
+            Self::Directory => "a folder",
+            Self::Link => "a link",
+            Self::Other => "neither file, folder nor link",
+        }
+    }
+}
+
+/// What was found at a path. Without meaning where it is absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The path that was looked at in the end.
+    pub path: String,
+    /// What it is.
+    pub kind: FoundKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner's number.
+    pub uid: String,
+    /// Group's number.
+    pub gid: String,
+    /// Owner's name.
+    pub owner: String,
+    /// Group's name.
+    pub group: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Where a link points.
+    pub target: Option<String>,
+    /// The content's sha256, where it was asked for.
+    pub sha256: Option<String>,
+    /// The content, where it was asked for.
+    pub content: Option<Bytes>,
+    /// Folders above the path that are not there either, the topmost first.
+    pub missing: Vec<String>,
+}
+
+impl Found {
+    /// Whether this owner, a name or a number, is the file's.
+    pub fn is_owned_by(&self, owner: &str) -> bool {
+        owner == self.owner || owner == self.uid
+    }
+
+    /// Whether this group, a name or a number, is the file's.
+    pub fn is_of_group(&self, group: &str) -> bool {
+        group == self.group || group == self.gid
+    }
+
+    fn parse(output: &[u8], path: &str) -> Option<Self> {
+        let mut found = Self {
+            path: path.to_owned(),
+            kind: FoundKind::Absent,
+            mode: 0,
+            uid: String::new(),
+            gid: String::new(),
+            owner: String::new(),
+            group: String::new(),
+            size: 0,
+            target: None,
+            sha256: None,
+            content: None,
+            missing: Vec::new(),
+        };
+        let mut known = false;
+        let mut rest = output;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, after) = rest.split_at(end);
+            rest = after.get(1..).unwrap_or_default();
+            let line = String::from_utf8_lossy(line);
+            if line == "content" {
+                found.content = Some(Bytes::copy_from_slice(rest));
+                break;
+            }
+            let Some((key, value)) = line.split_once('=') else {
+                continue;
+            };
+            match key {
+                "path" => value.clone_into(&mut found.path),
+                "kind" => {
+                    known = true;
+                    found.kind = match value {
+                        "absent" => FoundKind::Absent,
+                        "directory" => FoundKind::Directory,
+                        "symbolic link" => FoundKind::Link,
+                        other if other.starts_with("regular") => FoundKind::File,
+                        _ => FoundKind::Other,
+                    };
+                }
+                "mode" => found.mode = u32::from_str_radix(value, 8).ok()?,
+                "uid" => value.clone_into(&mut found.uid),
+                "gid" => value.clone_into(&mut found.gid),
+                "owner" => value.clone_into(&mut found.owner),
+                "group" => value.clone_into(&mut found.group),
+                "size" => found.size = value.parse().ok()?,
+                "target" => found.target = Some(value.to_owned()),
+                "missing" => found.missing.insert(0, value.to_owned()),
+                "sha256" => found.sha256 = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        known.then_some(found)
+    }
+}
+
+/// Why a path may not be removed: relative, with `..`, the root, one of its folders, or a folder of the system.
+pub fn check_removable(path: &str) -> Result<(), String> {
+    const SYSTEM: [&str; 23] = [
+        "/etc/ssh",
+        "/etc/systemd",
+        "/etc/systemd/system",
+        "/etc/docker",
+        "/etc/ssl",
+        "/etc/pam.d",
+        "/usr/bin",
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/libexec",
+        "/usr/local",
+        "/usr/local/bin",
+        "/usr/local/lib",
+        "/usr/sbin",
+        "/usr/share",
+        "/var/cache",
+        "/var/lib",
+        "/var/log",
+        "/var/run",
+        "/var/spool",
+        "/var/tmp",
+        "/root/.ssh",
+        "/dev/shm",
+    ];
+    if !path.starts_with('/') {
+        return Err(format!("`{path}` is not an absolute path"));
+    }
+    if path.contains('\0') || path.contains('\n') {
+        return Err("the path holds a line break".to_owned());
+    }
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    if parts.contains(&"..") {
+        return Err(format!("`{path}` goes up with `..`"));
+    }
+    let plain = format!("/{}", parts.join("/"));
+    let is_home = parts.len() == 2 && parts.first() == Some(&"home");
+    if parts.len() < 2 || is_home || SYSTEM.contains(&plain.as_str()) {
+        return Err(format!("`{plain}` is a folder of the system"));
+    }
+    Ok(())
+}
+
+impl Session {
+    /// Looks at a path in one round trip: reads only.
+    pub async fn look_at(&self, path: &str, content: &FileContent) -> Result<Found, RemoteError> {
+        let size = match content.digest {
+            None => String::new(),
+            Some(None) => "any".to_owned(),
+            Some(Some(size)) => size.to_string(),
+        };
+        let command = Command::script(
+            LOOK,
+            [
+                path.to_owned(),
+                content.into.clone().unwrap_or_default(),
+                u8::from(content.follow).to_string(),
+                size,
+                content.unless_sha256.clone().unwrap_or_default(),
+                content.limit.to_string(),
+            ],
+        );
+        let purpose = || format!("look at `{path}`");
+        let output = self.probe(command).await?;
+        if !output.success() {
+            return Err(RemoteError::from_output(purpose(), &output));
+        }
+        Found::parse(&output.stdout, path).ok_or_else(|| {
+            RemoteError::failed(purpose(), "the host's answer was not understood").with_hint(
+                "something in the login shell's start files may write to standard output",
+            )
+        })
+    }
+
+    /// Writes a small file in one round trip: a temporary file beside it that only its owner can read, then mode,
+    /// owner and rename. Without `owner` or `group` it keeps those it has.
+    pub async fn write_file(
+        &self,
+        path: &str,
+        content: &Bytes,
+        mode: u32,
+        owner: Option<&str>,
+        group: Option<&str>,
+    ) -> Result<(), RemoteError> {
+        let purpose = || format!("write `{path}`");
+        if !path.starts_with('/') || path.ends_with('/') {
+            return Err(RemoteError::failed(
+                purpose(),
+                "it is not an absolute path of a file",
+            ));
+        }
+        let command = Command::script(
+            WRITE,
+            [
+                path.to_owned(),
+                format!("{mode:04o}"),
+                owner.unwrap_or_default().to_owned(),
+                group.unwrap_or_default().to_owned(),
+                content.len().to_string(),
+            ],
+        );
+        let output = self
+            .run_reading(command, Stdin::Bytes(content.clone()))
+            .await?;
+        if output.success() {
+            Ok(())
+        } else {
+            Err(RemoteError::from_output(purpose(), &output))
+        }
+    }
+
+    /// Removes a file, a link or a whole folder; nothing is done when nothing is there. Refuses `/`, its folders,
+    /// folders of the system, and folders in which something is mounted.
+    pub async fn remove(&self, path: &str) -> Result<(), RemoteError> {
+        let purpose = || format!("remove `{path}`");
+        check_removable(path).map_err(|reason| RemoteError::failed(purpose(), reason))?;
+        let output = self
+            .run(
+                Command::script(REMOVE, [path.trim_end_matches('/')]),
+                Bytes::new(),
+            )
+            .await?;
+        if output.success() {
+            return Ok(());
+        }
+        let error = RemoteError::from_output(purpose(), &output);
+        Err(if output.stderr_text().contains("is mounted there") {
+            error.with_hint("unmount it first; what is mounted may be somebody's data")
+        } else {
+            error
+        })
+    }
+}

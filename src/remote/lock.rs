@@ -1,0 +1,188 @@
+//! The run lock: one kk at a time changes a host. It is held by the connection itself, so that it goes when kk is
+//! killed, when its machine dies, or when the network is cut for longer than a heartbeat.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{RemoteError, Session};
+use crate::connect::{Command, Output, Stdin, TransportError};
+
+/// Takes the lock, waits for a step that a killed run left behind, says so in the lock's file, and holds on as long as
+/// something arrives on standard input.
+const HOLD: &str = r#"
+state=$1 id=$2 holder=$3 wait=$4
+umask 077
+mkdir -p -- "$state" || exit 1
+command -v flock >/dev/null 2>&1 || exit 20
+exec 8>>"$state/lock"
+if ! flock -n 8; then cat -- "$state/lock"; exit 21; fi
+# A run that just ended may have taken the file away.
+[ "$state/lock" -ef "/proc/$$/fd/8" ] || exit 21
+printf '%s\n' "$holder" >"$state/lock" || exit 1
+exec 9>>"$state/step.lock"
+tries=0
+until flock -n 9; do
+  tries=$((tries + 1))
+  if [ "$tries" -gt "$wait" ]; then : >"$state/lock"; exit 22; fi
+  sleep 1 9>&- 8>&-
+done
+exec 9>&-
+printf '%s\nheld %s\n' "$holder" "$id" >"$state/lock" || exit 1
+while :; do
+  if command -v timeout >/dev/null 2>&1; then line=$(timeout 90 head -n 1); else IFS= read -r line || line=; fi
+  [ -n "$line" ] || break
+done
+: >"$state/lock"
+# Nothing of ours is left on this host, so the locks go too.
+for name in "$state"/* "$state"/.[!.]*; do
+  case $name in "$state/lock"|"$state/step.lock") continue ;; esac
+  if [ -e "$name" ]; then exit 0; fi
+done
+rm -f -- "$state/lock" "$state/step.lock"
+rmdir -- "$state" 2>/dev/null
+exit 0
+"#;
+
+/// Waits until the lock's file names this run.
+const AWAIT: &str = r#"
+tries=$((($3 + 5) * 10))
+until grep -qxF -e "held $2" -- "$1/lock" 2>/dev/null; do
+  [ "$tries" -gt 0 ] || exit 1
+  sleep 0.1 2>/dev/null || { sleep 1; tries=$((tries - 9)); }
+  tries=$((tries - 1))
+done
+"#;
+
+/// How often the holder hears from us; it gives up after 90 seconds of silence.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// A held lock. Dropping it lets go without waiting; [`RunLock::release`] waits until the host has let go.
+#[derive(Debug)]
+pub struct RunLock {
+    stop: CancellationToken,
+    task: JoinHandle<Result<Output, TransportError>>,
+}
+
+impl RunLock {
+    /// Whether the lock is still ours, as far as can be known from here.
+    pub fn is_held(&self) -> bool {
+        !self.task.is_finished()
+    }
+
+    /// Lets go and waits until the host has done so, at most five seconds.
+    pub async fn release(mut self) {
+        self.stop.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(5), &mut self.task).await;
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Session {
+    /// Takes the host's run lock. `holder` is what another kk tells its user meanwhile: who, from where, since when.
+    /// Waits at most `wait` for a step of a killed run to end.
+    ///
+    /// `Ok(None)` when the host has no `flock`: then there is no lock, and the caller says so.
+    pub async fn lock(
+        &self,
+        run_id: &str,
+        holder: &str,
+        wait: Duration,
+    ) -> Result<Option<RunLock>, RemoteError> {
+        const PURPOSE: &str = "take the host's run lock";
+        let holder: String = holder
+            .chars()
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect();
+        let hold = Command::script(
+            HOLD,
+            [
+                self.state_dir().to_owned(),
+                run_id.to_owned(),
+                holder,
+                wait.as_secs().to_string(),
+            ],
+        );
+        let (sender, receiver) = mpsc::channel(2);
+        let stop = CancellationToken::new();
+        let session = self
+            .with_cancel(CancellationToken::new())
+            .with_timeout(None);
+        let mut task = tokio::spawn({
+            let session = session.clone();
+            let stop = stop.clone();
+            async move {
+                let exec = session.send(hold, Stdin::Stream(Bytes::new(), receiver));
+                tokio::pin!(exec);
+                let mut beat = tokio::time::interval(HEARTBEAT);
+                loop {
+                    tokio::select! {
+                        result = &mut exec => return result,
+                        () = stop.cancelled() => break,
+                        _ = beat.tick() => {
+                            let _ = sender.try_send(Ok(Bytes::from_static(b"alive\n")));
+                        }
+                    }
+                }
+                drop(sender);
+                exec.await
+            }
+        });
+        let lock_dropped = stop.clone().drop_guard();
+        let seen = session.send(
+            Command::script(
+                AWAIT,
+                [
+                    self.state_dir().to_owned(),
+                    run_id.to_owned(),
+                    wait.as_secs().to_string(),
+                ],
+            ),
+            Stdin::Empty,
+        );
+        let output = tokio::select! {
+            ended = &mut task => match ended {
+                Ok(result) => result?,
+                Err(error) => return Err(RemoteError::failed(PURPOSE, error.to_string())),
+            },
+            seen = seen => {
+                let seen = seen?;
+                if seen.success() {
+                    lock_dropped.disarm();
+                    return Ok(Some(RunLock { stop, task }));
+                }
+                return Err(RemoteError::from_output(PURPOSE, &seen));
+            }
+            () = self.cancel().cancelled() => return Err(TransportError::Cancelled.into()),
+        };
+        match output.status.code() {
+            20 => Ok(None),
+            21 => {
+                let text = output.stdout_text();
+                let who = text.lines().next().filter(|line| !line.is_empty());
+                Err(RemoteError::failed(
+                    PURPOSE,
+                    format!("another run holds it: {}", who.unwrap_or("it did not say who")),
+                )
+                .with_hint("wait until it ends; when its machine is gone, the lock goes within two minutes"))
+            }
+            22 => Err(RemoteError::failed(
+                PURPOSE,
+                format!(
+                    "a step of an earlier run has been going on for more than {} s",
+                    wait.as_secs()
+                ),
+            )
+            .with_hint("look for `kk-step` among the host's processes; end it, or wait for it, then run again")),
+            _ => Err(RemoteError::from_output(PURPOSE, &output)),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What goes around a command on its way to the host: the locale, becoming another user, and for steps the own
+//! session, the step lock and the ledger. Composes and judges only; sends nothing.
+//!
+//! No wrapper costs a round trip of its own. With sudo the wrapped script writes a random mark to standard error once
+//! it runs: what stands before the mark is sudo's, what follows is the command's, and no mark means that the command
+//! did not run.
+
+use bytes::Bytes;
+
+use super::{Become, Note};
+use crate::connect::{Command, Output, Stdin, TransportError};
+
+/// Runs under sudo before the command: says so on standard error and hands over.
+const GATE: &str = r#"LC_ALL=C; export LC_ALL; printf '%s\n' "$1" >&2; shift; exec "$@""#;
+
+/// The same when a password was sent. Standard input is the password, the mark and the data, a line each. When sudo
+/// did not ask (no password is wanted, or it still remembers the last one), the password is still there and is
+/// dropped here, so that it never becomes the command's input.
+const GATE_WITH_PASSWORD: &str = r#"IFS= read -r line || exit 125
+[ "$line" = "$1" ] || { IFS= read -r line || exit 125; }
+[ "$line" = "$1" ] || exit 125
+unset line
+LC_ALL=C; export LC_ALL; printf '%s\n' "$1" >&2; shift; exec "$@""#;
+
+/// Around every command that changes something: `$0` is the name by which [`stop`](super::stop) finds it, `$1` the
+/// state folder, `$2` the ledger's file, `$3` the number of ledger lines, then the lines, then the command.
+///
+/// The lock is held by this shell and closed in the command, so a daemon that a step leaves behind does not keep it.
+const STEP: &str = r#"LC_ALL=C; export LC_ALL
+state=$1 ledger=$2 count=$3
+shift 3
+if [ -r "$state/step.lock" ] && command -v flock >/dev/null 2>&1; then
+  exec 9<"$state/step.lock"
+  flock -s 9
+fi
+if [ "$count" -gt 0 ]; then
+  (
+    umask 077
+    mkdir -p -- "$state" "$state/ledger" || exit 1
+    new=
+    number=0
+    for line; do
+      [ "$number" -lt "$count" ] || break
+      number=$((number + 1))
+      [ -f "$ledger" ] && grep -qxF -e "$line" -- "$ledger" && continue
+      new="$new$line
+"
+    done
+    [ -n "$new" ] || exit 0
+    { if [ -f "$ledger" ]; then cat -- "$ledger"; fi && printf '%s' "$new"; } >"$ledger.new" || exit 1
+    sync -- "$ledger.new" 2>/dev/null || :
+    mv -f -- "$ledger.new" "$ledger"
+  ) || { echo "kk: cannot write the ledger \`$ledger\`" >&2; exit 1; }
+  shift "$count"
+fi
+if command -v setsid >/dev/null 2>&1; then
+  setsid "$@" 9<&-
+else
+  "$@" 9<&-
+fi
+exit $?"#;
+
+/// The start of the name of a step's wrapper among the host's processes.
+pub(super) const STEP_NAME: &str = "kk-step-";
+
+/// A command made ready for the host, and what is needed to understand the answer.
+#[derive(Debug)]
+pub(super) struct Wrapped {
+    pub(super) command: Command,
+    /// Goes before the command's own input.
+    prefix: Bytes,
+    /// What the gate writes to standard error once sudo let it through.
+    mark: Option<String>,
+    /// Whom sudo is asked for.
+    user: String,
+}
+
+/// Sixteen random hexadecimal digits.
+pub(super) fn random_name() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+/// Puts the step's wrapper around a command. `name` is what [`super::stop`] looks for.
+pub(super) fn step(command: Command, name: &str, state: &str, note: Option<&Note>) -> Command {
+    let (file, lines): (String, &[String]) = note.map_or_else(
+        || (String::new(), [].as_slice()),
+        |note| (super::ledger::file(state, &note.component), &note.lines),
+    );
+    let wrapper = Command::new("sh -c")
+        .arg(STEP)
+        .arg(format!("{STEP_NAME}{name}"))
+        .arg(state)
+        .arg(file)
+        .arg(lines.len().to_string())
+        .args(lines);
+    command.prefixed(wrapper)
+}
+
+/// Puts privilege around a command.
+pub(super) fn privilege(
+    command: Command,
+    privilege: &Become,
+    session_user: &str,
+    target: &str,
+) -> Result<Wrapped, TransportError> {
+    let user = match &privilege.user {
+        Some(user) if user != session_user => user.clone(),
+        _ => {
+            return Ok(Wrapped {
+                command: command.prefixed(Command::new("env LC_ALL=C")),
+                prefix: Bytes::new(),
+                mark: None,
+                user: session_user.to_owned(),
+            });
+        }
+    };
+    let mark = format!("kk-{}", random_name());
+    let sudo = Command::new("env LC_ALL=C sudo -H");
+    let (sudo, gate, prefix) = match &privilege.password {
+        None => (sudo.literal("-n"), GATE, Bytes::new()),
+        Some(password) if password.expose().contains(['\n', '\0']) => {
+            return Err(TransportError::Privilege {
+                target: target.to_owned(),
+                user,
+                reason: "the password for sudo holds a line break".to_owned(),
+                hint: "sudo reads one line; check where the password comes from".to_owned(),
+            });
+        }
+        Some(password) => (
+            sudo.literal("-S -p").arg(""),
+            GATE_WITH_PASSWORD,
+            Bytes::from(format!("{}\n{mark}\n", password.expose())),
+        ),
+    };
+    let outer = sudo
+        .literal("-u")
+        .arg(user.clone())
+        .literal("-- sh -c")
+        .arg(gate)
+        .literal("sh")
+        .arg(mark.clone());
+    Ok(Wrapped {
+        command: command.prefixed(outer),
+        prefix,
+        mark: Some(mark),
+        user,
+    })
+}
+
+impl Wrapped {
+    /// The input that the host gets for what the command is to read.
+    pub(super) fn stdin(&self, stdin: Stdin) -> Stdin {
+        if self.prefix.is_empty() {
+            return stdin;
+        }
+        let join = |bytes: &Bytes| {
+            let mut joined = Vec::with_capacity(self.prefix.len() + bytes.len());
+            joined.extend_from_slice(&self.prefix);
+            joined.extend_from_slice(bytes);
+            Bytes::from(joined)
+        };
+        match stdin {
+            Stdin::Empty => Stdin::Bytes(self.prefix.clone()),
+            Stdin::Bytes(bytes) => Stdin::Bytes(join(&bytes)),
+            Stdin::Stream(first, rest) => Stdin::Stream(join(&first), rest),
+        }
+    }
+
+    /// The command's own output, or why sudo did not let it run.
+    pub(super) fn judge(&self, mut output: Output, target: &str) -> Result<Output, TransportError> {
+        let Some(mark) = &self.mark else {
+            return Ok(output);
+        };
+        let line = format!("{mark}\n");
+        let found = output
+            .stderr
+            .windows(line.len())
+            .position(|window| window == line.as_bytes());
+        if let Some(start) = found {
+            output.stderr.drain(..start + line.len());
+            return Ok(output);
+        }
+        let (reason, hint) = explain(&output, &self.user, !self.prefix.is_empty());
+        Err(TransportError::Privilege {
+            target: target.to_owned(),
+            user: self.user.clone(),
+            reason,
+            hint,
+        })
+    }
+}
+
+/// Why sudo did not run the command, and what to do, in words.
+fn explain(output: &Output, user: &str, password_given: bool) -> (String, String) {
+    let stderr = output.stderr_text();
+    let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
+    let answer = |reason: &str, hint: &str| (reason.to_owned(), hint.to_owned());
+    if output.status.code() == 127 || says(&["sudo: not found", "sudo: command not found"]) {
+        return answer(
+            "`sudo` is not installed",
+            "install sudo on the host, or log in as root",
+        );
+    }
+    if says(&["you must have a tty"]) {
+        return answer(
+            "sudo wants a terminal (`requiretty`)",
+            "take `Defaults requiretty` out of the host's sudoers, or add `Defaults:<user> !requiretty`",
+        );
+    }
+    if says(&[
+        "not in the sudoers file",
+        "is not allowed to",
+        "may not run sudo",
+    ]) {
+        return answer(
+            "the login user is not allowed to by sudoers",
+            "add the user to the host's `sudo` or `wheel` group, or log in as another user",
+        );
+    }
+    if says(&["unknown user"]) {
+        return (
+            format!("there is no user `{user}` on the host"),
+            "correct the name of the user to become".to_owned(),
+        );
+    }
+    if says(&["must be owned by uid 0", "effective uid is not 0", "nosuid"]) {
+        return (
+            format!("sudo itself does not work: {}", last_line(&stderr)),
+            "repair sudo on the host, or log in as root".to_owned(),
+        );
+    }
+    if says(&[
+        "account validation failure",
+        "account is locked",
+        "Account expired",
+    ]) {
+        return (
+            format!("the account may not be used: {}", last_line(&stderr)),
+            "unlock the login user's account on the host".to_owned(),
+        );
+    }
+    if says(&[
+        "a password is required",
+        "a terminal is required",
+        "no tty present",
+    ]) && !password_given
+    {
+        return answer(
+            "sudo asks for a password and none was given",
+            "give the host a sudo password, or allow the user `NOPASSWD` in sudoers",
+        );
+    }
+    if says(&[
+        "incorrect password",
+        "Sorry, try again",
+        "no password was provided",
+        "a password is required",
+        "Authentication failure",
+    ]) {
+        return answer(
+            "sudo did not take the password",
+            "check the sudo password of this host; it is the login user's, not root's",
+        );
+    }
+    if stderr.trim().is_empty() {
+        return (
+            format!(
+                "sudo ended with status {} and said nothing",
+                output.status.code()
+            ),
+            format!("try `sudo -u {user} id` on the host"),
+        );
+    }
+    (
+        last_line(&stderr),
+        format!("try `sudo -u {user} id` on the host"),
+    )
+}
+
+/// The last line that says something.
+pub(crate) fn last_line(text: &str) -> String {
+    text.lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
+        .to_owned()
+}

@@ -1,0 +1,299 @@
+//! What is going on right now: tasks that run, hosts that work on them, bytes on their way.
+//!
+//! Follows the events; prints nothing. Live progress and the heartbeat of plain output are drawn from it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::text;
+use crate::engine::event::{Event, EventKind, Outcome};
+
+/// The state of a run.
+#[derive(Debug, Default)]
+pub struct Board {
+    /// Tasks that are not over on every host, by number.
+    pub tasks: BTreeMap<u64, Task>,
+    /// Transfers that are not over, by host and name.
+    pub transfers: IndexMap<(String, String), Transfer>,
+}
+
+/// A task on its hosts.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Its number.
+    pub number: u64,
+    /// `role : name`, tame.
+    pub title: String,
+    /// Runs as a handler.
+    pub handler: bool,
+    /// Hosts that will run it.
+    pub hosts: Vec<String>,
+    /// When it began.
+    pub since: Duration,
+    /// Hosts at work: since when, and what is said about them.
+    pub running: IndexMap<String, Running>,
+    /// Hosts that are done.
+    pub results: IndexMap<String, HostResult>,
+}
+
+/// A host at work on a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Since when.
+    pub since: Duration,
+    /// What is said about it, for instance the attempt.
+    pub note: Option<String>,
+}
+
+/// How a host ended a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostResult {
+    /// How.
+    pub outcome: Outcome,
+    /// One line, tame.
+    pub message: Option<String>,
+}
+
+impl Task {
+    /// Whether every host is done.
+    pub fn is_over(&self) -> bool {
+        self.hosts
+            .iter()
+            .all(|host| self.results.contains_key(host))
+    }
+
+    /// Hosts with an outcome, in the order in which they ended.
+    pub fn hosts_with(&self, outcome: Outcome) -> Vec<&str> {
+        self.results
+            .iter()
+            .filter(|(_, result)| result.outcome == outcome)
+            .map(|(host, _)| host.as_str())
+            .collect()
+    }
+}
+
+/// Bytes on their way to a host.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// What, tame.
+    pub name: String,
+    /// Bytes that the host has.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+    /// When it began.
+    pub since: Duration,
+    /// The last few seconds: when, and how many bytes by then.
+    samples: VecDeque<(Duration, u64)>,
+}
+
+/// The rate is that of the last few seconds, so that a stall shows.
+const RATE_WINDOW: Duration = Duration::from_secs(5);
+
+impl Transfer {
+    fn new(name: String, done: u64, total: u64, at: Duration) -> Self {
+        Self {
+            name,
+            done,
+            total,
+            since: at,
+            samples: VecDeque::from([(at, done)]),
+        }
+    }
+
+    fn advance(&mut self, done: u64, total: u64, at: Duration) {
+        self.done = done;
+        self.total = total;
+        self.samples.push_back((at, done));
+        while self.samples.len() > 2
+            && self
+                .samples
+                .front()
+                .is_some_and(|(first, _)| at.saturating_sub(*first) > RATE_WINDOW)
+        {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Bytes per second over the last few seconds, if that can be said yet.
+    pub fn rate(&self, now: Duration) -> Option<u64> {
+        let (first, from) = self.samples.front()?;
+        let time = now.saturating_sub(*first).as_secs_f64();
+        let bytes = self.done.saturating_sub(*from);
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "shown with one decimal; never negative"
+        )]
+        (time >= 0.2 && bytes > 0).then(|| (bytes as f64 / time) as u64)
+    }
+
+    /// `45 %  12.0/66.1 MiB  31.0 MiB/s  2 s left`.
+    pub fn describe(&self, now: Duration) -> String {
+        let mut words = format!(
+            "{:>3} %  {}",
+            text::percent(self.done, self.total),
+            text::bytes_of(self.done, self.total)
+        );
+        if let Some(rate) = self.rate(now).filter(|rate| *rate > 0) {
+            let left = self.total.saturating_sub(self.done).div_ceil(rate);
+            words.push_str(&format!(
+                "  {}/s  {} left",
+                text::bytes(rate),
+                text::duration(Duration::from_secs(left))
+            ));
+        }
+        words
+    }
+}
+
+/// A task's name with its role, as it is shown everywhere.
+pub fn title(role: Option<&str>, name: &str) -> String {
+    match role {
+        Some(role) => text::tame(&format!("{role} : {name}")),
+        None => text::tame(name),
+    }
+}
+
+impl Board {
+    /// Follows an event. Returns the task that it ended, if it ended one on its last host.
+    pub fn follow(&mut self, event: &Event) -> Option<Task> {
+        let at = event.at;
+        match &event.kind {
+            EventKind::TaskStarted {
+                task,
+                name,
+                role,
+                handler,
+                hosts,
+                ..
+            } => {
+                self.tasks.insert(
+                    *task,
+                    Task {
+                        number: *task,
+                        title: title(role.as_deref(), name),
+                        handler: *handler,
+                        hosts: hosts.clone(),
+                        since: at,
+                        running: IndexMap::new(),
+                        results: IndexMap::new(),
+                    },
+                );
+                None
+            }
+            EventKind::HostTaskStarted { task, host } => {
+                if let Some(task) = self.tasks.get_mut(task) {
+                    let running = Running {
+                        since: at,
+                        note: None,
+                    };
+                    task.running.insert(host.clone(), running);
+                }
+                None
+            }
+            EventKind::HostTaskRetry {
+                task,
+                host,
+                attempt,
+                attempts,
+                message,
+            } => {
+                let running = self.tasks.get_mut(task)?.running.get_mut(host)?;
+                let message = text::tame(message.lines().next().unwrap_or_default());
+                running.note = Some(format!("attempt {attempt} of {attempts} failed: {message}"));
+                None
+            }
+            EventKind::HostTaskFinished {
+                task,
+                host,
+                outcome,
+                item,
+                message,
+                ..
+            } => {
+                let found = self.tasks.get_mut(task)?;
+                if let Some(item) = item {
+                    if let Some(running) = found.running.get_mut(host) {
+                        let word = super::style::outcome_word(*outcome);
+                        running.note = Some(text::tame(&format!("{word}: {item}")));
+                    }
+                    return None;
+                }
+                let message = message
+                    .as_deref()
+                    .and_then(|message| message.lines().next())
+                    .map(text::tame);
+                self.host_ends(*task, host, *outcome, message)
+            }
+            EventKind::HostUnreachable { host, .. } => {
+                self.transfers.retain(|(other, _), _| other != host);
+                let affected: Vec<u64> = self
+                    .tasks
+                    .values()
+                    .filter(|task| task.hosts.contains(host) && !task.results.contains_key(host))
+                    .map(|task| task.number)
+                    .collect();
+                let mut over = None;
+                for number in affected {
+                    over = self
+                        .host_ends(number, host, Outcome::Unreachable, None)
+                        .or(over);
+                }
+                over
+            }
+            EventKind::Transfer {
+                host,
+                name,
+                done,
+                total,
+                finished,
+            } => {
+                let key = (host.clone(), name.clone());
+                if *finished {
+                    self.transfers.shift_remove(&key);
+                } else {
+                    self.transfers
+                        .entry(key)
+                        .or_insert_with(|| Transfer::new(text::tame(name), *done, *total, at))
+                        .advance(*done, *total, at);
+                }
+                None
+            }
+            EventKind::RunFinished { .. } => {
+                self.transfers.clear();
+                self.tasks.clear();
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn host_ends(
+        &mut self,
+        number: u64,
+        host: &str,
+        outcome: Outcome,
+        message: Option<String>,
+    ) -> Option<Task> {
+        let task = self.tasks.get_mut(&number)?;
+        task.running.shift_remove(host);
+        task.results
+            .insert(host.to_owned(), HostResult { outcome, message });
+        if task.is_over() {
+            return self.tasks.remove(&number);
+        }
+        None
+    }
+
+    /// Transfers to a host.
+    pub fn transfers_to<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Transfer> {
+        self.transfers
+            .iter()
+            .filter(move |((other, _), _)| other == host)
+            .map(|(_, transfer)| transfer)
+    }
+}
