@@ -414,7 +414,11 @@ fn a_folder_of_inventories_and_slips_beside_it() {
     assert_eq!(loaded.inventory.host_vars("n1")["x"], 2);
     let said =
         render_all(&loaded.warnings, Colour::Never).replace(&path.display().to_string(), "DIR");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    warning: `DIR/group_vars/image_registy.yaml` is not read: there is no group `image_registy`
+     |
+     = hint: did you mean `image_registry`?
+    ");
 }
 
 #[test]
