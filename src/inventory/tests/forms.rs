@@ -389,6 +389,14 @@ fn variables_beside_the_inventory() {
         ssh(&inventory, "n2").password.as_ref().unwrap().expose(),
         "hush"
     );
+    let nearer: Vec<String> = inventory
+        .nearer_variables
+        .iter()
+        .map(|(owner, key)| format!("{owner}: {}", key.as_str().unwrap()))
+        .collect();
+    assert!(nearer.contains(&"group `web`: w".to_owned()), "{nearer:?}");
+    assert!(nearer.contains(&"host `n1`: x".to_owned()), "{nearer:?}");
+    assert!(!nearer.iter().any(|name| name.ends_with("docker_version")));
     let settings: Vec<&str> = inventory
         .settings
         .iter()
