@@ -10,8 +10,10 @@
 
 mod cli;
 mod dependencies;
+mod documents;
 mod doors;
 mod facts;
+mod module_fixtures;
 mod registry;
 mod registry_answers;
 mod ssh;

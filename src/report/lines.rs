@@ -42,8 +42,10 @@ pub fn result(event: &Event) -> Vec<Line> {
     if let Some(hint) = hint {
         lines.extend(block(Paint::Plain, "hint: ", hint));
     }
-    if let Some(details) = details.as_deref().filter(|text| !text.trim().is_empty())
-        && Some(details.trim()) != message.as_deref().map(str::trim)
+    let said = message.as_deref().unwrap_or_default();
+    if let Some(details) = details
+        .as_deref()
+        .filter(|text| !said.contains(text.trim()))
     {
         lines.extend(block(Paint::Plain, "| ", details));
     }
@@ -117,7 +119,7 @@ pub fn everything(event: &Event, check_mode: bool) -> Vec<Line> {
             "run {run_id}: {} with kk {version} on {}{}",
             text::tame(command),
             text::names(hosts.iter().map(String::as_str), usize::MAX),
-            if *check_mode { ", check mode" } else { "" }
+            if *check_mode { ", nothing is changed" } else { "" }
         )),
         EventKind::Notice {
             level,
