@@ -95,8 +95,9 @@ impl Host {
         lab::call(&[command, &self.name]);
     }
 
-    /// Nothing of a run that ended is still there: no step, no lock, no partial file.
-    pub fn assert_no_remains(&self) {
+    /// Nothing of a run that ended is at work any more: no step, no lock.
+    #[track_caller]
+    pub fn assert_ended(&self) {
         let said = self.sh(
             r#"for file in /proc/[0-9]*/cmdline; do
   line=$(tr '\0' ' ' 2>/dev/null <"$file") || continue
@@ -105,9 +106,20 @@ done
 if [ -e /var/lib/kk/lock ]; then
   flock -n /var/lib/kk/lock true || echo "the run lock is held: $(cat /var/lib/kk/lock)"
 fi
-if [ -e /var/lib/kk/step.lock ]; then flock -n /var/lib/kk/step.lock true || echo "the step lock is held"; fi
-find / /var/lib/docker /data /tmp /run -xdev \( -path /proc -o -path /sys -o -path /var/lib/docker/overlay2 \) -prune -o \
-  \( -name '*.kk-*' -o -name '.kk-*' -o -name 'kk-*.part' -o -name '*.kk' -o -name '*.part' -o -path '/var/lib/kk/*.new' -o -path '/var/lib/kk/*.gone' \) -print"#,
+if [ -e /var/lib/kk/step.lock ]; then flock -n /var/lib/kk/step.lock true || echo "the step lock is held"; fi"#,
+        );
+        assert_eq!(said, "", "{}: a run that is over", self.name);
+    }
+
+    /// Nothing is at work any more, and no temporary or partial file is left.
+    #[track_caller]
+    pub fn assert_no_remains(&self) {
+        self.assert_ended();
+        let said = self.sh(
+            r#"find / /var/lib/docker /data /tmp /run -xdev \( -path /proc -o -path /sys -o -path /var/lib/docker/overlay2 \) -prune -o \
+  \( -name '*.kk-*' -o -name '.kk-*' -o -name '*.part' -o -path '/var/lib/kk/*.new' -o -path '/var/lib/kk/*.gone' \) -print
+find /tmp -mindepth 1 ! -path '/tmp/systemd-private-*'
+[ ! -d /var/lib/kk ] || find /var/lib/kk -type f -size +1M"#,
         );
         assert_eq!(said, "", "{}: remains of a run", self.name);
     }

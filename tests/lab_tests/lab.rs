@@ -69,11 +69,27 @@ impl Lab {
             .filter_map(|line| line.split_once('='))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        Self {
+        let lab = Self {
             variables,
             busy: Mutex::default(),
             released: Condvar::new(),
+        };
+        // There may be several labs on this machine: the script and the files have to mean the same one.
+        let status = script(&["status"]).output().unwrap();
+        let status = String::from_utf8_lossy(&status.stdout).into_owned();
+        for number in 1..=3 {
+            let Host { name, address } = lab.host(number);
+            let same = status.lines().any(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                words.first() == Some(&name.as_str()) && words.contains(&address.as_str())
+            });
+            assert!(
+                same,
+                "{} is of another lab than KK_LAB_NAME and KK_LAB_SUBNET:\n{status}",
+                file.display()
+            );
         }
+        lab
     }
 
     /// A line of `versions.env`.

@@ -268,12 +268,6 @@ impl Kk<'_> {
         self
     }
 
-    /// A setting that this run has not.
-    pub fn unset(mut self, key: &str) -> Self {
-        self.settings.remove(key);
-        self
-    }
-
     /// Runs it under another command.
     pub fn under(mut self, words: &[&str]) -> Self {
         self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();

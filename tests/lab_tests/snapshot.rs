@@ -12,7 +12,7 @@ PATH=$PATH:/usr/local/bin
 # A mount of its own is not crossed into from /, so those that matter are named.
 find / /var/lib/docker /data -xdev \( -path /var/log -o -path /var/lib/systemd -o -path /var/lib/sudo \
     -o -path /var/cache/ldconfig -o -path /var/lib/docker/overlay2 -o -path /var/tmp \) -prune -o \
-  -printf 'file %p\t%y %m %u:%g\t%s\t%T@ %C@\t%l\n' | sort -u
+  ! -path /run ! -path /tmp ! -path /proc ! -path /sys ! -path /dev -printf 'file %p\t%y %m %u:%g\t%s\t%T@ %C@\t%l\n' | sort -u
 find /tmp /run -xdev \( -path /run/systemd -o -path /run/user -o -path /run/log -o -path /run/sudo -o -path /run/udev \
     -o -path /run/utmp -o -path '/tmp/systemd-private-*' \) -prune -o ! -type d -printf 'volatile %p %y\n' | sort
 find /etc /root /home /opt /srv /usr/local /var/lib /data -xdev -path /var/lib/docker -prune -o \
@@ -66,11 +66,7 @@ impl Snapshot {
             ("mount ", 5),
         ] {
             let seen = lines.iter().filter(|line| line.starts_with(kind)).count();
-            assert!(
-                seen > least,
-                "{}: only {seen} lines of `{kind}`",
-                host.name
-            );
+            assert!(seen > least, "{}: only {seen} lines of `{kind}`", host.name);
         }
         Self { lines }
     }
