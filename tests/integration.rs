@@ -11,6 +11,8 @@
 mod cli;
 mod dependencies;
 mod doors;
+mod facts;
+mod module_fixtures;
 mod registry;
 mod registry_answers;
 mod ssh;

@@ -1,11 +1,5 @@
 //! The registry client against the real distribution registry: TLS by our own authority, our own htpasswd.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may end in a panic"
-)]
-
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -1,12 +1,6 @@
 //! The registry client against answers that no distribution registry gives: token services, redirections, other
 //! programs on the port. A few lines of HTTP stand for the server.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may end in a panic"
-)]
-
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::tarball::Packing;
+pub use super::detect::Packing;
 
 /// What is known about a file once it was read from end to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

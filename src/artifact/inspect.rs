@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 
 use super::catalogue::{Kind, bare};
 use super::contents::{Binary, Contents, Image, Inspection, Packing};
+use super::detect::describe_head;
+use super::elf;
 use super::fault::{Fault, InspectError};
 use super::image::Collector;
 use super::stream::{self, CHUNK, Feed, Watch, hex};
 use super::sums::Sum;
 use super::tarball::{self, Member, Shape};
-use super::{elf, tarball::describe_head};
 
 /// What a package should be.
 #[derive(Debug, Clone, Default)]

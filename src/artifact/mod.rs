@@ -10,6 +10,7 @@
 mod cache;
 mod catalogue;
 mod contents;
+mod detect;
 mod elf;
 mod fault;
 mod image;

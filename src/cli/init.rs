@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{GlobalFlags, InitRegistryArguments};
@@ -192,7 +193,7 @@ async fn bring_up(
         .await;
         report.merge(&proof);
         if !proof.failed() && !proof.unreachable() && !proof.interrupted {
-            summarize(prepared, live, assessment, &material);
+            summarize(prepared, live, assessment, &material, &proof);
         }
     } else if !check_mode && !usable {
         live.events.notice(NoticeLevel::Error, "the registry was not proven: not all hosts came through; run the same command again once that is put right");
@@ -406,7 +407,13 @@ fn package_variables(package: &Package) -> Value {
 }
 
 /// The last thing that the user reads.
-fn summarize(prepared: &Prepared, live: &Live, assessment: &Assessment, material: &Material) {
+fn summarize(
+    prepared: &Prepared,
+    live: &Live,
+    assessment: &Assessment,
+    material: &Material,
+    proof: &RunReport,
+) {
     let registry = &prepared.settings.image_registry;
     let names = &assessment.names;
     let mut lines: Vec<(String, String)> = Vec::new();
@@ -436,7 +443,12 @@ fn summarize(prepared: &Prepared, live: &Live, assessment: &Assessment, material
             login_line(material, &registry.username, &endpoint.endpoint),
         ));
     }
+    let pulls = pulls(prepared, proof);
+    for (host, can) in &pulls {
+        lines.push(("can pull".to_owned(), format!("{host}: {can}")));
+    }
     let data = BTreeMap::from([
+        ("pulls".to_owned(), json!(pulls)),
         (
             "endpoints".to_owned(),
             json!(
@@ -456,6 +468,34 @@ fn summarize(prepared: &Prepared, live: &Live, assessment: &Assessment, material
         ("ca_file".to_owned(), json!(material.ca_file)),
     ]);
     live.events.send(EventKind::Summary { lines, data });
+}
+
+/// For each host, with what it pulled from how many registries.
+fn pulls(prepared: &Prepared, proof: &RunReport) -> IndexMap<String, String> {
+    let mut pulls = IndexMap::new();
+    for host in &prepared.names {
+        let results = proof
+            .variables
+            .get(host)
+            .and_then(|variables| variables["pulled"]["results"].as_array());
+        let Some(results) = results else { continue };
+        let pulled: Vec<&Value> = results
+            .iter()
+            .filter(|result| result["runtime"].is_string())
+            .collect();
+        let how = pulled
+            .first()
+            .or(results.first().as_ref())
+            .and_then(|result| result["msg"].as_str())
+            .unwrap_or_default();
+        let text = match (pulled.len(), results.len()) {
+            (0, _) => how.to_owned(),
+            (1, 1) => format!("yes, {how}"),
+            (count, of) => format!("yes, from {count} of {of} registries, {how}"),
+        };
+        pulls.insert(host.clone(), text);
+    }
+    pulls
 }
 
 /// A line that logs in as it stands: the password goes from the file to Docker's standard input. A password that is

@@ -183,7 +183,7 @@ pub async fn status(arguments: StatusArguments, global: &GlobalFlags) -> anyhow:
             .iter()
             .map(|(name, _, recap)| (name.clone(), *recap))
             .collect(),
-        interrupted: false,
+        ..RunReport::default()
     };
     if arguments.output.output == OutputFormat::Text {
         print(&status_text(&rows))?;

@@ -2,8 +2,8 @@
 //!
 //! The login shell only has to know `exec`, words and single quotes. Everything in those quotes that csh or fish would
 //! read differently (`!`, a newline, a backslash) goes as `\0ooo` and is decoded by the `sh` that is started. That `sh`
-//! first says a marker on both outputs: what came before it was said by the login shell's start files, and where there
-//! is no marker the command did not start.
+//! first says a marker and its process number on both outputs: what came before was said by the login shell's start
+//! files, and where there is no marker the command did not start.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ const NOISE_KEPT: usize = 4 * 1024;
 
 /// A marker that nobody can guess, so that nothing a start file prints is mistaken for it.
 pub(super) fn new_marker() -> String {
-    format!("kk{:032x}:", rand::random::<u128>())
+    format!("kk{:032x}", rand::random::<u128>())
 }
 
 /// The text for the login shell that runs `script` by `sh` in the C locale, after the marker.
@@ -26,8 +26,9 @@ pub(super) fn login_shell_text(script: &str, marker: &str) -> Result<String, Str
         return Err("the command holds a zero byte".to_owned());
     }
     // Without its marker the command must not run: then it is certain that it did not.
-    let prologue =
-        format!("printf %s {marker}&&printf %s {marker} >&2||exit 127;LC_ALL=C;export LC_ALL;");
+    let prologue = format!(
+        "printf {marker}:%s: $$&&printf {marker}:%s: $$ >&2||exit 127;LC_ALL=C;export LC_ALL;"
+    );
     let text = if script.bytes().all(is_plain) {
         format!("exec sh -c '{prologue}{}'", script.replace('\'', r"'\''"))
     } else {
@@ -68,18 +69,20 @@ fn encode(script: &str) -> String {
 #[derive(Debug)]
 pub(super) struct AfterMarker {
     marker: Bytes,
-    /// What came so far, until the marker is found.
+    /// What came so far that may still belong to the marker; `None` once it is found.
     before: Option<Vec<u8>>,
     noise: Vec<u8>,
+    process: Option<u32>,
 }
 
 impl AfterMarker {
     /// Waits for this marker.
     pub(super) fn new(marker: &str) -> Self {
         Self {
-            marker: Bytes::copy_from_slice(marker.as_bytes()),
+            marker: format!("{marker}:").into(),
             before: Some(Vec::new()),
             noise: Vec::new(),
+            process: None,
         }
     }
 
@@ -88,32 +91,41 @@ impl AfterMarker {
         self.before.is_none()
     }
 
+    /// The number of the process that runs the command, which leads the process group of the command.
+    pub(super) fn process(&self) -> Option<u32> {
+        self.process
+    }
+
     /// Takes what arrived and appends what the command said of it to `output`.
     pub(super) fn take(&mut self, data: &[u8], output: &mut Vec<u8>) {
-        let Some(before) = &mut self.before else {
+        let Some(mut before) = self.before.take() else {
             output.extend_from_slice(data);
             return;
         };
         before.extend_from_slice(data);
+        let length = self.marker.len();
         let found = before
-            .windows(self.marker.len())
+            .windows(length)
             .position(|window| window == self.marker.as_ref());
-        if let Some(start) = found {
-            output.extend_from_slice(before.get(start + self.marker.len()..).unwrap_or_default());
-            before.truncate(start);
-        }
         // Without the marker only its possible beginning must be kept.
-        let settled = if found.is_some() {
-            before.len()
-        } else {
-            before.len().saturating_sub(self.marker.len())
-        };
+        let settled = found.unwrap_or_else(|| before.len().saturating_sub(length));
         let room = NOISE_KEPT.saturating_sub(self.noise.len()).min(settled);
         self.noise
             .extend_from_slice(before.get(..room).unwrap_or_default());
         before.drain(..settled);
-        if found.is_some() {
-            self.before = None;
+        // Now the marker is at the start, if it was found, and the number follows.
+        let number_end = found.and_then(|_| {
+            let rest = before.get(length..)?;
+            rest.iter().position(|&byte| byte == b':')
+        });
+        if let Some(end) = number_end {
+            let digits = before.get(length..length + end).unwrap_or_default();
+            self.process = std::str::from_utf8(digits)
+                .ok()
+                .and_then(|digits| digits.parse().ok());
+            output.extend_from_slice(before.get(length + end + 1..).unwrap_or_default());
+        } else {
+            self.before = Some(before);
         }
     }
 
@@ -207,12 +219,14 @@ mod tests {
         runner
             .run(&"[^\0]{0,30}", |word| {
                 let script = format!("printf %s '{}'", word.replace('\'', r"'\''"));
-                let text = login_shell_text(&script, "m:").unwrap();
+                let text = login_shell_text(&script, "m").unwrap();
                 for shell in shells() {
                     let output = run(&shell, &text);
+                    let mut said = Vec::new();
+                    AfterMarker::new("m").take(&output.stdout, &mut said);
                     prop_assert_eq!(
-                        String::from_utf8_lossy(&output.stdout).into_owned(),
-                        format!("m:{word}"),
+                        String::from_utf8_lossy(&said).into_owned(),
+                        word.clone(),
                         "{:?}",
                         shell
                     );
@@ -224,21 +238,22 @@ mod tests {
 
     #[test]
     fn the_marker_is_found_however_it_is_cut() {
-        let stream = b"noise\nmore kk1kk12:output kk12: again";
-        for cut in 1..stream.len() {
-            let mut after = AfterMarker::new("kk12:");
+        let stream = b"noise\nmore kk1kk12:4711:output kk12:1: again";
+        for cut in 1..=stream.len() {
+            let mut after = AfterMarker::new("kk12");
             let mut output = Vec::new();
             for piece in stream.chunks(cut) {
                 after.take(piece, &mut output);
             }
-            assert_eq!(output, b"output kk12: again", "cut {cut}");
+            assert_eq!(output, b"output kk12:1: again", "cut {cut}");
+            assert_eq!(after.process(), Some(4711), "cut {cut}");
             assert_eq!(after.noise(), "noise\nmore kk1");
         }
     }
 
     #[test]
     fn without_the_marker_everything_is_noise() {
-        let mut after = AfterMarker::new("kk12:");
+        let mut after = AfterMarker::new("kk12");
         let mut output = Vec::new();
         after.take(b"This account is ", &mut output);
         after.take(b"currently not available.\n", &mut output);
@@ -249,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_no_host_would_take_is_refused_here() {
-        assert!(login_shell_text(&"a".repeat(200_000), "m:").is_err());
-        assert!(login_shell_text("a\0b", "m:").is_err());
+        assert!(login_shell_text(&"a".repeat(200_000), "m").is_err());
+        assert!(login_shell_text("a\0b", "m").is_err());
     }
 }

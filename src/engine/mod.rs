@@ -11,8 +11,10 @@ mod schedule;
 mod state;
 mod task_files;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::{Map, Value as Json};
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -79,6 +81,8 @@ pub struct RunReport {
     pub recap: Vec<(String, Recap)>,
     /// It was stopped before its end.
     pub interrupted: bool,
+    /// What tasks registered and set, by host. May hold secrets.
+    pub variables: BTreeMap<String, Map<String, Json>>,
 }
 
 impl RunReport {

@@ -147,9 +147,13 @@ impl<'a> Runner<'a> {
                 recap != super::Recap::default() || self.inventory.hosts.contains_key(&member.name);
             took_part.then(|| (member.name.clone(), recap))
         });
+        let variables = self.variables.hosts.iter();
         RunReport {
             recap: recap.collect(),
             interrupted: self.control.stop.is_cancelled(),
+            variables: variables
+                .map(|(host, state)| (host.clone(), state.set_variables()))
+                .collect(),
         }
     }
 

@@ -103,6 +103,11 @@ impl HostState {
         change(&mut self.lock().recap);
     }
 
+    /// What tasks registered and set.
+    pub(super) fn set_variables(&self) -> Map<String, Json> {
+        self.lock().set.clone()
+    }
+
     pub(super) fn recap(&self) -> Recap {
         self.lock().recap
     }

@@ -12,55 +12,42 @@ pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
     let owners = Owners::new(frames);
     let versions = frames.values("engines");
     let version = |name: &str| versions.get(name).and_then(|text| version_in(text));
-    let server = frames.values("docker-server");
 
     facts.docker_stand_in = versions
         .get("docker_stand_in")
         .map(|name| (*name).to_owned());
-    facts.containers = frames
-        .lines("docker-containers")
-        .filter_map(container)
-        .collect();
+    facts.containers = frames.lines("containers").filter_map(container).collect();
 
-    let dockerd = daemons
-        .get("dockerd")
-        .or_else(|| programs.get("dockerd").map(|(path, _)| path));
+    let dockerd = path_of("dockerd", &daemons, &programs);
     facts.docker_client = programs
         .get("docker")
         .filter(|_| facts.docker_stand_in.is_none())
         .map(|(path, _)| path.clone());
     facts.docker = dockerd.map(|path| {
-        let answered = server.get("version").and_then(|text| version_in(text));
+        let answered = version("docker_server");
         Engine {
             running: answered.is_some(),
-            version: answered
-                .or_else(|| version("dockerd"))
-                .or_else(|| version("docker"))
-                .unwrap_or_default(),
+            version: answered.or_else(|| version("dockerd")).unwrap_or_default(),
             process: daemons.contains_key("dockerd"),
             owner: owners.of(path, programs.values()),
             path: path.clone(),
             containers: running(&facts.containers),
         }
     });
-    facts.docker_root = frames
-        .lines("docker-root")
-        .next()
+    facts.docker_root = versions
+        .get("docker_root")
         .filter(|path| path.starts_with('/'))
-        .map(str::to_owned);
+        .map(|path| (*path).to_owned());
     facts.compose = frames.values("compose").into_values().find_map(version_in);
 
-    facts.containerd = daemons
-        .get("containerd")
-        .or_else(|| programs.get("containerd").map(|(path, _)| path))
-        .map(|path| Engine {
-            version: version("containerd").unwrap_or_default(),
-            running: daemons.contains_key("containerd"),
-            process: daemons.contains_key("containerd"),
-            owner: owners.of(path, programs.values()),
-            path: path.clone(),
-            containers: 0,
-        });
+    facts.containerd = path_of("containerd", &daemons, &programs).map(|path| Engine {
+        version: version("containerd").unwrap_or_default(),
+        running: daemons.contains_key("containerd"),
+        process: daemons.contains_key("containerd"),
+        owner: owners.of(path, programs.values()),
+        path: path.clone(),
+        containers: 0,
+    });
 }
 
 fn running(containers: &[Container]) -> u32 {
@@ -84,6 +71,20 @@ fn daemons(frames: &Frames<'_>) -> BTreeMap<String, String> {
             Some((name.to_owned(), path.to_owned()))
         })
         .collect()
+}
+
+/// Where a daemon's program lies: what its process says, or where the program is found by name when the process does
+/// not let us see.
+fn path_of<'a>(
+    name: &str,
+    daemons: &'a BTreeMap<String, String>,
+    programs: &'a BTreeMap<String, (String, String)>,
+) -> Option<&'a String> {
+    daemons
+        .get(name)
+        .filter(|path| !path.is_empty())
+        .or_else(|| programs.get(name).map(|(path, _)| path))
+        .or_else(|| daemons.get(name))
 }
 
 /// Programs found by name: the path, and the path behind links.

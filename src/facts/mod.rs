@@ -6,6 +6,8 @@
 
 mod clock;
 mod engines;
+#[cfg(test)]
+mod fixtures;
 mod frame;
 mod gather;
 mod model;

@@ -101,6 +101,7 @@ fn result(text: &str) -> PeerResult {
         "name does not resolve",
         "could not resolve",
         "bad address",
+        "bad hostname",
         "temporary failure in name resolution",
         "nodename nor servname",
     ]) {

@@ -9,7 +9,7 @@ use super::model::{Facts, Folder, FolderContent, Mount};
 pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
     let types = types(frames.text("mounts"));
     for text in frames.all("folder") {
-        let Some(path) = values(text).get("path").map(|path| (*path).to_owned()) else {
+        let Some(path) = head(text).get("path").map(|path| (*path).to_owned()) else {
             continue;
         };
         let (mut folder, mount) = folder(text, &path);
@@ -20,7 +20,10 @@ pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
                 facts.mounts.push(mount);
             }
         }
-        facts.folders.insert(path, folder);
+        // The root is looked at for its file system only.
+        if path != "/" {
+            facts.folders.insert(path, folder);
+        }
     }
     facts.mounts.sort_by(|one, other| one.path.cmp(&other.path));
 }
@@ -54,28 +57,37 @@ fn unescape(text: &str) -> String {
     plain
 }
 
+/// The values at the top: names of files further down may look like values too.
+fn head(text: &str) -> BTreeMap<&str, &str> {
+    values(text.split("\n=space\n").next().unwrap_or(text))
+}
+
 fn folder(text: &str, path: &str) -> (Folder, Option<Mount>) {
     let mut folder = Folder::default();
     let mut mount = None;
     let mut tree = None;
+    let mut part = "";
     for line in text.lines() {
-        if line == "exists" {
-            folder.exists = true;
-        } else if line == "directory" {
-            folder.is_directory = true;
-        } else if line == "cut=yes" {
-            folder.hangs = true;
-        } else if let Some(line) = line.strip_prefix("space ") {
-            mount = disk_line(line);
-        } else if let Some(line) = line.strip_prefix("inodes ") {
-            // A file system without a fixed number of inodes says 0 of 0.
-            folder.free_inodes = disk_line(line)
-                .filter(|found| found.size_bytes > 0)
-                .map(|found| found.free_bytes / 1024);
-        } else if let Some(name) = line.strip_prefix("entry ") {
-            folder.entries.push(name.to_owned());
-        } else if let Some(path) = line.strip_prefix("distribution ") {
-            tree = Some(path.to_owned());
+        match part {
+            _ if ["=space", "=inodes", "=entries"].contains(&line) => part = line,
+            "=entries" => folder.entries.push(line.to_owned()),
+            // A heading of `df` has no numbers and is no line of it.
+            "=space" => mount = disk_line(line).or(mount),
+            "=inodes" => {
+                // A file system without a fixed number of inodes says 0 of 0.
+                let found = disk_line(line).filter(|found| found.size_bytes > 0);
+                folder.free_inodes = found.map(|found| found.free_bytes / 1024);
+            }
+            _ => match line {
+                "exists" => folder.exists = true,
+                "directory" => folder.is_directory = true,
+                "cut=yes" => folder.hangs = true,
+                _ => {
+                    if let Some(path) = line.strip_prefix("distribution ") {
+                        tree = Some(path.to_owned());
+                    }
+                }
+            },
         }
     }
     if let Some(found) = &mount {
@@ -84,7 +96,7 @@ fn folder(text: &str, path: &str) -> (Folder, Option<Mount>) {
     }
     folder.entries.sort();
     folder.has_content = folder.entries.iter().any(|name| name != "lost+found");
-    let repositories = values(text)
+    let repositories = head(text)
         .get("repositories")
         .and_then(|count| count.parse().ok());
     folder.content = content(&folder, path, tree.as_deref(), repositories);
@@ -169,29 +181,39 @@ mod tests {
         facts.folders.into_values().next().unwrap()
     }
 
+    const DISK: &str = "=space\nFilesystem     1024-blocks      Used Available Capacity Mounted on\n/dev/sdb 100 0 100 0% /data\n";
+
     #[test]
     fn what_a_folder_holds() {
-        let with = |lines: &str| {
+        let with = |before: &str, entries: &str| {
             read_one(&format!(
-                "=kk= folder\npath=/data\nexists\ndirectory\nspace /dev/sdb 100 0 100 0% /data\n{lines}"
+                "=kk= folder\npath=/data\n{before}exists\ndirectory\n{DISK}=entries\n{entries}"
             ))
+            .content
         };
-        assert_eq!(with("").content, FolderContent::Nothing);
-        assert_eq!(with("entry lost+found\n").content, FolderContent::Nothing);
-        assert_eq!(with("entry notes.txt\n").content, FolderContent::Other);
+        assert_eq!(with("", ""), FolderContent::Nothing);
+        assert_eq!(with("", "lost+found\n"), FolderContent::Nothing);
+        assert_eq!(with("", "notes.txt\n"), FolderContent::Other);
+        // A name may look like anything.
+        assert_eq!(with("", "exists\npath=/x\ncut=yes\n"), FolderContent::Other);
         assert_eq!(
-            with("entry docker\ndistribution /data/docker/registry/v2\nrepositories=12\n").content,
+            with(
+                "repositories=12\ndistribution /data/docker/registry/v2\n",
+                "docker\n"
+            ),
             FolderContent::Distribution {
                 repositories: Some(12)
             }
         );
         assert_eq!(
-            with("entry database\nentry registry\nentry secret\n").content,
+            with("", "database\nregistry\nsecret\n"),
             FolderContent::Harbor { repositories: None }
         );
         assert_eq!(
-            with("entry registry\ndistribution /data/registry/docker/registry/v2\nrepositories=\n")
-                .content,
+            with(
+                "distribution /data/registry/docker/registry/v2\nrepositories=\n",
+                "registry\n"
+            ),
             FolderContent::Harbor { repositories: None }
         );
     }
@@ -204,14 +226,13 @@ mod tests {
 
     #[test]
     fn inodes_are_counted_where_there_is_a_number() {
-        let base = "=kk= folder\npath=/data\nspace /dev/sdb 100 0 100 0% /data\n";
-        assert_eq!(
-            read_one(&format!("{base}inodes /dev/sdb 200 50 150 25% /data\n")).free_inodes,
-            Some(150)
-        );
-        assert_eq!(
-            read_one(&format!("{base}inodes /dev/sdb 0 0 0 - /data\n")).free_inodes,
-            None
-        );
+        let inodes = |line: &str| {
+            read_one(&format!(
+                "=kk= folder\npath=/data\n{DISK}=inodes\nFilesystem Inodes IUsed IFree IUse% Mounted on\n{line}\n"
+            ))
+            .free_inodes
+        };
+        assert_eq!(inodes("/dev/sdb 200 50 150 25% /data"), Some(150));
+        assert_eq!(inodes("/dev/sdb 0 0 0 - /data"), None);
     }
 }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::address;
 use super::connection::{self, Reached};
 use super::raw::{Raw, RawHost, Reference, Variables, merge};
+use super::sanity::{check_jumps, warn_of_twins};
 use super::{
     ALL, Connection, Group, Host, Inventory, LOCALHOST, Loaded, LocalMachine, UNGROUPED, graph,
 };
@@ -22,8 +24,13 @@ pub fn finish(
     let mut found = std::mem::take(&mut raw.found);
     raw.declare_localhost();
     check_references(&mut raw, &mut found);
-    for cycle in graph::cycles(&raw.groups) {
-        found.push(cycle);
+    let nesting = graph::check_nesting(&raw.groups);
+    nesting
+        .found
+        .into_iter()
+        .for_each(|fault| found.push(fault));
+    if nesting.is_too_deep {
+        return Err(unique(found));
     }
     for name in raw.groups.keys().filter(|name| *name != ALL) {
         if let (Some(host), Some(group)) = (raw.hosts.get(name), raw.groups.get(name)) {
@@ -311,7 +318,7 @@ fn internal(vars: &Merged, key: &str, wants_ipv6: bool, found: &mut Diagnostics)
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(text);
     let (is_fine, family, example) = if wants_ipv6 {
-        (connection::is_ipv6(bare), "IPv6", "2001:db8::11")
+        (address::is_ipv6(bare), "IPv6", "2001:db8::11")
     } else {
         (
             bare.parse::<std::net::Ipv4Addr>().is_ok(),
@@ -330,90 +337,6 @@ fn internal(vars: &Merged, key: &str, wants_ipv6: bool, found: &mut Diagnostics)
             )),
     );
     None
-}
-
-/// A jump host that is a host of the inventory must not be reached through the host that jumps.
-fn check_jumps(inventory: &Inventory, places: &BTreeMap<String, Place>, found: &mut Diagnostics) {
-    for (name, place) in places {
-        let mut chain = vec![name.as_str()];
-        let mut current = name.as_str();
-        while let Some(next) = next_hop(inventory, current) {
-            chain.push(next);
-            if next == name {
-                found.push(
-                    Diagnostic::at(
-                        place,
-                        format!(
-                            "host `{name}` is reached through itself: {}",
-                            chain.join(" \u{2192} ")
-                        ),
-                    )
-                    .hint("name a jump host that is reached without it"),
-                );
-                break;
-            }
-            if chain.iter().filter(|other| **other == next).count() > 1 {
-                break;
-            }
-            current = next;
-        }
-    }
-}
-
-/// The host of the inventory that a host is reached through first, if any.
-fn next_hop<'a>(inventory: &'a Inventory, name: &str) -> Option<&'a str> {
-    let Connection::Ssh(ssh) = &inventory.hosts.get(name)?.connection else {
-        return None;
-    };
-    let hop = ssh
-        .proxy_jump
-        .as_deref()?
-        .rsplit(',')
-        .find_map(connection::hop_name)?;
-    inventory
-        .hosts
-        .get_key_value(hop)
-        .map(|(key, _)| key.as_str())
-}
-
-/// Two names for one machine are nearly always a slip of copy and paste.
-fn warn_of_twins(inventory: &Inventory, found: &mut Diagnostics) {
-    let mut seen: HashMap<(&str, String), &Host> = HashMap::new();
-    for host in inventory.hosts.values() {
-        let way = match &host.connection {
-            Connection::Local => ("this machine", String::new()),
-            Connection::Ssh(ssh) => (
-                "the machine at",
-                format!(" `{}` port {}", ssh.host.to_lowercase(), ssh.port)
-                    + &ssh
-                        .proxy_jump
-                        .as_ref()
-                        .map_or_else(String::new, |jump| format!(" through `{jump}`")),
-            ),
-        };
-        let internal = host
-            .internal_ipv4
-            .as_ref()
-            .map(|address| ("the machine with `internal_ipv4`", format!(" {address}")));
-        for key in [Some(way), internal].into_iter().flatten() {
-            let text = format!("{}{}", key.0, key.1);
-            let Some(first) = seen.get(&key) else {
-                seen.insert(key, host);
-                continue;
-            };
-            let mut diagnostic = Diagnostic::warning(format!(
-                "hosts `{}` and `{}` are both {text}",
-                first.name, host.name
-            ))
-            .hint("everything would be done there twice: use one name, or correct the address");
-            diagnostic.place.clone_from(&host.place);
-            if let Some(place) = &first.place {
-                diagnostic = diagnostic.related(place, "the other one");
-            }
-            found.push(diagnostic);
-            break;
-        }
-    }
 }
 
 /// A mistake in a variable of a group shows up at every host in it: say it once.

@@ -52,7 +52,8 @@ impl Inventory {
         !self
             .groups
             .iter()
-            .any(|(name, group)| name != ALL && group.hosts.iter().any(|other| other == host))
+            .filter(|(name, _)| ![ALL, UNGROUPED].contains(&name.as_str()))
+            .any(|(_, group)| group.hosts.iter().any(|other| other == host))
     }
 
     /// The groups of a host, those that it is in through nested groups included, from the farthest to the nearest:
@@ -143,18 +144,30 @@ fn depth_of<'a>(
 /// How deep groups may be nested.
 const MAX_NESTING: usize = 100;
 
-/// Every cycle among the groups, each once.
-pub fn cycles(groups: &IndexMap<String, RawGroup>) -> Vec<Diagnostic> {
+/// What is wrong with how groups are nested.
+pub struct Nesting {
+    /// Every cycle, each once, and a nesting that is too deep.
+    pub found: Vec<Diagnostic>,
+    /// Groups are nested so deep that nothing more may be asked about them.
+    pub is_too_deep: bool,
+}
+
+/// Looks for cycles among the groups.
+pub fn check_nesting(groups: &IndexMap<String, RawGroup>) -> Nesting {
     let mut search = Search {
         groups,
         done: HashSet::new(),
         path: Vec::new(),
         found: Vec::new(),
+        is_too_deep: false,
     };
     for name in groups.keys() {
         search.visit(name);
     }
-    search.found
+    Nesting {
+        found: search.found,
+        is_too_deep: search.is_too_deep,
+    }
 }
 
 struct Search<'a> {
@@ -163,11 +176,12 @@ struct Search<'a> {
     /// The groups from the first to the one that is looked at, each with the reference that leads on.
     path: Vec<(&'a str, Option<&'a Reference>)>,
     found: Vec<Diagnostic>,
+    is_too_deep: bool,
 }
 
 impl<'a> Search<'a> {
     fn visit(&mut self, name: &'a str) {
-        if self.done.contains(name) {
+        if self.is_too_deep || self.done.contains(name) {
             return;
         }
         let Some(group) = self.groups.get(name) else {
@@ -186,7 +200,7 @@ impl<'a> Search<'a> {
                     format!("groups are nested deeper than {MAX_NESTING} levels"),
                 )
             }));
-            self.done.insert(name);
+            self.is_too_deep = true;
             return;
         }
         self.path.push((name, None));

@@ -171,10 +171,7 @@ impl Reader<'_> {
                         self.place(value_start, word.length.saturating_sub(key.len() + 1));
                     merge(
                         &mut vars,
-                        [(
-                            key_node(key, &key_place),
-                            value_node(value, !word.quoted, &value_place),
-                        )],
+                        [(key_node(key, &key_place), value_node(value, &value_place))],
                     );
                 }
                 _ => raw.found.push(
@@ -219,16 +216,7 @@ impl Reader<'_> {
         let key = key.trim_end();
         let value = value.trim_start();
         let place = self.place(start + text.len() - value.len(), value.len());
-        let unquoted = ['"', '\''].iter().find_map(|quote| {
-            value
-                .strip_prefix(*quote)
-                .and_then(|rest| rest.strip_suffix(*quote))
-                .filter(|inner| !inner.contains(*quote))
-        });
-        let node = match unquoted {
-            Some(inner) => value_node(inner, false, &place),
-            None => value_node(value, true, &place),
-        };
+        let node = value_node(value, &place);
         let pair = (key_node(key, &self.place(start, key.len())), node);
         merge(&mut raw.group(&self.group, &self.heading).vars, [pair]);
     }
@@ -276,22 +264,25 @@ fn key_node(text: &str, place: &Place) -> Node {
     }
 }
 
-/// A value as Ansible reads it in INI: numbers, `True`, `False`, `None`, lists and mappings; everything else (`yes`
-/// too) is a text.
-fn value_node(text: &str, bare: bool, place: &Place) -> Node {
-    let is_literal = matches!(text, "True" | "False");
-    let is_number = yaml::scalar_to_json(text).is_number();
-    if bare
-        && text.starts_with(['[', '{'])
+/// A value as Ansible reads it in INI: a quoted text, a number, `True`, `False`, `None`, a list or a mapping;
+/// everything else (`yes` too) is a text. Quotes around a word of a host line are gone before, as in Ansible.
+fn value_node(text: &str, place: &Place) -> Node {
+    if text.starts_with(['[', '{'])
         && let Ok(mut node) = yaml::parse(&Source::new(place.source.name.clone(), text))
     {
         node.move_into(place);
         return node;
     }
-    let (text, plain) = if bare && text == "None" {
-        ("null", true)
-    } else {
-        (text, bare && (is_literal || is_number))
+    let unquoted = ['"', '\''].iter().find_map(|quote| {
+        text.strip_prefix(*quote)
+            .and_then(|rest| rest.strip_suffix(*quote))
+            .filter(|inner| !inner.contains(*quote))
+    });
+    let is_typed = matches!(text, "True" | "False") || yaml::scalar_to_json(text).is_number();
+    let (text, plain) = match unquoted {
+        Some(inner) => (inner, false),
+        None if text == "None" => ("null", true),
+        None => (text, is_typed),
     };
     Node {
         place: place.clone(),
@@ -306,7 +297,6 @@ fn value_node(text: &str, bare: bool, place: &Place) -> Node {
 /// One word of a line.
 struct Word {
     text: String,
-    quoted: bool,
     start: usize,
     length: usize,
 }
@@ -334,14 +324,12 @@ fn split(line: &str) -> Result<Vec<Word>, usize> {
         }
         let word = current.get_or_insert_with(|| Word {
             text: String::new(),
-            quoted: false,
             start: index,
             length: 0,
         });
         match (quote, character) {
             (None, '"' | '\'') => {
                 quote = Some((character, index));
-                word.quoted = true;
             }
             (Some((open, _)), _) if character == open => quote = None,
             (None | Some(('"', _)), '\\') => {

@@ -12,6 +12,7 @@
 //! `ansible_group_priority`, then name) < host, where a `group_vars/` folder beside the inventory beats the groups of
 //! the file, and `host_vars/` the hosts of the file. A later value replaces an earlier one whole.
 
+mod address;
 mod ansible;
 mod connection;
 mod directories;
@@ -25,6 +26,7 @@ mod machine;
 mod pattern;
 mod range;
 mod raw;
+mod sanity;
 mod skeleton;
 #[cfg(test)]
 mod tests;

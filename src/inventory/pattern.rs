@@ -152,6 +152,12 @@ impl Inventory {
             return Ok(IndexSet::from([LOCALHOST.to_owned()]));
         }
         if let Some((base, subscript)) = split_subscript(text) {
+            // `node[24]` is a set of characters where there is no group `node`.
+            let set = glob(text).map(|regex| self.by_name(|name| regex.is_match(name)));
+            let is_other = self.is_known(base) || base.contains(['*', '?', '[']);
+            if let Some(hosts) = set.filter(|hosts| !is_other && !hosts.is_empty()) {
+                return Ok(hosts);
+            }
             let hosts: Vec<String> = self.matching(base)?.into_iter().collect();
             return subscript.of(&hosts).ok_or_else(|| {
                 (

@@ -1,6 +1,6 @@
 //! How Ansible's inventories name hosts: `node[1:3]`, `db-[a:c]`, `web[01:10:2].example.org:2222`.
 
-use super::connection::is_ipv6 as is_plain_ipv6;
+use super::address::is_ipv6 as is_plain_ipv6;
 
 /// The most hosts that one name may stand for.
 const MOST: usize = 10_000;

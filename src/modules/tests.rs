@@ -240,3 +240,215 @@ fn modules_are_in_order_and_their_names_are_unique() {
     }
     assert!(module("copy", &json!({"dest": "/x"})).is_err());
 }
+
+#[tokio::test]
+async fn lines_blocks_and_users_are_put_in_once() {
+    let folder = folder();
+    let session = session(folder.path());
+    let file = path(&folder, "hosts");
+    std::fs::write(&file, "127.0.0.1 localhost").unwrap();
+    let link = path(&folder, "link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let cases = [
+        (
+            "lineinfile",
+            json!({"path": file, "line": "PORT=2", "regexp": "^PORT="}),
+        ),
+        (
+            "blockinfile",
+            json!({"path": link, "block": "10.0.0.1 reg", "marker": "# {mark} kk"}),
+        ),
+        (
+            "htpasswd",
+            json!({"path": path(&folder, "htpasswd"), "name": "admin", "password": "it's", "cost": 5}),
+        ),
+    ];
+    for (name, arguments) in &cases {
+        run(&session, name, arguments).await.unwrap();
+        let again = plan(&session, name, arguments).await.unwrap();
+        assert!(again.is_satisfied(), "{name}: {:?}", again.verdict);
+    }
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        "127.0.0.1 localhost\nPORT=2\n# BEGIN kk\n10.0.0.1 reg\n# END kk\n"
+    );
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    let other =
+        json!({"path": path(&folder, "htpasswd"), "name": "admin", "password": "other", "cost": 5});
+    let changed = plan(&session, "htpasswd", &other).await.unwrap();
+    assert!(!format!("{changed:?}").contains("$2y$"), "a hash is shown");
+    assert_eq!(summary(&changed), "content");
+    std::fs::remove_file(folder.path().join("state/ledger/test.jsonl")).unwrap();
+}
+
+#[tokio::test]
+async fn docker_binaries_come_from_a_plain_or_packed_archive() {
+    let folder = folder();
+    let session = session(folder.path());
+    let source = folder.path().join("source/docker");
+    std::fs::create_dir_all(&source).unwrap();
+    let mut binaries = Vec::new();
+    for (name, text) in [
+        ("dockerd", "#!/bin/sh\necho 1\n"),
+        ("runc", "#!/bin/sh\necho 2\n"),
+    ] {
+        std::fs::write(source.join(name), text).unwrap();
+        let (sha256, size) = crate::remote::sha256_of_file(&source.join(name)).unwrap();
+        binaries.push(json!({"name": name, "sha256": sha256, "size": size}));
+    }
+    for (kind, flags) in [("plain", "-cf"), ("packed", "-czf")] {
+        let package = path(&folder, kind);
+        let tar = std::process::Command::new("tar")
+            .args(["-C", &path(&folder, "source"), flags, &package, "docker"])
+            .status()
+            .unwrap();
+        assert!(tar.success());
+        let (sha256, size) = crate::remote::sha256_of_file(package.as_ref()).unwrap();
+        let dest = path(&folder, &format!("bin-{kind}"));
+        let wanted = json!({"package": package, "sha256": sha256, "size": size,
+            "binaries": binaries, "dest": dest});
+        let (first, _, _) = run(&session, "docker_engine", &wanted).await.unwrap();
+        assert_eq!(summary(&first), "Docker: dockerd, runc");
+        assert!(
+            plan(&session, "docker_engine", &wanted)
+                .await
+                .unwrap()
+                .is_satisfied()
+        );
+        let ran = std::process::Command::new(format!("{dest}/runc"))
+            .output()
+            .unwrap();
+        assert_eq!(ran.stdout, b"2\n");
+        std::fs::write(format!("{dest}/runc"), "other").unwrap();
+        let repaired = plan(&session, "docker_engine", &wanted).await.unwrap();
+        assert_eq!(summary(&repaired), "Docker: runc");
+        let mut left: Vec<_> = std::fs::read_dir(&dest)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["dockerd", "runc"]);
+    }
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("state/packages"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+/// Everything under a folder, but for kk's own state, with the text of files.
+fn tree(folder: &std::path::Path) -> std::collections::BTreeMap<String, String> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut todo = vec![folder.to_owned()];
+    while let Some(next) = todo.pop() {
+        for entry in std::fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                todo.push(path.clone());
+            }
+            found.insert(
+                path.to_str().unwrap().to_owned(),
+                std::fs::read_to_string(&path).unwrap_or_default(),
+            );
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn removing_by_the_ledger_leaves_what_was_there_before() {
+    let folder = folder();
+    let session = session(folder.path());
+    std::fs::write(folder.path().join("hosts"), "127.0.0.1 localhost\n").unwrap();
+    std::fs::create_dir(folder.path().join("mine")).unwrap();
+    let before = tree(folder.path());
+    let data = path(&folder, "srv/data");
+    for (name, arguments) in [
+        (
+            "file",
+            json!({"path": path(&folder, "etc/reg"), "state": "directory"}),
+        ),
+        (
+            "file",
+            json!({"path": data, "state": "directory", "data": true}),
+        ),
+        (
+            "copy",
+            json!({"content": "a", "dest": path(&folder, "etc/reg/config.yml"), "mode": "0600"}),
+        ),
+        (
+            "copy",
+            json!({"content": "b", "dest": path(&folder, "mine/file")}),
+        ),
+        (
+            "file",
+            json!({"path": path(&folder, "mine/link"), "src": "file", "state": "link"}),
+        ),
+        (
+            "blockinfile",
+            json!({"path": path(&folder, "hosts"), "block": "x", "marker": "# {mark} kk"}),
+        ),
+    ] {
+        run(&session, name, &arguments).await.unwrap();
+    }
+    std::fs::write(format!("{data}/blob"), "precious").unwrap();
+    let remove = json!({"component": "test"});
+    let plan_first = plan(&session, "ledger_remove", &remove).await.unwrap();
+    // Broken off after every single step, the next attempt must still come to the same end.
+    for count in 1..=plan_first.steps.len() {
+        let mut part = plan(&session, "ledger_remove", &remove).await.unwrap();
+        part.steps.truncate(count);
+        apply_plan(&session, None, &part, &|_, _| {}).await.unwrap();
+    }
+    let again = plan(&session, "ledger_remove", &remove).await.unwrap();
+    assert!(again.is_satisfied(), "{again:?}");
+    assert_eq!(
+        std::fs::read_to_string(format!("{data}/blob")).unwrap(),
+        "precious"
+    );
+    assert_eq!(
+        again.result["kept"].as_array().unwrap().len(),
+        2,
+        "{:?}",
+        again.result
+    );
+    let with_data = json!({"component": "test", "with_data": true});
+    run(&session, "ledger_remove", &with_data).await.unwrap();
+    // The lock's holder takes the state folder away at the end of a run; here there is none.
+    std::fs::remove_dir(folder.path().join("state")).unwrap();
+    assert_eq!(tree(folder.path()), before);
+}
+
+#[tokio::test]
+async fn waiting_sees_ports_and_paths() {
+    let folder = folder();
+    let session = session(folder.path());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    assert!(
+        plan(&session, "wait_for", &json!({"port": port}))
+            .await
+            .unwrap()
+            .is_satisfied()
+    );
+    drop(listener);
+    let closed = json!({"port": port, "timeout": 1});
+    let error = run(&session, "wait_for", &closed).await.unwrap_err();
+    assert!(error.to_string().contains("waited 1 s for port"), "{error}");
+    let gone = json!({"port": port, "state": "stopped"});
+    assert!(
+        plan(&session, "wait_for", &gone)
+            .await
+            .unwrap()
+            .is_satisfied()
+    );
+    let file = path(&folder, "soon");
+    let wanted = json!({"path": file, "timeout": 20});
+    let make = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        std::fs::write(&file, "").unwrap();
+    };
+    let (waited, ()) = tokio::join!(run(&session, "wait_for", &wanted), make);
+    assert_eq!(waited.unwrap().2.changed, Some(false));
+}

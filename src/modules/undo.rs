@@ -300,7 +300,16 @@ pub(super) fn fates(entries: &[LedgerEntry], probed: &Probed, with_data: bool) -
 }
 
 fn fate(entry: &LedgerEntry, presence: Presence, with_data: bool, keeps_engine: bool) -> Fate {
+    // A folder that goes only when it is empty, and that kk made, may be any: `/etc/docker`, `/srv`.
+    let goes_when_empty = matches!(
+        entry,
+        LedgerEntry::Directory {
+            recursive: false,
+            ..
+        }
+    );
     if let Some(path) = path_of(entry)
+        && !goes_when_empty
         && let Err(reason) = check_removable(path)
     {
         return Fate::Release(reason);

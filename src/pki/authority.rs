@@ -5,13 +5,11 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber,
-};
+use rcgen::{KeyPair, PublicKeyData as _};
 use time::{Duration, OffsetDateTime};
 
-use super::certificate;
+use super::certificate::{self, last_moment};
+use super::issue::{LONGEST_SERVER_DAYS, authority_name, issue, new_key, sign_authority};
 use super::names::CertificateNames;
 use crate::secret::{Secret, SecretString};
 
@@ -40,12 +38,6 @@ impl Wanted {
     }
 }
 
-/// More is refused by clients that follow the rules of the browsers.
-const LONGEST_SERVER_DAYS: u32 = 825;
-
-/// A new certificate is valid from this long ago, for hosts whose clocks are behind.
-const BACKDATED: Duration = Duration::days(1);
-
 /// Why certificates could not be judged or made.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -57,18 +49,11 @@ pub struct PkiError {
 }
 
 impl PkiError {
-    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             hint: hint.into(),
         }
-    }
-
-    fn making(error: &rcgen::Error) -> Self {
-        Self::new(
-            format!("a certificate could not be made: {error}"),
-            "this is a mistake in the program: please report it",
-        )
     }
 }
 
@@ -163,7 +148,16 @@ pub fn ensure(directory: &Path, wanted: &Wanted, now: OffsetDateTime) -> Result<
         (Some(kept), None) => kept,
         (_, reason) => {
             plan.reasons.extend(reason);
-            let pair = issue(&folder, &authority, wanted, now)?;
+            let Some(key) = &authority.key else {
+                return Err(PkiError::new(
+                    format!(
+                        "{} is not there, and a server certificate must be made with it",
+                        folder.shown("ca.key")
+                    ),
+                    "restore it from a backup; or move the folder away: then a new authority is made, and every client must trust it anew",
+                ));
+            };
+            let pair = issue(&authority.pem, key, wanted, now)?;
             plan.write(&folder, "server.key", 0o600, &pair.1);
             plan.write(&folder, "server.crt", 0o644, &pair.0);
             pair
@@ -366,114 +360,6 @@ fn unfit(
         Ok(None)
     };
     judge().unwrap_or_else(|what| Some(format!("the server certificate {what}")))
-}
-
-fn new_key() -> Result<KeyPair, PkiError> {
-    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|error| PkiError::making(&error))
-}
-
-/// Two authorities must not have one name: trust stores look them up by it.
-fn authority_name(key: &KeyPair) -> String {
-    use sha2::{Digest as _, Sha256};
-    let hash = Sha256::digest(key.subject_public_key_info());
-    let short = hash
-        .iter()
-        .take(4)
-        .fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte));
-    format!("kk registry authority {short:08x}")
-}
-
-fn sign_authority(
-    key: &KeyPair,
-    name: String,
-    wanted: &Wanted,
-    now: OffsetDateTime,
-) -> Result<String, PkiError> {
-    let mut parameters = parameters(name, now, wanted.authority_days);
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    parameters.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::CrlSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
-    let certificate = parameters
-        .self_signed(key)
-        .map_err(|error| PkiError::making(&error))?;
-    Ok(certificate.pem())
-}
-
-/// A new server key and certificate: certificate first, key second.
-fn issue(
-    folder: &Folder<'_>,
-    authority: &Authority,
-    wanted: &Wanted,
-    now: OffsetDateTime,
-) -> Result<(String, String), PkiError> {
-    let Some(key) = &authority.key else {
-        return Err(PkiError::new(
-            format!(
-                "{} is not there, and a server certificate must be made with it",
-                folder.shown("ca.key")
-            ),
-            "restore it from a backup; or move the folder away: then a new authority is made, and every client must trust it anew",
-        ));
-    };
-    let issuer =
-        Issuer::from_ca_cert_pem(&authority.pem, key).map_err(|error| PkiError::making(&error))?;
-    let texts = wanted.names.texts();
-    let name = texts.iter().find(|text| text.len() <= 64).cloned();
-    let name = name.unwrap_or_else(|| "kk registry".to_owned());
-    let mut parameters = parameters(name, now, wanted.server_days.min(LONGEST_SERVER_DAYS));
-    // A server certificate that outlives its authority only looks valid.
-    let end = last_moment(&authority.pem).unwrap_or(parameters.not_after);
-    parameters.not_after = parameters.not_after.min(end);
-    parameters.is_ca = IsCa::ExplicitNoCa;
-    parameters.use_authority_key_identifier_extension = true;
-    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    parameters.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
-    for name in &wanted.names.dns {
-        let name = name
-            .as_str()
-            .try_into()
-            .map_err(|error| PkiError::making(&error))?;
-        parameters.subject_alt_names.push(SanType::DnsName(name));
-    }
-    let addresses = wanted.names.addresses.iter().copied();
-    parameters
-        .subject_alt_names
-        .extend(addresses.map(SanType::IpAddress));
-    let server = new_key()?;
-    let certificate = parameters
-        .signed_by(&server, &issuer)
-        .map_err(|error| PkiError::making(&error))?;
-    Ok((certificate.pem(), server.serialize_pem()))
-}
-
-fn parameters(name: String, now: OffsetDateTime, days: u32) -> CertificateParams {
-    let mut parameters = CertificateParams::default();
-    parameters.distinguished_name = rcgen::DistinguishedName::new();
-    parameters.distinguished_name.push(DnType::CommonName, name);
-    // Certificates count whole seconds.
-    let start = now.replace_nanosecond(0).unwrap_or(now) - BACKDATED;
-    parameters.not_before = start;
-    // The last second counts.
-    parameters.not_after = start + Duration::days(i64::from(days)) - Duration::SECOND;
-    let mut serial: [u8; 16] = rand::random();
-    if let Some(first) = serial.first_mut() {
-        // Positive, and never shortened.
-        *first = (*first & 0x7f) | 0x40;
-    }
-    parameters.serial_number = Some(SerialNumber::from_slice(&serial));
-    parameters
-}
-
-fn last_moment(pem: &str) -> Result<OffsetDateTime, String> {
-    let list = certificate::certificates(pem)?;
-    let seen = certificate::parse(list.first().map(AsRef::as_ref).unwrap_or_default())?;
-    Ok(certificate::validity(&seen).1)
 }
 
 #[cfg(test)]

@@ -107,3 +107,10 @@ pub(super) fn is_signed_by(
             .verify_signature(Some(issuer.public_key()))
             .is_ok()
 }
+
+/// The last moment of the first certificate of a PEM text.
+pub(super) fn last_moment(pem: &str) -> Result<OffsetDateTime, String> {
+    let list = certificates(pem)?;
+    let seen = parse(list.first().map(AsRef::as_ref).unwrap_or_default())?;
+    Ok(validity(&seen).1)
+}

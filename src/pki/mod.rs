@@ -7,6 +7,7 @@
 mod authority;
 mod certificate;
 pub mod htpasswd;
+mod issue;
 mod names;
 mod own;
 pub mod password;

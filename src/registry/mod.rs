@@ -4,6 +4,7 @@
 //! knows neither hosts nor tasks, follows no proxy settings of the environment, and trusts only the authorities it is
 //! given.
 
+mod answer;
 mod call;
 mod challenge;
 mod client;
@@ -12,8 +13,9 @@ mod proof;
 mod tiny;
 mod tls;
 
+pub use answer::{Authentication, Health};
 pub use call::{ApiCall, ProofImage, RegistryEndpoint};
-pub use client::{Authentication, Client, Health};
+pub use client::Client;
 pub use error::{ApiError, ApiErrorKind};
 pub use proof::execute;
 pub use tiny::{Blob, TinyImage};

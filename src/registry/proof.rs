@@ -6,8 +6,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::answer::{Answer, Authentication};
 use super::call::{ApiCall, ProofImage};
-use super::client::{Answer, Authentication, Client, Who};
+use super::client::{Client, Who};
 use super::error::{ApiError, ApiErrorKind};
 use super::tiny::{Blob, MANIFEST_TYPE, TinyImage, digest};
 use crate::secret::Secret;

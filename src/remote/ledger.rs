@@ -22,7 +22,7 @@ if [ -s "$ledger.new" ]; then
   sync -- "$ledger.new" 2>/dev/null || :
   mv -f -- "$ledger.new" "$ledger" || exit 1
 else
-  rm -f -- "$ledger" || exit 1
+  rm -f -- "$ledger" "$ledger.gone" "$ledger.new" || exit 1
   rmdir -- "${ledger%/*}" 2>/dev/null || :
 fi
 exit 0

@@ -42,8 +42,10 @@ pub fn result(event: &Event) -> Vec<Line> {
     if let Some(hint) = hint {
         lines.extend(block(Paint::Plain, "hint: ", hint));
     }
-    if let Some(details) = details.as_deref().filter(|text| !text.trim().is_empty())
-        && Some(details.trim()) != message.as_deref().map(str::trim)
+    let said = message.as_deref().unwrap_or_default();
+    if let Some(details) = details
+        .as_deref()
+        .filter(|text| !said.contains(text.trim()))
     {
         lines.extend(block(Paint::Plain, "| ", details));
     }

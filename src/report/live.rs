@@ -14,7 +14,7 @@ use super::text;
 /// Lines to a terminal with a drawn region below them; data to standard output.
 pub struct LiveScreen {
     multi: MultiProgress,
-    rows: Vec<ProgressBar>,
+    region: Option<ProgressBar>,
     progress: Output,
     style: StreamStyle,
     size: Size,
@@ -69,7 +69,7 @@ impl LiveScreen {
     ) -> Self {
         Self {
             multi: MultiProgress::with_draw_target(target),
-            rows: Vec::new(),
+            region: None,
             progress,
             style,
             size: Box::new(move || (style.width, 24)),
@@ -108,22 +108,22 @@ impl Screen for LiveScreen {
     fn draw(&mut self, board: &Board, now: Duration) {
         let (width, height) = (self.size)();
         let lines = frame(board, now, width, height);
-        while self.rows.len() > lines.len() {
-            if let Some(row) = self.rows.pop() {
-                row.finish_and_clear();
-                self.multi.remove(&row);
+        if lines.is_empty() {
+            if let Some(region) = self.region.take() {
+                region.finish_and_clear();
+                self.multi.remove(&region);
             }
+            return;
         }
-        while self.rows.len() < lines.len() {
-            let row = ProgressBar::new_spinner();
+        // One bar for the whole region: a bar for each row would be drawn row by row, and flicker.
+        let region = self.region.get_or_insert_with(|| {
+            let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{msg}") {
-                row.set_style(style);
+                bar.set_style(style);
             }
-            self.rows.push(self.multi.add(row));
-        }
-        for (row, line) in self.rows.iter().zip(lines) {
-            row.set_message(line);
-        }
+            self.multi.add(bar)
+        });
+        region.set_message(lines.join("\n"));
     }
 
     fn draws(&self) -> bool {

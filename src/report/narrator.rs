@@ -308,6 +308,8 @@ impl<S: Screen> Renderer for Narrator<S> {
             _ => {}
         }
         if let Some(task) = over {
+            // What is over is not drawn below the line that says so.
+            self.screen.draw(&self.board, at);
             self.task_over(at, &task);
         }
     }

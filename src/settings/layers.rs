@@ -1,4 +1,4 @@
-//! Where settings come from: a Config file, the inventory's variables, `--workdir`, `--set`. Each layer is flattened
+//! Where settings come from: `--workdir`, a Config file, the inventory's variables, `--set`. Each layer is flattened
 //! into single values with their places; a key that nothing reads is reported here.
 
 use std::sync::Arc;
@@ -17,12 +17,12 @@ pub const API_VERSION: &str = "kubekey.kubesphere.io/v1";
 /// Where a value comes from; later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
+    /// A flag that names a default, such as `--workdir`.
+    Flag,
     /// The Config file.
     Config,
     /// The inventory's variables.
     Inventory,
-    /// A flag of its own, such as `--workdir`.
-    Flag,
     /// `--set` and its kin.
     Set,
 }
@@ -159,7 +159,7 @@ impl Collected {
         }
     }
 
-    /// A value that a flag of its own gives.
+    /// A default that a flag of its own gives.
     pub fn flag(&mut self, flag: &str, word: &str, text: &str) {
         let node = Node::text(&Source::new(flag, text), text);
         let place = node.place.clone();

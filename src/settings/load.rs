@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::checks::{
+    Resolved, certificate, check_driver, check_ports, expand_home, label_of, one_driver, take_port,
+};
 use super::drivers::{self, Driver, FILESYSTEM};
-use super::layers::{Collected, Given, Layer};
-use super::registry_name::RegistryName;
-use super::schema::{SETTINGS, STORAGE};
+use super::layers::{Collected, Given};
+use super::schema::STORAGE;
 use super::set::SetFlag;
 use super::tree;
 use super::{
-    ImageRegistry, Loaded, Origins, OwnCertificate, RegistryKind, Requirements, Settings, Storage,
-    Versions,
+    ImageRegistry, Loaded, Origins, RegistryKind, Requirements, Settings, Storage, Versions,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::secret::SecretString;
@@ -29,50 +30,10 @@ pub struct SettingsInput<'a> {
     pub inventory_vars: &'a [(Node, Node)],
     /// `--set`, `--set-string` and `--set-file`, in the order given.
     pub sets: &'a [SetFlag],
-    /// `--workdir`.
+    /// `--workdir`: the default of the setting `work_dir`.
     pub work_dir: Option<PathBuf>,
     /// `--artifact`.
     pub artifact: Option<PathBuf>,
-}
-
-/// The values of all settings by path, defaults included.
-struct Resolved {
-    given: BTreeMap<String, Given>,
-}
-
-impl Resolved {
-    /// The value of a setting: given, or its default.
-    fn value(&self, path: &str) -> Value {
-        match self.given.get(path) {
-            Some(given) => given.value.clone(),
-            None => tree::default_of(path),
-        }
-    }
-
-    fn text(&self, path: &str) -> String {
-        self.value(path).as_str().unwrap_or_default().to_owned()
-    }
-
-    /// A text, `None` where it is empty.
-    fn filled(&self, path: &str) -> Option<String> {
-        Some(self.text(path)).filter(|text| !text.is_empty())
-    }
-
-    fn boolean(&self, path: &str) -> bool {
-        self.value(path).as_bool().unwrap_or_default()
-    }
-
-    fn number(&self, path: &str) -> u64 {
-        self.value(path).as_u64().unwrap_or_default()
-    }
-
-    fn decimal(&self, path: &str) -> f64 {
-        self.value(path).as_f64().unwrap_or_default()
-    }
-
-    fn port(&self, path: &str) -> u16 {
-        u16::try_from(self.number(path)).unwrap_or_default()
-    }
 }
 
 impl Settings {
@@ -90,13 +51,13 @@ impl Settings {
 /// The settings, and everything that is wrong or odd. With an error among it the settings are not to be used.
 pub fn assemble(input: &SettingsInput<'_>) -> (Loaded, Diagnostics) {
     let mut collected = Collected::default();
+    if let Some(path) = &input.work_dir {
+        collected.flag("--workdir", "work_dir", &path.display().to_string());
+    }
     if let Some(config) = &input.config {
         collected.config(config);
     }
     collected.inventory(input.inventory_vars);
-    if let Some(path) = &input.work_dir {
-        collected.flag("--workdir", "work_dir", &path.display().to_string());
-    }
     collected.sets(input.sets);
     let Collected {
         given,
@@ -212,225 +173,9 @@ fn overlay(all: Vec<Given>, found: &mut Diagnostics) -> (Resolved, Vec<Given>) {
     (Resolved { given }, free)
 }
 
-/// Two spellings in one layer, or two flags, must say the same; the same spelling again replaces.
+/// Two spellings in one layer must say the same; the same spelling again, and a later layer, replaces.
 fn contradict(first: &Given, next: &Given) -> bool {
-    let same_rank =
-        first.layer == next.layer || first.layer == Layer::Flag && next.layer == Layer::Set;
-    same_rank && first.spelled != next.spelled && first.value != next.value
-}
-
-fn label_of(given: &Given) -> String {
-    match (&given.value, given.setting.secret) {
-        (Value::String(text), false) => format!("`{text}` here"),
-        (_, true) => "here".to_owned(),
-        (other, false) => format!("`{other}` here"),
-    }
-}
-
-/// The port in the registry's name is the one of https, or of http.
-fn take_port(resolved: &mut Resolved, found: &mut Diagnostics) -> Option<RegistryName> {
-    let path = "image_registry.auth.registry";
-    let given = resolved.given.get(path)?.clone();
-    let name = RegistryName::parse(given.value.as_str()?).ok()?;
-    let Some(port) = name.port else {
-        return Some(name);
-    };
-    let is_plain = resolved.boolean("image_registry.auth.plain_http");
-    let path = if is_plain {
-        "image_registry.http_port"
-    } else {
-        "image_registry.https_port"
-    };
-    match resolved.given.get(path) {
-        Some(explicit) if explicit.value.as_u64() != Some(u64::from(port)) => found.push(
-            Diagnostic::at(
-                &explicit.place,
-                format!("`{path}` and the port in `{}` disagree", given.spelled),
-            )
-            .label(label_of(explicit))
-            .related(&given.place, format!("port `{port}` here"))
-            .hint("give one of them, or the same port in both"),
-        ),
-        Some(_) => {}
-        None => {
-            let setting = SETTINGS.iter().find(|setting| setting.path == path);
-            if let Some(setting) = setting {
-                let taken = Given {
-                    setting,
-                    path: path.to_owned(),
-                    value: port.into(),
-                    ..given
-                };
-                resolved.given.insert(path.to_owned(), taken);
-            }
-        }
-    }
-    Some(name)
-}
-
-/// The storage driver that is named; `None` for none, and after a mistake.
-fn one_driver(
-    named: &[(String, crate::diagnostic::Place)],
-    found: &mut Diagnostics,
-) -> Option<&'static Driver> {
-    let (first, first_place) = named.first()?;
-    let others: Vec<_> = named.iter().skip(1).collect();
-    let Some((second, second_place)) = others.first() else {
-        return drivers::driver(first);
-    };
-    let names: Vec<String> = named.iter().map(|(name, _)| format!("`{name}`")).collect();
-    let (last, before) = names.split_last()?;
-    let mut diagnostic = Diagnostic::at(
-        second_place,
-        format!("two storage drivers: {} and {last}", before.join(", ")),
-    )
-    .label(format!("`{second}` here"))
-    .related(first_place, format!("`{first}` here"))
-    .hint("a registry takes exactly one: remove the others");
-    if named.len() > 2 {
-        diagnostic.message = diagnostic
-            .message
-            .replacen("two", &named.len().to_string(), 1);
-        for (name, place) in others.iter().skip(1) {
-            diagnostic = diagnostic.related(place, format!("`{name}` here"));
-        }
-    }
-    found.push(diagnostic);
-    None
-}
-
-/// Whether a driver has what it needs, and nothing that its version does not know.
-fn check_driver(
-    driver: &Driver,
-    named: &[(String, crate::diagnostic::Place)],
-    resolved: &Resolved,
-    found: &mut Diagnostics,
-) {
-    let version = resolved.text("docker_registry_version");
-    let place = named
-        .iter()
-        .find(|(name, _)| name == driver.name)
-        .map(|(_, place)| place);
-    let Some(place) = place else { return };
-    if !driver.known.by(&version) {
-        found.push(
-            Diagnostic::at(
-                place,
-                format!(
-                    "docker-registry {version} has no storage driver `{}`",
-                    driver.name
-                ),
-            )
-            .hint("use version 2.8.3, or another driver"),
-        );
-        return;
-    }
-    let path_of = |parameter: &str| format!("{STORAGE}.{}.{parameter}", driver.name);
-    for parameter in driver.parameters {
-        if let Some(given) = resolved.given.get(&path_of(parameter.name))
-            && !parameter.known.by(&version)
-        {
-            found.push(
-                Diagnostic::at(
-                    &given.key_place,
-                    format!(
-                        "docker-registry {version} does not know `{}` of the driver `{}`",
-                        parameter.name, driver.name
-                    ),
-                )
-                .hint("it would be ignored without a word: remove it, or choose another version"),
-            );
-        }
-    }
-    let missing: Vec<String> = driver
-        .required
-        .iter()
-        .filter(|name| resolved.filled(&path_of(name)).is_none())
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if !missing.is_empty() {
-        found.push(
-            Diagnostic::at(
-                place,
-                format!(
-                    "the storage driver `{}` needs {}",
-                    driver.name,
-                    missing.join(", ")
-                ),
-            )
-            .hint(format!("add it below `{STORAGE}.{}`", driver.name)),
-        );
-    }
-    let has_path_style = resolved.boolean(&path_of("forcepathstyle"));
-    if let Some(endpoint) = resolved.given.get(&path_of("regionendpoint"))
-        && driver.name == "s3"
-        && !version.starts_with("2.")
-        && !has_path_style
-    {
-        found.push(
-            Diagnostic::at(
-                &endpoint.place,
-                format!("docker-registry {version} needs `forcepathstyle` with `regionendpoint`"),
-            )
-            .hint("add `forcepathstyle: true`"),
-        );
-    }
-}
-
-/// The user's own certificate: certificate and key belong together.
-fn certificate(resolved: &Resolved, found: &mut Diagnostics) -> Option<OwnCertificate> {
-    let path_of = |name: &str| format!("image_registry.certificate.{name}");
-    let file = |name: &str| {
-        resolved
-            .filled(&path_of(name))
-            .map(|text| expand_home(&text))
-    };
-    match (file("cert_file"), file("key_file"), file("ca_file")) {
-        (Some(cert_file), Some(key_file), ca_file) => Some(OwnCertificate {
-            cert_file,
-            key_file,
-            ca_file,
-        }),
-        (None, None, None) => None,
-        (cert_file, key_file, _) => {
-            let missing = match (cert_file, key_file) {
-                (None, Some(_)) => "`cert_file` is",
-                (Some(_), None) => "`key_file` is",
-                _ => "`cert_file` and `key_file` are",
-            };
-            let given = ["cert_file", "key_file", "ca_file"]
-                .iter()
-                .find_map(|name| resolved.given.get(&path_of(name)));
-            let message =
-                format!("an own certificate needs certificate and key: {missing} missing");
-            let mut diagnostic = Diagnostic::error(message)
-                .hint("add it below `image_registry.certificate`, or leave all out for a certificate made by kk");
-            diagnostic.place = given.map(|given| given.key_place.clone());
-            found.push(diagnostic);
-            None
-        }
-    }
-}
-
-/// Harbor publishes its http port beside the https one.
-fn check_ports(kind: RegistryKind, resolved: &Resolved, found: &mut Diagnostics) {
-    let https = resolved.given.get("image_registry.https_port");
-    let http = resolved.given.get("image_registry.http_port");
-    let is_plain = resolved.boolean("image_registry.auth.plain_http");
-    let port = resolved.port("image_registry.https_port");
-    if kind == RegistryKind::Harbor
-        && !is_plain
-        && port == resolved.port("image_registry.http_port")
-        && let Some(given) = https.or(http)
-    {
-        found.push(
-            Diagnostic::at(
-                &given.place,
-                format!("Harbor needs two ports, and https and http are both {port}"),
-            )
-            .hint("set `image_registry.http_port` to another one"),
-        );
-    }
+    first.layer == next.layer && first.spelled != next.spelled && first.value != next.value
 }
 
 /// The tree for templates.
@@ -500,14 +245,4 @@ fn per_package(resolved: &Resolved, prefix: &str) -> BTreeMap<(String, String), 
             Some(((name.to_owned(), arch.to_owned()), value.to_owned()))
         })
         .collect()
-}
-
-/// A path with `~` as the home folder of whoever runs the program; as it is where that is not known.
-fn expand_home(text: &str) -> PathBuf {
-    match (text.strip_prefix('~'), std::env::home_dir()) {
-        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
-            home.join(rest.trim_start_matches('/'))
-        }
-        _ => PathBuf::from(text),
-    }
 }

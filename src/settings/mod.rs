@@ -1,11 +1,12 @@
 //! Every setting that the built-in playbooks and checks read: its path, type, default and meaning; Config files and
 //! `--set` on top. A key that nothing reads is an error with a "did you mean".
 //!
-//! Layers, later ones winning: defaults, the Config file, the inventory's variables for all hosts, `--workdir`,
-//! `--set`. Everything that is wrong is found in one go, each mistake with its place. This room knows neither hosts
+//! Layers, later ones winning: defaults (`--workdir` is one), the Config file, the inventory's variables for all
+//! hosts, `--set`. Everything that is wrong is found in one go, each mistake with its place. This room knows neither hosts
 //! nor their facts: what depends on them (the registry's name without `auth.registry`, for instance) is decided
 //! where they are known.
 
+mod checks;
 mod document;
 pub mod drivers;
 mod layers;
@@ -13,6 +14,7 @@ mod load;
 pub mod registry_name;
 pub mod schema;
 pub mod set;
+mod set_json;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -235,7 +235,7 @@ fn table() -> Vec<Setting> {
         "work_dir",
         Kind::LocalPath,
         "./kubekey",
-        "Working folder: secrets, certificates, logs. The same as `--workdir`.",
+        "Working folder: secrets, certificates, logs. `--workdir` is its default.",
     );
     row(
         "binary_dir",

@@ -10,4 +10,5 @@
 )]
 
 mod commands;
+mod people;
 mod server;

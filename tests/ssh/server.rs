@@ -130,12 +130,14 @@ impl Server {
         }
         new_key(&path.join("user"), &["ed25519"], "");
         fs::copy(path.join("user.pub"), path.join("authorized_keys")).unwrap();
+        // The start files of whoever runs the tests are no part of them.
+        fs::create_dir(path.join("home")).unwrap();
         let port = free_port();
         config.push_str(&format!(
             "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM no\n\
              AuthorizedKeysFile {0}/authorized_keys\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 100\nLogLevel VERBOSE\n\
-             PrintMotd no\n",
+             PrintMotd no\nSetEnv HOME={0}/home\n",
             path.display()
         ));
         fs::write(path.join("sshd_config"), config).unwrap();

@@ -30,6 +30,8 @@ pub(super) struct Channels {
     target: String,
     state: Mutex<State>,
     freed: Notify,
+    /// Held by whoever uses the one channel beyond the limit.
+    extra: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -41,6 +43,8 @@ struct State {
     is_spare_wanted: bool,
     is_spare_coming: bool,
     is_closed: bool,
+    /// Processes whose groups are to be signalled.
+    signals: Vec<(u32, &'static str)>,
 }
 
 /// The right to one channel; given back when dropped.
@@ -100,8 +104,10 @@ impl Channels {
                 is_spare_wanted: true,
                 is_spare_coming: false,
                 is_closed: false,
+                signals: Vec::new(),
             }),
             freed: Notify::new(),
+            extra: tokio::sync::Mutex::new(()),
         });
         channels.open_ahead();
         channels
@@ -171,6 +177,65 @@ impl Channels {
                     }
                     Err(_) => return Err(self.gone()),
                 },
+            }
+        }
+    }
+
+    /// Signals the process groups of commands, as far as the login user may. The caller sets the time limit.
+    ///
+    /// sshd passes on a signal request for ordinary users only, so it is done by a command on a channel beyond the
+    /// limit. There is one such channel; what was asked for while it was in use is done together.
+    pub(super) async fn signal(&self, process: u32, signal: &'static str) {
+        self.lock().signals.push((process, signal));
+        let _alone = self.extra.lock().await;
+        let signals = std::mem::take(&mut self.lock().signals);
+        if signals.is_empty() {
+            return;
+        }
+        let Some(mut channel) = self.extra().await else {
+            return;
+        };
+        // The group is the whole command, unless the login shell kept a process for itself.
+        let commands: Vec<String> = signals
+            .iter()
+            .map(|(process, signal)| {
+                format!("kill -s {signal} -- -{process}||kill -s {signal} {process}")
+            })
+            .collect();
+        // Plain words, for any login shell.
+        let text = format!("exec sh -c 'exec 2>/dev/null;{}'", commands.join(";"));
+        if channel.exec(false, text).await.is_ok() {
+            let _ = channel.eof().await;
+            while let Some(message) = channel.wait().await {
+                if matches!(message, ChannelMsg::Close) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The spare channel, or one beyond the limit.
+    async fn extra(&self) -> Option<Channel<Msg>> {
+        let spare = {
+            let mut state = self.lock();
+            let spare = state.spare.take();
+            // From here on it counts as the one beyond the limit.
+            state.open -= usize::from(spare.is_some());
+            spare
+        };
+        if let Some(mut channel) = spare
+            && is_usable(&mut channel)
+        {
+            return Some(channel);
+        }
+        loop {
+            match self.handle.channel_open_session().await {
+                Ok(channel) => return Some(channel),
+                // Sessions that have just ended may still count on the host.
+                Err(russh::Error::ChannelOpenFailure(_)) => {
+                    tokio::time::sleep(FIRST_WAIT * 4).await;
+                }
+                Err(_) => return None,
             }
         }
     }

@@ -8,6 +8,7 @@ mod channels;
 mod handler;
 mod hop;
 mod keys;
+mod line;
 mod options;
 mod session;
 mod socket;

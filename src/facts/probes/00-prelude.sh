@@ -15,11 +15,10 @@ set -f
 
 section() { printf '\n=kk= %s\n' "$1"; }
 value() { printf '%s=%s\n' "$1" "$2"; }
-# The first line of a file, without a process for it.
-first_line() {
-  first_line_text=
-  [ -r "$1" ] && read -r first_line_text <"$1"
-  printf '%s' "$first_line_text"
+# The first line of a file as $line, without a process for it.
+read_line() {
+  line=
+  [ -r "$1" ] && read -r line <"$1"
 }
 
 # limit SECONDS COMMAND...: ends a command that hangs, also where there is no timeout program.

@@ -2,9 +2,12 @@
 section identity
 value kernel "$(uname -srm)"
 value uid "$(id -u)"
-value hostname "$(first_line /proc/sys/kernel/hostname)"
-value machine_id "$(first_line /etc/machine-id)"
-value init "$(first_line /proc/1/comm)"
+read_line /proc/sys/kernel/hostname
+value hostname "$line"
+read_line /etc/machine-id
+value machine_id "$line"
+read_line /proc/1/comm
+value init "$line"
 [ -d /run/systemd/system ] && value systemd yes
 [ -e /run/.containerenv ] && value container podman
 [ -e /.dockerenv ] && value container docker
@@ -13,8 +16,9 @@ section os-release
 cat /etc/os-release || cat /usr/lib/os-release || sed 's/^/REDHAT_RELEASE=/' /etc/redhat-release
 
 section processors
-value online "$(first_line /sys/devices/system/cpu/online)"
-value counted "$(grep -c '^processor' /proc/cpuinfo)"
+read_line /sys/devices/system/cpu/online
+value online "$line"
+[ -n "$line" ] || value counted "$(grep -c '^processor' /proc/cpuinfo)"
 
 section memory
 grep -E '^(MemTotal|MemAvailable|SwapTotal):' /proc/meminfo

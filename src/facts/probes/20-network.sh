@@ -3,7 +3,10 @@ section links
 set +f
 for link in /sys/class/net/*; do
   [ -r "$link/flags" ] || continue
-  printf '%s %s %s\n' "${link##*/}" "$(first_line "$link/flags")" "$(first_line "$link/operstate")"
+  read_line "$link/flags"
+  flags=$line
+  read_line "$link/operstate"
+  printf '%s %s %s\n' "${link##*/}" "$flags" "$line"
 done
 set -f
 
@@ -15,15 +18,17 @@ if command -v ip >/dev/null; then
   section routes6
   limit 5 ip -6 route show default
 fi
-section proc-route
-head -n 500 /proc/net/route
-section proc-fib-trie
-command -v ip >/dev/null || cat /proc/net/fib_trie
-section proc-if-inet6
-command -v ip >/dev/null || cat /proc/net/if_inet6
+if ! command -v ip >/dev/null; then
+  section proc-route
+  head -n 500 /proc/net/route
+  section proc-fib-trie
+  cat /proc/net/fib_trie
+  section proc-if-inet6
+  cat /proc/net/if_inet6
+fi
 
 section listening
-cat /proc/net/tcp /proc/net/tcp6 | grep ' 0A '
+grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6
 section listening-processes
 if command -v ss >/dev/null; then
   limit 5 ss -ltnp

@@ -5,6 +5,22 @@ own_namespace=$(readlink /proc/self/ns/pid)
 dockerd_program=
 containerd_program=
 dockerd_answers=
+docker_main=
+# Docker itself, not an engine that some other program runs for its own purposes behind a socket of its own.
+is_main_dockerd() {
+  read_line /var/run/docker.pid
+  [ "$1" = "$line" ] && return 0
+  [ -d /run/systemd/system ] || return 1
+  [ -n "$docker_main" ] || docker_main=$(limit 5 systemctl show -p MainPID docker.service)
+  [ "MainPID=$1" = "$docker_main" ]
+}
+# The name of a process's parent as $line, from the fourth field of its state.
+parent_of() {
+  read_line "/proc/$1/stat"
+  parent=${line##*) }
+  parent=${parent#* }
+  read_line "/proc/${parent%% *}/comm"
+}
 set +f
 for process in /proc/[0-9]*; do
   [ -r "$process/comm" ] || continue
@@ -13,17 +29,29 @@ for process in /proc/[0-9]*; do
     dockerd | containerd | podman | kubelet | k3s-server | k3s-agent | k0s | rke2 | kubelite | firewalld | keepalived | crio) ;;
     *) continue ;;
   esac
+  number=${process#/proc/}
   namespace=$(readlink "$process/ns/pid")
   # A process of a container on this host is not this host's.
   [ -z "$namespace" ] || [ "$namespace" = "$own_namespace" ] || continue
   program=$(readlink "$process/exe")
   program=${program% (deleted)}
-  printf '%s %s %s\n' "$name" "${process#/proc/}" "$program"
   case $name in
-    # Only a system-wide one: the socket of a rootless one is its user's.
-    dockerd) [ -O "$process" ] && dockerd_program=$program && dockerd_answers=yes ;;
-    containerd) containerd_program=$program ;;
+    dockerd)
+      # The socket of a rootless one is its user's.
+      [ -O "$process" ] || continue
+      is_main_dockerd "$number" || continue
+      dockerd_program=$program
+      dockerd_answers=yes
+      ;;
+    containerd)
+      # Docker's own child belongs to Docker, and one behind another socket to whoever runs it.
+      [ -S /run/containerd/containerd.sock ] || continue
+      parent_of "$number"
+      [ "$line" = dockerd ] && continue
+      containerd_program=$program
+      ;;
   esac
+  printf '%s %s %s\n' "$name" "$number" "$program"
 done
 set -f
 
@@ -36,12 +64,14 @@ if [ -d /run/systemd/system ]; then
     harbor.service docker-registry.service registry.service keepalived.service $wanted_units
 fi
 section openrc
-ls /run/openrc/started
+[ -d /run/openrc/started ] && ls /run/openrc/started
 
 section security
-value selinux_enforce "$(first_line /sys/fs/selinux/enforce)"
+read_line /sys/fs/selinux/enforce
+value selinux_enforce "$line"
 [ -e /etc/selinux/config ] && value selinux_config yes
-value apparmor "$(first_line /sys/module/apparmor/parameters/enabled)"
+read_line /sys/module/apparmor/parameters/enabled
+value apparmor "$line"
 grep -i '^[[:space:]]*ENABLED=' /etc/ufw/ufw.conf
 
 section kubernetes

@@ -6,12 +6,15 @@ for name in docker dockerd containerd podman; do
   case $path in /*) ;; *) continue ;; esac
   real=$(readlink -f "$path") || real=$path
   printf '%s %s %s\n' "$name" "$path" "$real"
-  programs="$programs $path $real"
+  programs="$programs $path"
+  [ "$real" = "$path" ] || programs="$programs $real"
   [ "$name" = docker ] && docker_program=$path && docker_real=$real
   [ "$name" = dockerd ] && : "${dockerd_program:=$path}"
   [ "$name" = containerd ] && : "${containerd_program:=$path}"
 done
-programs="$programs $dockerd_program $containerd_program"
+for path in $dockerd_program $containerd_program; do
+  case " $programs " in *" $path "*) ;; *) programs="$programs $path" ;; esac
+done
 
 # podman may stand in for docker: a link to it or a small script. It is not run, because it makes folders.
 docker_stand_in=
@@ -20,11 +23,32 @@ case $docker_real in
   ?*) head -c 400 "$docker_real" | grep -q podman && docker_stand_in=podman ;;
 esac
 
+# The server is asked only where it runs.
+docker_version=
+docker_root=
+docker_containers=
+if [ -n "$dockerd_answers" ] && [ -n "$docker_program" ] && [ -z "$docker_stand_in" ] && [ -S /var/run/docker.sock ]; then
+  docker_version=$(limit 5 docker version --format '{{.Server.Version}}')
+fi
+if [ -n "$docker_version" ]; then
+  docker_root=$(limit 5 docker info --format '{{.DockerRootDir}}')
+  docker_containers=$(limit 5 docker ps -a --no-trunc --format '{{.Names}}|{{.Image}}|{{.Status}}|{{.Ports}}|{{.Label "com.docker.compose.project"}}|{{.Mounts}}')
+fi
+case $docker_root in
+  /*) ;;
+  *) docker_root=$(sed -n 's/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' /etc/docker/daemon.json) ;;
+esac
+
 section engines
 value docker_stand_in "$docker_stand_in"
-[ -n "$dockerd_program" ] && value dockerd "$(limit 5 "$dockerd_program" --version)"
-[ -n "$docker_program" ] && [ -z "$docker_stand_in" ] && value docker "$(limit 5 "$docker_program" --version)"
+value docker_server "$docker_version"
+value docker_root "$docker_root"
+if [ -z "$docker_version" ] && [ -n "$dockerd_program" ]; then
+  value dockerd "$(limit 5 "$dockerd_program" --version)"
+fi
 [ -n "$containerd_program" ] && value containerd "$(limit 5 "$containerd_program" --version)"
+section containers
+printf '%s\n' "$docker_containers"
 
 # Who brought a program: our ledger, dpkg's lists, or rpm (without rights, so that its database stays untouched).
 section owners-kk
@@ -59,21 +83,3 @@ for path in /usr/local/lib/docker/cli-plugins /usr/local/libexec/docker/cli-plug
   [ -x "$path/docker-compose" ] || continue
   value "$path/docker-compose" "$(limit 5 "$path/docker-compose" version --short)"
 done
-
-docker_root=
-docker_mounts=
-if [ -n "$dockerd_answers" ] && [ -n "$docker_program" ] && [ -z "$docker_stand_in" ] && [ -S /var/run/docker.sock ]; then
-  section docker-server
-  value version "$(limit 5 docker version --format '{{.Server.Version}}')"
-  docker_root=$(limit 5 docker info --format '{{.DockerRootDir}}')
-  value root "$docker_root"
-  section docker-containers
-  limit 5 docker ps -a --no-trunc --format '{{.Names}}|{{.Image}}|{{.Status}}|{{.Ports}}|{{.Label "com.docker.compose.project"}}|{{.Mounts}}'
-  docker_mounts=$(limit 5 docker ps -a --no-trunc --filter label=com.docker.compose.project=kk-registry --format '{{.Mounts}}')
-fi
-case $docker_root in
-  /*) ;;
-  *) docker_root=$(sed -n 's/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' /etc/docker/daemon.json) ;;
-esac
-section docker-root
-printf '%s\n' "$docker_root"

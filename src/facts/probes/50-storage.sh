@@ -3,47 +3,57 @@ section mounts
 grep -v -e ' /var/lib/kubelet/' -e ' /run/netns/' -e ' /run/docker/netns/' -e '/merged overlay ' /proc/self/mounts
 
 # Each folder in a process of its own, because a dead network file system hangs whoever looks at it.
+# shellcheck disable=SC2016
 folder_look='
 path=$1
 [ -e "$path" ] && echo exists
 [ -d "$path" ] && echo directory
-[ -L "$path" ] && echo link
+if [ -d "$path/docker/registry/v2" ]; then echo "distribution $path/docker/registry/v2"
+elif [ -d "$path/registry/docker/registry/v2" ]; then echo "distribution $path/registry/docker/registry/v2"; fi
 above=$path
 while [ -n "$above" ] && [ ! -d "$above" ]; do above=${above%/*}; done
 [ -n "$above" ] || above=/
-df -Pk "$above" | sed -n "\$s/^/space /p"
-df -Pi "$above" | sed -n "\$s/^/inodes /p"
-[ -d "$path" ] || exit 0
-ls -A "$path" | head -n 40 | sed "s/^/entry /"
-if [ -d "$path/docker/registry/v2" ]; then tree=$path/docker/registry/v2
-elif [ -d "$path/registry/docker/registry/v2" ]; then tree=$path/registry/docker/registry/v2
-else exit 0; fi
-echo "distribution $tree"
+echo "=space"
+df -Pk "$above"
+echo "=inodes"
+df -Pi "$above"
+echo "=entries"
+[ "$path" = / ] || [ ! -d "$path" ] || ls -A "$path" | head -n 40
 '
+# shellcheck disable=SC2016
 count_repositories='
 find "$1/repositories" -maxdepth 7 -type d "(" -name _layers -o -name _uploads -o -name _manifests ")" -prune -print |
   grep -c "/_manifests\$"
+'
+newline='
 '
 look_at_folder() {
   section folder
   value path "$1"
   look=$(limit 5 sh -c "$folder_look" sh "$1") || value cut yes
-  printf '%s\n' "$look"
   case $look in
-    *distribution\ /*)
-      tree=${look##*distribution }
+    *distribution\ /*=space*)
+      tree=${look#*distribution }
+      tree=${tree%%"$newline"*}
       value repositories "$(limit 5 sh -c "$count_repositories" sh "$tree")"
       ;;
   esac
+  printf '%s\n' "$look"
 }
 for folder in "$@"; do look_at_folder "$folder"; done
-case $docker_root in /*) look_at_folder "$docker_root" ;; esac
-# Names are separated by commas and lines.
+case " $* " in
+  *" $docker_root "*) ;;
+  *) [ -n "$docker_root" ] && look_at_folder "$docker_root" ;;
+esac
+# What our own registry serves from, wherever the settings say now.
 saved_separators=$IFS
-IFS=',
-'
-for folder in $docker_mounts; do
-  case $folder in /*) look_at_folder "$folder" ;; esac
+IFS=$newline
+for container in $docker_containers; do
+  case $container in *'|kk-registry|'*) ;; *) continue ;; esac
+  IFS=,
+  for folder in ${container##*|}; do
+    case $folder in /*) look_at_folder "$folder" ;; esac
+  done
 done
 IFS=$saved_separators
 

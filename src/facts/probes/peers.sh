@@ -32,7 +32,7 @@ by_bash() {
   limit bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$1" "$2"
 }
 by_python() {
-  limit python3 -c 'import socket,sys
+  limit python3 -B -E -c 'import socket,sys
 try:
     socket.create_connection((sys.argv[1],int(sys.argv[2])),3).close()
 except Exception as error:
@@ -43,9 +43,10 @@ by_perl() {
 }
 by_curl() {
   # Prints how long connecting took; 0 means that it never happened.
-  connected=$(limit curl -sS --noproxy '*' --connect-timeout 3 -m 3 -o /dev/null -w '%{time_connect}' "telnet://$3:$2")
+  connected=$(limit curl -sSv --noproxy '*' --connect-timeout 3 -m 3 -o /dev/null -w '=%{time_connect}=' "telnet://$3:$2" 2>&1)
   curl_status=$?
-  case $connected in *[1-9]*) return 0 ;; esac
+  case $connected in *=*[1-9]*=*) return 0 ;; esac
+  printf '%s' "$connected"
   return "$curl_status"
 }
 by_nc() {

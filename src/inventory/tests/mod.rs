@@ -1,6 +1,10 @@
 //! Tests of the whole room: forms that must load, and what is made of them.
 
 mod bad_input;
+mod examples;
+mod forms;
+mod patterns;
+mod properties;
 
 use super::*;
 use crate::diagnostic::{Colour, Source, render_all};

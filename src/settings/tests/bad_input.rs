@@ -499,25 +499,6 @@ fn disagreeing_spellings() {
       |
       = hint: give one of them, or the same port in both
     ");
-    let flags = [SetFlag::set("work_dir=/b")];
-    insta::assert_snapshot!(said(&SettingsInput {
-        sets: &flags,
-        work_dir: Some("/a".into()),
-        ..SettingsInput::default()
-    }), @r"
-    error: `--workdir` and `work_dir` are one setting, and disagree
-     --> --set:1:10
-      |
-    1 | work_dir=/b
-      |          ^^ `/b` here
-      |
-     ::: --workdir:1:1
-      |
-    1 | /a
-      | -- `/a` here
-      |
-      = hint: give one of them, or the same value in both
-    ");
 }
 
 #[test]
@@ -582,6 +563,49 @@ fn storage() {
       |
       = hint: add `forcepathstyle: true`
     "#);
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: a, bucket: \"s3://b\", accesskey: a, chunksize: 1000}\n"), @r#"
+    error: the storage driver `s3` needs `accesskey` and `secretkey` together
+     --> config.yaml:8:54
+      |
+    8 |         s3: {region: a, bucket: "s3://b", accesskey: *, chunksize: 1000}
+      |                                                      ^
+      |
+      = hint: give both, or neither where the machine's role grants access
+
+    error: a bucket is named without `s3://`
+     --> config.yaml:8:33
+      |
+    8 |         s3: {region: a, bucket: "s3://b", accesskey: *, chunksize: 1000}
+      |                                 ^^^^^^^^
+      |
+      = hint: write the bucket's name alone; a prefix goes into `rootdirectory`
+
+    error: `chunksize` must be at least 5242880
+     --> config.yaml:8:68
+      |
+    8 |         s3: {region: a, bucket: "s3://b", accesskey: *, chunksize: 1000}
+      |                                                                    ^^^^
+      |
+      = hint: S3 takes no smaller parts; leave it out for the default
+    "#);
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        azure: {accountname: a, container: b}\n"), @r"
+    error: the storage driver `azure` needs `accountkey`
+     --> config.yaml:8:9
+      |
+    8 |         azure: {accountname: a, container: b}
+      |         ^^^^^
+      |
+      = hint: add the key of the account; docker-registry 3 takes `credentials` instead
+    ");
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        gcs: {bucket: a, chunksize: 1000}\n"), @r"
+    error: `chunksize` must be a multiple of 262144
+     --> config.yaml:8:37
+      |
+    8 |         gcs: {bucket: a, chunksize: 1000}
+      |                                     ^^^^
+      |
+      = hint: leave it out for the default
+    ");
     insta::assert_snapshot!(config("  image_registry:\n    docker_registry:\n      storage:\n        nfs: {server: a}\n"), @r"
     error: unknown setting `image_registry.docker_registry.storage.nfs`
      --> config.yaml:7:9

@@ -105,7 +105,7 @@ fn later_layers_win() {
     ))
     .unwrap();
     let config = config_source(
-        "  image_registry:\n    type: docker-registry\n    auth: {username: from-config}\n  docker_version: 26.1.5\n  harbor_version: v2.9.0\n  work_dir: /from/config\n",
+        "  image_registry:\n    type: docker-registry\n    auth: {username: from-config}\n  docker_version: 26.1.5\n  harbor_version: v2.9.0\n",
     );
     let flags = [SetFlag::set("docker_version=24.0.7")];
     let loaded = Settings::load(&SettingsInput {
@@ -134,6 +134,32 @@ fn later_layers_win() {
     );
     assert_eq!(origin("keepalived_version"), None);
     assert!(loaded.origins.is_given("work_dir"));
+}
+
+#[test]
+fn the_working_folder() {
+    let flag = |sets: &[SetFlag], spec: &str| {
+        let settings = load(&SettingsInput {
+            config: Some(config_source(spec)),
+            sets,
+            work_dir: Some("/flag".into()),
+            ..SettingsInput::default()
+        });
+        (settings.work_dir, settings.binary_dir)
+    };
+    let folders = |work: &str, binary: &str| (PathBuf::from(work), PathBuf::from(binary));
+    assert_eq!(flag(&[], "  {}\n"), folders("/flag", "/flag/kubekey"));
+    assert_eq!(
+        flag(&[], "  work_dir: /config\n"),
+        folders("/config", "/config/kubekey")
+    );
+    assert_eq!(
+        flag(
+            &[SetFlag::set("binary_dir=/b,work_dir=/set")],
+            "  work_dir: /config\n"
+        ),
+        folders("/set", "/b")
+    );
 }
 
 #[test]
@@ -476,4 +502,41 @@ fn every_setting_is_described_once() {
             row.path
         );
     }
+}
+
+/// The Config files among the examples, and the settings in the examples' inventories.
+#[test]
+fn the_examples_load() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory-examples");
+    let mut configs = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let source = Source::new(path.display().to_string(), text);
+        let settings = if source.text.contains("\nkind: Config") {
+            configs += 1;
+            load(&SettingsInput {
+                config: Some(source),
+                ..SettingsInput::default()
+            })
+        } else {
+            let document = crate::yaml::parse(&source).unwrap();
+            let vars = document.get("spec").and_then(|spec| spec.get("vars"));
+            load(&SettingsInput {
+                inventory_vars: vars
+                    .and_then(crate::yaml::Node::as_mapping)
+                    .unwrap_or_default(),
+                ..SettingsInput::default()
+            })
+        };
+        let shared = ["three-hosts-ha.yaml", "nfs-config.yaml", "s3-config.yaml"];
+        let is_shared = shared.iter().any(|name| path.ends_with(name));
+        assert_eq!(
+            settings.image_registry.ha_vip.is_some(),
+            is_shared,
+            "{}",
+            path.display()
+        );
+    }
+    assert_eq!(configs, 2);
 }

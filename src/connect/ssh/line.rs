@@ -1,0 +1,214 @@
+//! One channel with one command on it: what came so far, and how the command is ended before its time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use tokio::time::timeout;
+
+use super::channels::{Channels, Slot};
+use super::session::SshConnector;
+use crate::connect::wire::AfterMarker;
+use crate::connect::{ExitStatus, OUTPUT_LIMIT, Output, TransportError};
+
+/// How long a command that was only just requested may take to say that it has started.
+const START_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long ending a command may take before its channel is closed all the same.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// A channel that a command was, or is about to be, requested on.
+pub(super) struct Line {
+    pub(super) reader: ChannelReadHalf,
+    pub(super) writer: ChannelWriteHalf<Msg>,
+    /// The channel's place, kept until it is closed.
+    pub(super) slot: Slot,
+    pub(super) progress: Progress,
+    pub(super) is_requested: bool,
+}
+
+impl Line {
+    /// Signals the command's process group, then closes the channel. In this order: a command whose channel is closed
+    /// sees an end of its input, and would take what it got for all there was.
+    pub(super) async fn end(mut self, channels: Arc<Channels>, signal: &'static str) {
+        if self.is_requested {
+            let _ = self.writer.signal(Sig::Custom(signal.to_owned())).await;
+            let _ = timeout(START_LIMIT, self.wait_for_start()).await;
+            if let Some(process) = self.progress.process() {
+                self.kill(channels, process, signal).await;
+            }
+        }
+        let _ = self.writer.close().await;
+        drop(self.slot);
+    }
+
+    async fn wait_for_start(&mut self) {
+        while self.progress.process().is_none() {
+            match self.reader.wait().await {
+                None | Some(ChannelMsg::Close) => return,
+                Some(message) => self.progress.note_start(&message),
+            }
+        }
+    }
+
+    /// Signals the process group, while what the command still says is taken: or the whole session would stop.
+    async fn kill(&mut self, channels: Arc<Channels>, process: u32, signal: &'static str) {
+        let ended = async {
+            while let Some(message) = self.reader.wait().await {
+                if matches!(message, ChannelMsg::Close) {
+                    break;
+                }
+            }
+        };
+        // In a task of its own: it may be signalling other commands too when this one ends.
+        let signalled = tokio::spawn(async move {
+            let _ = timeout(END_LIMIT, channels.signal(process, signal)).await;
+        });
+        tokio::select! {
+            () = ended => {}
+            _ = signalled => {}
+        }
+    }
+}
+
+/// What is known of a command so far.
+pub(super) struct Progress {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    stdout_start: AfterMarker,
+    stderr_start: AfterMarker,
+    status: Option<ExitStatus>,
+    is_accepted: bool,
+    is_output_complete: bool,
+}
+
+impl Progress {
+    /// Nothing yet; the command says `marker` when it starts.
+    pub(super) fn new(marker: &str) -> Self {
+        Self {
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            stdout_start: AfterMarker::new(marker),
+            stderr_start: AfterMarker::new(marker),
+            status: None,
+            is_accepted: false,
+            is_output_complete: false,
+        }
+    }
+
+    /// Everything, leaving nothing.
+    pub(super) fn take_all(&mut self) -> Self {
+        std::mem::replace(self, Self::new(""))
+    }
+
+    /// The number of the command's process and process group, once it has started.
+    fn process(&self) -> Option<u32> {
+        let starts = [&self.stdout_start, &self.stderr_start];
+        // 0 and 1 would be everybody's.
+        starts
+            .iter()
+            .find_map(|start| start.process())
+            .filter(|&number| number > 1)
+    }
+
+    /// Takes one message. Whether it was the last.
+    pub(super) fn take(
+        &mut self,
+        message: ChannelMsg,
+        connector: &SshConnector,
+    ) -> Result<bool, TransportError> {
+        match message {
+            ChannelMsg::Data { data } => self.stdout_start.take(&data, &mut self.stdout),
+            ChannelMsg::ExtendedData { data, ext: 1 } => {
+                self.stderr_start.take(&data, &mut self.stderr);
+            }
+            ChannelMsg::ExitStatus { exit_status } => {
+                self.status = Some(ExitStatus::Code(exit_status));
+            }
+            ChannelMsg::ExitSignal { signal_name, .. } => {
+                self.status = Some(ExitStatus::Signal(signal_text(&signal_name)));
+            }
+            ChannelMsg::Success => self.is_accepted = true,
+            ChannelMsg::Failure if !self.is_accepted => {
+                return Err(connector.not_started("the host refuses to run commands".to_owned()));
+            }
+            ChannelMsg::Eof => self.is_output_complete = true,
+            ChannelMsg::Close => return Ok(true),
+            _ => {}
+        }
+        if self.stdout.len() > OUTPUT_LIMIT || self.stderr.len() > OUTPUT_LIMIT {
+            return Err(TransportError::TooMuchOutput);
+        }
+        Ok(false)
+    }
+
+    /// Looks for the start in a message of a command that nobody waits for any more.
+    fn note_start(&mut self, message: &ChannelMsg) {
+        match message {
+            ChannelMsg::Data { data } => self.stdout_start.take(data, &mut self.stdout),
+            ChannelMsg::ExtendedData { data, ext: 1 } => {
+                self.stderr_start.take(data, &mut self.stderr);
+            }
+            _ => {}
+        }
+    }
+
+    /// The host closed the channel in order.
+    pub(super) fn after_close(self, connector: &SshConnector) -> Result<Output, TransportError> {
+        if !self.stdout_start.seen() && !self.stderr_start.seen() {
+            return Err(connector.not_started(self.why_not_started(connector)));
+        }
+        let Some(status) = self.status else {
+            return Err(TransportError::Lost {
+                target: connector.name.clone(),
+                reason: "the host did not say how the command ended".to_owned(),
+            });
+        };
+        Ok(Output {
+            status,
+            stdout: self.stdout,
+            stderr: self.stderr,
+        })
+    }
+
+    /// The connection ended before the channel was closed.
+    pub(super) fn after_loss(self, connector: &SshConnector) -> Result<Output, TransportError> {
+        if self.status.is_some() && self.is_output_complete {
+            return self.after_close(connector);
+        }
+        Err(TransportError::Lost {
+            target: connector.name.clone(),
+            reason: connector.channels.ending().reason(),
+        })
+    }
+
+    /// The login shell ended without having started the command: what it said, or how it ended.
+    fn why_not_started(&self, connector: &SshConnector) -> String {
+        let said = [self.stdout_start.noise(), self.stderr_start.noise()].join("\n");
+        let said = said.trim();
+        let user = &connector.user;
+        match (&self.status, said.is_empty()) {
+            (_, false) => format!("the login shell of `{user}` does not run commands: {said}"),
+            (Some(ExitStatus::Code(code)), true) => {
+                format!(
+                    "the login shell of `{user}` does not run commands: it ended with status {code}"
+                )
+            }
+            (Some(ExitStatus::Signal(signal)), true) => {
+                format!(
+                    "the login shell of `{user}` does not run commands: it was ended by {signal}"
+                )
+            }
+            (None, true) => format!("the login shell of `{user}` does not run commands"),
+        }
+    }
+}
+
+/// The name of a signal as the protocol has it.
+fn signal_text(signal: &Sig) -> String {
+    match signal {
+        Sig::Custom(name) => name.clone(),
+        known => format!("{known:?}"),
+    }
+}
