@@ -31,8 +31,22 @@ pub(super) struct Credentials {
 
 impl Credentials {
     /// Reads the keys. An explicit key that cannot be used is an error.
-    pub(super) async fn load(options: &SshOptions) -> Result<Self, TransportError> {
-        let explicit = keys::explicit_keys(options)?;
+    pub(super) async fn load(options: &Arc<SshOptions>) -> Result<Self, TransportError> {
+        let shared = Arc::clone(options);
+        let (explicit, defaults) = tokio::task::spawn_blocking(move || {
+            let explicit = keys::explicit_keys(&shared)?;
+            let defaults = if explicit.is_empty() && shared.password.is_none() {
+                keys::default_keys(&shared)
+            } else {
+                Vec::new()
+            };
+            Ok((explicit, defaults))
+        })
+        .await
+        .map_err(|error| TransportError::Local {
+            reason: format!("read the private key: {error}"),
+            hint: String::new(),
+        })??;
         for key in &explicit {
             if let Key::Locked { name, public } = key
                 && !agent_holds(options, public).await
@@ -40,11 +54,6 @@ impl Credentials {
                 return Err(keys::passphrase_missing(name));
             }
         }
-        let defaults = if explicit.is_empty() && options.password.is_none() {
-            keys::default_keys(options)
-        } else {
-            Vec::new()
-        };
         Ok(Self { explicit, defaults })
     }
 }
