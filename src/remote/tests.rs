@@ -363,13 +363,7 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
     let folder = folder();
     let session = session(folder.path());
     let wait = Duration::from_secs(10);
-    session
-        .lock("r1", "a", wait)
-        .await
-        .unwrap()
-        .unwrap()
-        .release()
-        .await;
+    let killed = session.lock("r1", "a", wait).await.unwrap().unwrap();
     let marker = path(&folder, "pid");
     let step = "setsid sleep 300 >/dev/null 2>&1 & echo $! >\"$1\"; sleep 2";
     let left_behind = tokio::spawn({
@@ -384,6 +378,7 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
     while !std::path::Path::new(&marker).exists() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    killed.release().await;
     let started = Instant::now();
     let short = session.lock("r2", "b", Duration::ZERO).await.unwrap_err();
     assert!(
