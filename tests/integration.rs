@@ -11,6 +11,7 @@
 mod cli;
 mod dependencies;
 mod docker_modules;
+mod documents;
 mod doors;
 mod facts;
 mod module_fixtures;

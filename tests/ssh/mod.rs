@@ -10,5 +10,9 @@
 )]
 
 mod commands;
+mod differential;
+mod host_keys;
+mod login;
 mod people;
+mod routes;
 mod server;

@@ -31,8 +31,22 @@ pub(super) struct Credentials {
 
 impl Credentials {
     /// Reads the keys. An explicit key that cannot be used is an error.
-    pub(super) async fn load(options: &SshOptions) -> Result<Self, TransportError> {
-        let explicit = keys::explicit_keys(options)?;
+    pub(super) async fn load(options: &Arc<SshOptions>) -> Result<Self, TransportError> {
+        let shared = Arc::clone(options);
+        let (explicit, defaults) = tokio::task::spawn_blocking(move || {
+            let explicit = keys::explicit_keys(&shared)?;
+            let defaults = if explicit.is_empty() && shared.password.is_none() {
+                keys::default_keys(&shared)
+            } else {
+                Vec::new()
+            };
+            Ok((explicit, defaults))
+        })
+        .await
+        .map_err(|error| TransportError::Local {
+            reason: format!("read the private key: {error}"),
+            hint: String::new(),
+        })??;
         for key in &explicit {
             if let Key::Locked { name, public } = key
                 && !agent_holds(options, public).await
@@ -40,11 +54,6 @@ impl Credentials {
                 return Err(keys::passphrase_missing(name));
             }
         }
-        let defaults = if explicit.is_empty() && options.password.is_none() {
-            keys::default_keys(options)
-        } else {
-            Vec::new()
-        };
         Ok(Self { explicit, defaults })
     }
 }
@@ -70,6 +79,7 @@ async fn open_agent(options: &SshOptions) -> Option<AgentClient<UnixStream>> {
 }
 
 /// One way to log in.
+#[derive(Clone)]
 enum Way {
     Key(Key),
     Agent(Box<AgentIdentity>),
@@ -80,6 +90,8 @@ enum Way {
 enum Verdict {
     /// Logged in.
     In,
+    /// Right, but the server wants another proof as well; in words for people.
+    Partial(String),
     /// Not that way; the reason for people.
     Refused(String),
 }
@@ -136,6 +148,11 @@ impl Login<'_> {
                     if self.offered.is_none() && self.try_none().await? {
                         return Ok(());
                     }
+                    self.tried.extend(
+                        later
+                            .iter()
+                            .map(|way| format!("{}: not asked for", label(way))),
+                    );
                     return Err(self.refused());
                 };
                 let identities = self.agent_identities().await;
@@ -158,9 +175,15 @@ impl Login<'_> {
                 tried_keys.push(key);
             }
             let before = self.offered.clone();
-            match self.try_way(way).await? {
+            match self.try_way(way.clone()).await? {
                 Verdict::In => return Ok(()),
-                Verdict::Refused(reason) => self.tried.push(reason),
+                // It was not judged: another factor has to come first.
+                Verdict::Refused(_) if !self.is_offered(&way) && before.is_none() => {
+                    tried_keys.clear();
+                    later.push_back(way);
+                    continue;
+                }
+                Verdict::Partial(reason) | Verdict::Refused(reason) => self.tried.push(reason),
             }
             if self.offered != before {
                 ways.extend(later.drain(..));
@@ -190,22 +213,14 @@ impl Login<'_> {
     }
 
     async fn try_way(&mut self, way: Way) -> Result<Verdict, TransportError> {
+        let label = label(&way);
         match way {
             Way::Password(password) => self.try_password(&password).await,
-            Way::Agent(identity) => {
-                let name = format!("the agent's key `{}`", identity.comment());
-                self.try_agent(*identity, &name).await
-            }
-            Way::Key(Key::Locked { name, public }) => {
-                let name = format!("{name}, by the agent");
-                self.try_agent(public.into(), &name).await
-            }
+            Way::Agent(identity) => self.try_agent(*identity, &label).await,
+            Way::Key(Key::Locked { public, .. }) => self.try_agent(public.into(), &label).await,
             Way::Key(Key::Private {
-                name,
-                key,
-                certificate,
+                key, certificate, ..
             }) => {
-                let label = format!("{name} ({})", fingerprint(key.public_key().key_data()));
                 let is_rsa = key.algorithm().is_rsa();
                 if let Some(certificate) = certificate.filter(|_| !is_rsa) {
                     let result = self
@@ -239,11 +254,10 @@ impl Login<'_> {
     async fn try_agent(
         &mut self,
         identity: AgentIdentity,
-        name: &str,
+        label: &str,
     ) -> Result<Verdict, TransportError> {
-        let public = identity.public_key().into_owned();
-        let label = format!("{name} ({})", fingerprint(public.key_data()));
-        let hash = match self.rsa_hash(public.algorithm().is_rsa()).await {
+        let is_rsa = identity.public_key().algorithm().is_rsa();
+        let hash = match self.rsa_hash(is_rsa).await {
             Ok(hash) => hash,
             Err(reason) => return Ok(Verdict::Refused(format!("{label}: {reason}"))),
         };
@@ -268,8 +282,8 @@ impl Login<'_> {
         };
         self.agent = Some(agent);
         match result {
-            Ok(result) => self.verdict(Ok(result), &label),
-            Err(AgentAuthError::Send(_)) => self.verdict(Err(russh::Error::SendError), &label),
+            Ok(result) => self.verdict(Ok(result), label),
+            Err(AgentAuthError::Send(_)) => self.verdict(Err(russh::Error::SendError), label),
             Err(AgentAuthError::Key(_)) => Ok(Verdict::Refused(format!(
                 "{label}: the agent did not sign with it"
             ))),
@@ -293,8 +307,8 @@ impl Login<'_> {
                 .authenticate_password(&self.options.user, password.expose())
                 .await;
             match self.verdict(result, "the password")? {
-                Verdict::In => return Ok(Verdict::In),
                 Verdict::Refused(reason) => reasons.push(reason),
+                better => return Ok(better),
             }
         }
         Ok(Verdict::Refused(reasons.join(", ")))
@@ -419,11 +433,11 @@ impl Login<'_> {
         if self.note(result)? {
             return Ok(Verdict::In);
         }
-        Ok(Verdict::Refused(if is_partial {
-            format!("{label}: accepted, but more is demanded")
+        Ok(if is_partial {
+            Verdict::Partial(format!("{label}: accepted, but more is demanded"))
         } else {
-            format!("{label}: refused")
-        }))
+            Verdict::Refused(format!("{label}: refused"))
+        })
     }
 
     /// Whether we are in; keeps what the server offers. An error if the connection is gone.
@@ -531,6 +545,24 @@ enum Asked {
     Password,
     /// It asked for something else.
     Other(String),
+}
+
+/// What a person calls a way to log in.
+fn label(way: &Way) -> String {
+    let (name, key) = match way {
+        Way::Password(_) => return "the password".to_owned(),
+        Way::Agent(identity) => (
+            format!("the agent's key `{}`", identity.comment()),
+            identity.public_key().key_data().clone(),
+        ),
+        Way::Key(Key::Private { name, key, .. }) => {
+            (name.clone(), key.public_key().key_data().clone())
+        }
+        Way::Key(Key::Locked { name, public }) => {
+            (format!("{name}, by the agent"), public.key_data().clone())
+        }
+    };
+    format!("{name} ({})", fingerprint(&key))
 }
 
 /// What makes a key attempt a repetition of another: certificates are something else than their keys.

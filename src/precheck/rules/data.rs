@@ -74,8 +74,8 @@ pub(in crate::precheck) fn existing_data(look: &Look<'_>, _: &str, facts: &Facts
         );
     }
     if let Some(user) = facts.containers.iter().find(|container| {
-        container.running
-            && !is_ours(container)
+        !is_ours(container)
+            && (container.running || registry_image(&container.image).is_some())
             && kind == RegistryKind::DockerRegistry
             && container.mounts.iter().any(|mount| within(mount, path))
     }) {
@@ -317,6 +317,17 @@ mod tests {
         let found = world.finding("existing-data", Some("node1"));
         assert_eq!(found.status, Status::Fail);
         assert!(found.measured.contains("container `old`"));
+        // A registry that is stopped comes back with the engine; anything else that is stopped does not matter.
+        world.facts("node1").containers[0].running = false;
+        assert_eq!(
+            world.finding("existing-data", Some("node1")).status,
+            Status::Fail
+        );
+        world.facts("node1").containers[0].image = "busybox:1".to_owned();
+        assert_eq!(
+            world.finding("existing-data", Some("node1")).status,
+            Status::Pass
+        );
     }
 
     #[test]

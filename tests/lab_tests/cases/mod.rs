@@ -1,0 +1,14 @@
+//! The cases, by what they are about.
+
+mod delete;
+mod input;
+mod kills;
+mod logins;
+mod losses;
+mod precheck;
+mod registry;
+mod settings;
+mod signals;
+mod space;
+mod trust;
+mod users;
