@@ -10,7 +10,6 @@
 
 mod cli;
 mod dependencies;
-mod docker_modules;
 mod documents;
 mod doors;
 mod facts;

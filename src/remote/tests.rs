@@ -402,3 +402,39 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
         .status()
         .unwrap();
 }
+
+#[tokio::test]
+async fn the_lock_ends_with_its_connector_whichever_that_is() {
+    let folder = folder();
+    let state = folder.path().join("state");
+    let open = || {
+        Session::new(
+            Arc::new(crate::connect::local::LocalConnector::new()),
+            Become::default(),
+            CancellationToken::new(),
+        )
+        .with_state_dir(state.to_str().unwrap())
+    };
+    let (first, second) = (open(), open());
+    let wait = Duration::from_secs(2);
+    let lock = first.lock("r1", "a", wait).await.unwrap().unwrap();
+    let refused = second.lock("r2", "b", wait).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("another run holds it: a"),
+        "{refused}"
+    );
+    drop(lock);
+    let mut tries = 0;
+    let next = loop {
+        match second.lock("r3", "c", wait).await {
+            Ok(lock) => break lock,
+            Err(error) if tries < 50 => {
+                assert!(error.to_string().contains("another run"), "{error}");
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    next.unwrap().release().await;
+}

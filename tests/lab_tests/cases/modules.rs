@@ -1,6 +1,7 @@
-//! The modules around Docker on a real host: the first one of the lab, which must be bare. `lab up 1` makes it.
+//! The modules around Docker, one after the other on a host that has nothing, without the engine: what each changes, that
+//! it changes nothing the second time, and that the ledger takes all of it away again.
 //!
-//! Commands reach the host past SSH, by `lab exec`: SSH has tests of its own.
+//! Commands reach the host past SSH, which has cases of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,18 +17,16 @@ use kk::remote::{Become, Session, sha256_of_file};
 use serde_json::{Map, Value, json};
 use tokio::io::AsyncWriteExt;
 
-struct LabHost(&'static str);
+use crate::lab_tests::lab::{self, Case, lab};
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+struct LabHost(String);
 
 impl Connector for LabHost {
     fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Output, TransportError>> {
         async move {
-            let mut child = tokio::process::Command::new(root().join("tests/lab/lab"))
-                .args(["exec", self.0, "--", "sh", "-c"])
-                .arg(request.command.to_string())
+            let text = request.command.to_string();
+            let script = lab::script(&["exec", &self.0, "--", "sh", "-c", &text]);
+            let mut child = tokio::process::Command::from(script)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
@@ -70,7 +69,7 @@ impl Connector for LabHost {
     }
 
     fn describe(&self) -> String {
-        self.0.into()
+        self.0.clone()
     }
 }
 
@@ -133,19 +132,6 @@ impl Tasks {
     }
 }
 
-/// The variables of the lab that is up.
-fn lab() -> Option<Map<String, Value>> {
-    let target =
-        std::env::var_os("KK_LAB_TARGET").map_or_else(|| root().join("target/lab"), PathBuf::from);
-    let text = std::fs::read_to_string(target.join("versions.env")).ok()?;
-    let pairs = text.lines().filter_map(|line| line.split_once('='));
-    Some(
-        pairs
-            .map(|(key, value)| (key.to_owned(), value.into()))
-            .collect(),
-    )
-}
-
 const UNIT: &str = "[Unit]\nDescription=Docker\n[Service]\nType=notify\nExecStart=/usr/local/bin/dockerd\nKillMode=process\nDelegate=yes\n[Install]\nWantedBy=multi-user.target\n";
 
 const COMPOSE: &str = "services:\n  registry:\n    image: registry:VERSION\n    container_name: kk-registry\n    pull_policy: never\n    restart: always\n    command: [serve, /etc/registry/config.yml]\n    volumes: [\"/etc/kk-reg:/etc/registry:ro\", \"/srv/kk-reg/data:/var/lib/registry\"]\n";
@@ -157,22 +143,15 @@ const TREE: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one story, from bare to bare")]
 async fn an_engine_an_image_and_a_project_come_stay_change_and_go() {
-    let Some(lab) = lab() else {
-        eprintln!("SKIPPED: no lab is up; `tests/lab/lab up 1` makes one");
-        return;
-    };
-    let value = |key: &str| lab[key].as_str().unwrap().to_owned();
+    let case = Case::new("modules, one after the other", &[3]);
+    let value = |key: &str| lab().get(key).to_owned();
     let session = Session::new(
-        Arc::new(LabHost("node1")),
+        Arc::new(LabHost(case.hosts[0].name.clone())),
         Become::default(),
         tokio_util::sync::CancellationToken::new(),
     );
     let host = Tasks(session);
     let before = host.shell(TREE).await;
-    assert!(
-        !before.contains("/usr/local/bin/dockerd"),
-        "the host is not bare; `lab reset node1` makes it so"
-    );
 
     let folder = PathBuf::from(value("BINARY_DIR"));
     let (docker, registry, arch) = (
@@ -193,6 +172,7 @@ async fn an_engine_an_image_and_a_project_come_stay_change_and_go() {
     image["references"] = json!([format!("registry:{registry}")]);
     let up = json!({"project_name": "kk-reg", "project_src": "/etc/kk-reg", "config_files": ["/etc/kk-reg/config.yml"]});
 
+    case.step("a bare host");
     // Nothing is there yet, and check mode says so without failing.
     for (name, arguments) in [("docker_image", &image), ("docker_compose", &up)] {
         let plan = host.plan(name, arguments, true).await;
@@ -242,12 +222,14 @@ async fn an_engine_an_image_and_a_project_come_stay_change_and_go() {
         ),
         ("docker_compose", up.clone()),
     ];
+    case.step("from nothing to a registry");
     for (name, arguments) in &story {
         assert!(
             host.run(name, arguments.clone()).await.is_some(),
             "{name} changed nothing"
         );
     }
+    case.step("the same again");
     for (name, arguments) in &story {
         assert_eq!(
             host.run(name, arguments.clone()).await,
@@ -259,6 +241,7 @@ async fn an_engine_an_image_and_a_project_come_stay_change_and_go() {
     let first = host.shell(id).await;
     assert!(first.ends_with("running"), "{first}");
 
+    case.step("changes");
     // A mounted file makes the container anew, a stopped container is started, and once each.
     let config = format!("{CONFIG}log: {{level: debug}}\n");
     host.run(
@@ -292,6 +275,7 @@ async fn an_engine_an_image_and_a_project_come_stay_change_and_go() {
     host.run("docker_compose", up.clone()).await.unwrap();
     host.shell("echo precious >/srv/kk-reg/data/blob").await;
 
+    case.step("removal");
     // A container of somebody else keeps the engine, and only that.
     host.shell("docker run -d --name other $(docker image ls -q | head -n 1) serve /nothing")
         .await;
