@@ -307,7 +307,6 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::Block { path, marker } => {
             path.starts_with('/') && plain(path) && marker.contains("{mark}") && plain(marker)
         }
-        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::Unit { name } | LedgerEntry::ComposeProject { name, .. } => {
             plain(name) && !name.contains('/')
         }
@@ -345,7 +344,6 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
         LedgerEntry::User { name } => ("passwd", name.clone(), none()),
         LedgerEntry::Group { name } => ("group", name.clone(), none()),
         // The probe knows no such kind and calls it absent: it is forgotten without a step.
-        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
         LedgerEntry::FirewallPort { firewall, port } => {
             let kind = if firewall == "ufw" {
                 "ufw"

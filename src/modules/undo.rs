@@ -123,7 +123,7 @@ unset DOCKER_HOST DOCKER_CONTEXT
 label=com.docker.compose.project=$1
 ids=$(docker ps --all --quiet --filter "label=$label") || exit 1
 if [ -n "$ids" ]; then
-  docker stop --time 30 $ids >/dev/null || exit 1
+  docker stop $ids >/dev/null || exit 1
   docker rm --force --volumes $ids >/dev/null || exit 1
 fi
 ids=$(docker network ls --quiet --filter "label=$label") || exit 1
@@ -358,6 +358,7 @@ pub(super) fn belongs_to_engine(entry: &LedgerEntry) -> bool {
             .rsplit_once('/')
             .is_some_and(|(_, name)| NAMES.contains(&name)),
         LedgerEntry::Data { path } => path == "/var/lib/docker",
+        LedgerEntry::Directory { path, .. } => path.starts_with("/opt/containerd"),
         _ => false,
     }
 }

@@ -5,6 +5,7 @@ mod input;
 mod kills;
 mod logins;
 mod losses;
+mod modules;
 mod precheck;
 mod registry;
 mod settings;
