@@ -39,5 +39,5 @@ audit: ## licences, bans, sources and advisories of every dependency (installs c
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --locked check
 
-snapshots: ## accept what the snapshot tests have now; read `git diff` afterwards
-	INSTA_UPDATE=always cargo test --locked --quiet
+snapshots: ## write snapshots and made pages anew; read `git diff` afterwards
+	KK_WRITE_DOCS=1 INSTA_UPDATE=always cargo test --locked --quiet

@@ -217,3 +217,126 @@ fn the_variables_that_are_read_are_in_the_help() {
     }
     assert!(!help.contains(&Path::new("/").join("root").display().to_string()));
 }
+
+/// A playbook for this machine: one task that looks, one that is slow, one that fails where `fails`.
+fn playbook(folder: &Path, fails: bool) {
+    let status = if fails { 3 } else { 0 };
+    let text = format!(
+        "- name: try\n  hosts: all\n  gather_facts: false\n  tasks:\n    \
+         - name: look\n      stat: {{path: /}}\n    \
+         - name: take a while\n      shell: sleep 0.4; echo to nobody; exit {status}\n"
+    );
+    std::fs::write(folder.join("site.yaml"), text).unwrap();
+}
+
+#[test]
+fn a_run_in_json_has_nothing_else_on_standard_output() {
+    for (format, fails, code) in [("json", false, 0), ("json", true, 2), ("jsonl", false, 0)] {
+        let (mut command, home) = kk(&["run", "site.yaml", "--yes", "-o", format]);
+        playbook(home.path(), fails);
+        let output = command.output().unwrap();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(
+            stderr.contains("TASK [take a while]") && stderr.contains("RECAP"),
+            "{stderr}"
+        );
+        if format == "json" {
+            let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+            assert_eq!(document["run"]["exit_code"], code);
+            assert_eq!(
+                document["tasks"][0]["results"]["localhost"]["outcome"],
+                "ok"
+            );
+            assert_eq!(document["recap"]["localhost"]["failed"], u8::from(fails));
+        } else {
+            let events: Vec<serde_json::Value> = stdout
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            assert_eq!(events.first().unwrap()["event"], "run_started");
+            assert!(events.iter().any(|event| event["event"] == "run_finished"));
+        }
+        let logs: Vec<_> = std::fs::read_dir(home.path().join("kubekey/logs"))
+            .unwrap()
+            .collect();
+        assert_eq!(logs.len(), 1, "{logs:?}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_when_nobody_reads_it() {
+    let (mut command, home) = kk(&["run", "site.yaml", "--yes", "-o", "jsonl"]);
+    playbook(home.path(), false);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (error_reader, error_writer) = std::io::pipe().unwrap();
+    drop(error_reader);
+    let status = command
+        .stdout(writer)
+        .stderr(error_writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+    let log = std::fs::read_dir(home.path().join("kubekey/logs"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    assert!(log.contains("exit code 0"), "{log}");
+}
+
+/// What `kk run site.yaml` writes to a terminal of 100 columns.
+fn on_a_terminal(variables: &[(&str, &str)]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    playbook(home.path(), false);
+    let line = format!(
+        "stty rows 24 cols 100; exec {} run site.yaml --yes",
+        env!("CARGO_BIN_EXE_kk")
+    );
+    let output = Command::new("script")
+        .args(["-q", "-e", "-c", &line, "/dev/null"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", home.path())
+        .envs(variables.iter().copied())
+        .current_dir(home.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(
+        shown.contains("RECAP") && shown.contains("take a while"),
+        "{shown}"
+    );
+    shown
+}
+
+#[test]
+fn a_terminal_gets_live_progress_and_what_cannot_draw_gets_lines() {
+    const UP: &str = "\x1b[1A";
+    let live = on_a_terminal(&[("TERM", "xterm")]);
+    assert!(
+        live.contains("take a while  0/1 host") && live.contains("\x1b[2K"),
+        "{live}"
+    );
+    assert!(
+        live.contains("\x1b[33m") && live.contains("changed      take a while"),
+        "{live}"
+    );
+    let colourless = on_a_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]);
+    assert!(
+        colourless.contains("\x1b[2K") && !colourless.contains("\x1b[33m"),
+        "{colourless}"
+    );
+    for variables in [
+        &[("TERM", "dumb")][..],
+        &[("TERM", "xterm"), ("CI", "true")],
+    ] {
+        let lines = on_a_terminal(variables);
+        assert!(!lines.contains('\x1b') && !lines.contains(UP), "{lines}");
+        assert!(lines.contains("TASK [take a while]"), "{lines}");
+    }
+}

@@ -10,6 +10,7 @@
 
 mod cli;
 mod dependencies;
+mod documents;
 mod doors;
 mod facts;
 mod module_fixtures;

@@ -47,6 +47,8 @@ pub struct Narrator<S> {
     /// Hosts of which it was said why they cannot be reached.
     lost: HashSet<String>,
     check_mode: bool,
+    /// What is to be read last, until the recap is there.
+    summary: Vec<Line>,
     last_said: Duration,
 }
 
@@ -63,6 +65,7 @@ impl<S: Screen> Narrator<S> {
             itemised: HashSet::new(),
             lost: HashSet::new(),
             check_mode: false,
+            summary: Vec::new(),
             last_said: Duration::ZERO,
         }
     }
@@ -119,7 +122,7 @@ impl<S: Screen> Narrator<S> {
             text::count(hosts.len(), "host")
         );
         if *check_mode {
-            line.push_str("; check mode: nothing is changed");
+            line.push_str("; nothing is changed");
         }
         self.check_mode = *check_mode;
         self.say(event.at, Line::new(Paint::Heading, line));
@@ -214,6 +217,14 @@ impl<S: Screen> Narrator<S> {
         }
     }
 
+    fn show_summary(&mut self, at: Duration) {
+        if !self.summary.is_empty() {
+            self.leave_room(at);
+            let lines = std::mem::take(&mut self.summary);
+            self.screen.data(&lines);
+        }
+    }
+
     fn heartbeat(&mut self, now: Duration) {
         if self.screen.draws() || now.saturating_sub(self.last_said) < HEARTBEAT {
             return;
@@ -300,10 +311,10 @@ impl<S: Screen> Renderer for Narrator<S> {
                     let verdict = recap::verdict(rows, *duration, *exit_code, self.check_mode);
                     self.say(at, verdict);
                 }
+                self.show_summary(at);
             }
             EventKind::Summary { lines, .. } => {
-                self.leave_room(at);
-                self.screen.data(&recap::summary(lines));
+                self.summary.extend(recap::summary(lines));
             }
             _ => {}
         }
@@ -321,6 +332,7 @@ impl<S: Screen> Renderer for Narrator<S> {
 
     fn finish(&mut self, now: Duration) {
         self.show_findings(now);
+        self.show_summary(now);
         self.board = Board::default();
         self.screen.draw(&self.board, now);
     }

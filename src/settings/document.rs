@@ -94,7 +94,7 @@ fn table<'a>(rows: impl Iterator<Item = &'a Row>, prefix: &str) -> String {
 const INTRODUCTION: &str = "\
 # Settings
 
-<!-- Made from the table in src/settings/schema.rs. Do not edit: run `UPDATE_DOCS=1 cargo test settings`. -->
+<!-- Made from the table in src/settings/schema.rs. Do not edit: run `make snapshots`. -->
 
 Settings come from a Config file (`-c FILE`), from the inventory's `spec.vars`, and from `--set` on the command line;
 each of these beats the one before it. A Config file looks like this:

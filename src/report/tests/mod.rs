@@ -11,7 +11,7 @@ use super::narrator::Narrator;
 use super::output::testing::Written;
 use super::plain::PlainScreen;
 use super::{FindingsView, Renderer, StreamStyle};
-use crate::engine::event::{Event, NoticeLevel};
+use crate::engine::event::{Event, EventKind, NoticeLevel};
 
 pub use story::{STYLE, at, begins, ends, finding, findings, hosts, sends, story, task_started};
 
@@ -46,6 +46,23 @@ fn plain_lines() {
     let (progress, data) = plain(0, FindingsView::Problems, STYLE, &story());
     insta::assert_snapshot!("plain", progress);
     insta::assert_snapshot!("plain_data", data);
+}
+
+#[test]
+fn the_summary_is_read_last() {
+    let written = Written::default();
+    let screen = PlainScreen::new(written.output(), STYLE, None, STYLE);
+    let mut events = story();
+    let summary = events.pop().unwrap();
+    assert!(matches!(summary.kind, EventKind::Summary { .. }));
+    let finished = events.pop().unwrap();
+    events.extend([summary, finished]);
+    tell(
+        &mut Narrator::new(screen, 0, FindingsView::Problems),
+        &events,
+    );
+    let last = written.text().lines().last().unwrap().to_owned();
+    assert_eq!(last, "docker login 10.0.0.11 -u admin");
 }
 
 #[test]
