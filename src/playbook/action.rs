@@ -83,7 +83,9 @@ pub(super) fn action(
         }
         "debug" => {
             let inner = inner(loader)?;
-            let message = loader.template(&inner, "msg");
+            let message = inner
+                .value("msg")
+                .map(|node| ArgumentValue::any(node, &mut loader.found));
             let variable = inner.value("var").and_then(|node| {
                 let result = node
                     .expect_str()
