@@ -252,6 +252,7 @@ impl Session {
         if let Err(
             TransportError::Cancelled
             | TransportError::TimedOut { .. }
+            | TransportError::Input { .. }
             | TransportError::TooMuchOutput,
         ) = &result
         {
