@@ -322,6 +322,7 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::Block { path, marker } => {
             path.starts_with('/') && plain(path) && marker.contains("{mark}") && plain(marker)
         }
+        LedgerEntry::PendingHandler { .. } => true,
         LedgerEntry::Unit { name } | LedgerEntry::ComposeProject { name, .. } => {
             plain(name) && !name.contains('/')
         }
@@ -366,6 +367,7 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
             };
             (kind, port.clone(), none())
         }
+        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
     }
 }
 
