@@ -182,15 +182,15 @@ async fn accept_new_remembers_once() {
 
 /// Answers questions, and keeps them.
 struct Answer {
-    answer: bool,
+    accepts: bool,
     delay: Duration,
     asked: Mutex<Vec<HostKeyQuestion>>,
 }
 
 impl Answer {
-    fn new(answer: bool) -> Self {
+    fn new(accepts: bool) -> Self {
         Self {
-            answer,
+            accepts,
             delay: Duration::ZERO,
             asked: Mutex::default(),
         }
@@ -202,7 +202,7 @@ impl AskHostKey for Answer {
         self.asked.lock().unwrap().push(question);
         async move {
             tokio::time::sleep(self.delay).await;
-            self.answer
+            self.accepts
         }
         .boxed()
     }

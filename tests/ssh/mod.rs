@@ -12,6 +12,7 @@
 mod commands;
 mod differential;
 mod host_keys;
+mod links;
 mod login;
 mod people;
 mod routes;

@@ -8,8 +8,14 @@ use crate::lab_tests::snapshot::{Snapshot, Strictness};
 
 const DATA: &str = "/var/lib/docker-registry/data";
 
-/// What an engine that ran and went leaves in its own volume and in the kernel: images' layers, identity, settings.
-const OF_THE_ENGINE: &[&str] = &["/var/lib/docker/", "/var/lib/docker\t", "sysctl net."];
+/// What an engine that ran and went leaves: layers of images in its own volume, which are data of the host; and that the
+/// kernel forwards packets, with the policy that goes with it, which nobody can know to be Docker's alone.
+const OF_THE_ENGINE: &[&str] = &[
+    "/var/lib/docker/",
+    "/var/lib/docker\t",
+    "sysctl net.",
+    "iptables :FORWARD ",
+];
 
 #[test]
 fn a_deleted_registry_leaves_the_data_and_nothing_else() {
@@ -53,7 +59,7 @@ fn a_deleted_registry_leaves_the_data_and_nothing_else() {
     let kept: Vec<&str> = OF_THE_ENGINE
         .iter()
         .copied()
-        .chain(["/var/lib/docker-registry"])
+        .chain(["/var/lib/docker-registry", "/var/lib/kk"])
         .collect();
     before[0].assert_same(node1, Strictness::Restored, &kept);
     before[1].assert_same(node2, Strictness::Restored, &[]);
@@ -180,5 +186,9 @@ fn a_docker_that_was_there_is_kept_and_never_restarted() {
         .run()
         .expect(0);
     assert_eq!(node.sh(alive), engine, "the engine and its container go on");
-    before.assert_same(node, Strictness::Restored, &["/var/lib/docker/"]);
+    before.assert_same(
+        node,
+        Strictness::Restored,
+        &["/var/lib/docker/", "/run/docker/netns/"],
+    );
 }
