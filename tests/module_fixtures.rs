@@ -53,7 +53,7 @@ impl Connector for Host {
         async {}.boxed()
     }
 
-    fn user(&self) -> &str {
+    fn user(&self) -> &'static str {
         "root"
     }
 
@@ -137,9 +137,12 @@ fn build(name: &str, args: &Value) -> Result<Box<dyn Module>, ModuleError> {
 
 /// A step as a fixture writes it.
 fn shown(step: &Step) -> Value {
-    let content = |content: &kk::modules::Content| match content.secret {
-        true => "********".to_owned(),
-        false => String::from_utf8_lossy(&content.bytes).into_owned(),
+    let content = |content: &kk::modules::Content| {
+        if content.secret {
+            "********".to_owned()
+        } else {
+            String::from_utf8_lossy(&content.bytes).into_owned()
+        }
     };
     let mut map = Map::new();
     let mut put = |key: &str, value: Value| {
@@ -281,7 +284,7 @@ fn check_error(wanted: &Value, error: &ModuleError) -> Vec<String> {
                 details.clone().unwrap_or_default()
             )
         }
-        other => other.to_string(),
+        ModuleError::Transport(error) => error.to_string(),
     };
     let words = match wanted {
         Value::String(word) => vec![word.clone()],
@@ -383,9 +386,6 @@ async fn check(module: &str, case: &Value) -> Vec<String> {
         Err(error) => check_failed(case, error),
         Ok(plan) => {
             let found = shown_plan(&plan);
-            if std::env::var_os("KK_SHOW_PLANS").is_some() {
-                eprintln!("{}", serde_json::to_string(&found).unwrap());
-            }
             match (&case["plan"], &case["outputs"]) {
                 (Value::Null, Value::Null) => vec![format!("it did not fail: {found:?}")],
                 (wanted, outputs) => {
@@ -433,7 +433,8 @@ fn cases() -> Vec<(String, PathBuf)> {
             assert_eq!(
                 path.extension().and_then(|name| name.to_str()),
                 Some("yaml"),
-                "{path:?}"
+                "{}",
+                path.display()
             );
             cases.push((module.clone(), path));
         }
@@ -453,9 +454,6 @@ async fn every_module_does_what_its_fixtures_say() {
             .is_some_and(|only| !name.contains(only.as_str()))
         {
             continue;
-        }
-        if only.is_some() {
-            eprintln!("{name}");
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let node = kk::yaml::parse(&Source::new(name.as_str(), text.as_str()))

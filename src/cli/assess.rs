@@ -234,6 +234,7 @@ async fn packages(
                 version: None,
             },
             Err(PackageError::Missing(missing)) => PackageCondition::Missing {
+                message: Some(missing.message.clone()),
                 looked_at: missing
                     .looked_at
                     .iter()
@@ -243,11 +244,13 @@ async fn packages(
             },
             Err(error @ PackageError::Unfit { error: unfit, .. }) => PackageCondition::Broken {
                 path: unfit.path.display().to_string(),
-                reason: format!("{}; {}", unfit.fault, error.hint()),
+                reason: unfit.fault.to_string(),
+                hint: Some(error.hint().to_owned()),
             },
             Err(error) => PackageCondition::Broken {
                 path: String::new(),
-                reason: format!("{error}; {}", error.hint()),
+                reason: error.to_string(),
+                hint: Some(error.hint().to_owned()),
             },
         };
         if let Ok(found) = result {

@@ -67,6 +67,9 @@ impl Prepared {
             inventory_vars: loaded
                 .as_ref()
                 .map_or(&no_variables, |loaded| &loaded.inventory.settings),
+            nearer_variables: loaded
+                .as_ref()
+                .map_or(&[], |loaded| &loaded.inventory.nearer_variables),
             sets: &sets,
             work_dir: Some(work_dir.clone()),
             ..SettingsInput::default()

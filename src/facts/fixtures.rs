@@ -83,6 +83,7 @@ fn a_debian_on_which_our_registry_runs() {
         }
     );
     assert_eq!(facts.ledgers.get("docker"), Some(&2));
+    assert_eq!(facts.own_data, ["/var/lib/docker-registry/data"]);
     let holder = facts
         .listening
         .iter()

@@ -84,6 +84,8 @@ pub struct Facts {
     pub package_manager: Option<String>,
     /// kk's own ledgers on the host, by component: how many entries.
     pub ledgers: BTreeMap<String, u32>,
+    /// Folders that kk's ledgers name as holding data.
+    pub own_data: Vec<String>,
     /// Paths that other installers of registries leave behind and that are there.
     pub leftovers: Vec<String>,
 }

@@ -68,6 +68,7 @@ pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
         .into_iter()
         .filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?)))
         .collect();
+    facts.own_data = frames.lines("own-data").map(str::to_owned).collect();
     facts.leftovers = frames.lines("leftovers").map(str::to_owned).collect();
 }
 

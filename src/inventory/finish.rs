@@ -45,6 +45,7 @@ pub fn finish(
         }
     }
     let mut inventory = skeleton_of(&raw, source);
+    inventory.nearer_variables = nearer_variables(&raw);
     let connectors = group_connectors(&raw, &mut found);
     let mut jumps: BTreeMap<String, Place> = BTreeMap::new();
     for (name, host) in &raw.hosts {
@@ -215,6 +216,32 @@ fn skeleton_of(raw: &Raw, source: Option<String>) -> Inventory {
         inventory.groups.insert(name.to_owned(), group);
     }
     inventory
+}
+
+fn nearer_variables(raw: &Raw) -> Vec<(String, Node)> {
+    let of_groups = raw
+        .groups
+        .iter()
+        .filter(|(name, _)| *name != ALL)
+        .map(|(name, group)| {
+            (
+                format!("group `{name}`"),
+                &group.vars,
+                &group.directory_vars,
+            )
+        });
+    let of_hosts = raw
+        .hosts
+        .iter()
+        .map(|(name, host)| (format!("host `{name}`"), &host.vars, &host.directory_vars));
+    of_groups
+        .chain(of_hosts)
+        .flat_map(|(owner, vars, directory_vars)| {
+            vars.iter()
+                .chain(directory_vars)
+                .map(move |(key, _)| (owner.clone(), key.clone()))
+        })
+        .collect()
 }
 
 /// Variables as plain data, without what belongs to the connection and is secret.

@@ -10,10 +10,11 @@ impl Inventory {
     ///
     /// Passwords and keys are masked, and so is every variable whose name says that it is secret.
     pub fn to_json(&self) -> Value {
+        let redactor = self.redactor();
         let hosts: Map<String, Value> = self
             .hosts
             .iter()
-            .map(|(name, host)| (name.clone(), self.host_to_json(host)))
+            .map(|(name, host)| (name.clone(), self.host_to_json(host, &redactor)))
             .collect();
         let groups: Map<String, Value> = self
             .groups
@@ -24,13 +25,12 @@ impl Inventory {
                 let group = json!({
                     "hosts": self.hosts_of(name),
                     "groups": group.groups,
-                    "vars": masked(&vars),
+                    "vars": redactor.mask_json(&masked(&vars)),
                 });
                 (name.clone(), group)
             })
             .collect();
-        let listing = json!({"source": self.source, "hosts": hosts, "groups": groups});
-        self.redactor().mask_json(&listing)
+        json!({"source": self.source, "hosts": hosts, "groups": groups})
     }
 
     /// Knows every password and key of a connection, wherever else a variable repeats one.
@@ -44,14 +44,14 @@ impl Inventory {
         redactor
     }
 
-    fn host_to_json(&self, host: &Host) -> Value {
+    fn host_to_json(&self, host: &Host, redactor: &Redactor) -> Value {
         let groups: Vec<&str> = self.groups_of(&host.name);
         json!({
             "connection": connection_to_json(host),
             "internal_ipv4": host.internal_ipv4,
             "internal_ipv6": host.internal_ipv6,
             "groups": groups,
-            "vars": masked(&self.host_vars(&host.name)),
+            "vars": redactor.mask_json(&masked(&self.host_vars(&host.name))),
         })
     }
 }

@@ -134,7 +134,11 @@ pub fn reason_of(error: &std::io::Error) -> String {
 /// A text file as a source with its path as name.
 pub fn read_text(path: &Path) -> Result<Arc<Source>, Diagnostic> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Source::new(path.display().to_string(), text)),
+        // Some editors begin a file with a mark for the byte order.
+        Ok(text) => Ok(Source::new(
+            path.display().to_string(),
+            text.strip_prefix('\u{feff}').unwrap_or(&text),
+        )),
         Err(error) => Err(Diagnostic::error(format!(
             "the file `{}` {}",
             path.display(),

@@ -57,6 +57,9 @@ pub struct Inventory {
     pub source: Option<String>,
     /// The variables of `all` as they were written, with their places: some of them are settings.
     pub settings: Vec<(Node, Node)>,
+    /// The variables of single groups and hosts: whose they are (``group `web` ``) and their key as it was written.
+    /// What is the name of a setting among them has no effect as one.
+    pub nearer_variables: Vec<(String, Node)>,
     /// Where each host's `private_key` is named.
     pub(super) private_key_places: BTreeMap<String, Place>,
 }

@@ -41,7 +41,8 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
     check: None,
 };
 
-/// `$1` folder, then name, size and sha256 of each binary. Says `same`, `other` or `absent` of each.
+/// `$1` folder, then name, size and sha256 of each binary. Says `same`, `other` or `absent` of each, and which folders
+/// of the engine's own are not there yet.
 const LOOK: &str = concat!(
     digest_function!(),
     look_function!(),
@@ -65,8 +66,10 @@ while [ "$#" -ge 3 ]; do
   printf '%s %s\n' "$answer" "$1"
   shift 3
 done
-look /var/lib/docker || exit 1
-if [ "$said" = kind=absent ]; then echo "absent-folder /var/lib/docker"; fi
+for path in /var/lib/docker /opt/containerd /opt/containerd/bin /opt/containerd/lib; do
+  look "$path" || exit 1
+  if [ "$said" = kind=absent ]; then echo "absent-folder $path"; fi
+done
 "#
 );
 
@@ -149,11 +152,18 @@ impl Module for DockerEngine {
                 Plan::satisfied()
             } else {
                 let mut plan = self.install(look, &wanted, &absent);
-                // The engine will make it, and it goes with the engine when data may go.
-                plan.creates
-                    .extend(named("absent-folder").iter().map(|path| LedgerEntry::Data {
-                        path: (*path).to_owned(),
-                    }));
+                // The engine makes these by itself, so they go with it.
+                for path in named("absent-folder") {
+                    let path = path.to_owned();
+                    plan.creates.push(if path == "/var/lib/docker" {
+                        LedgerEntry::Data { path }
+                    } else {
+                        LedgerEntry::Directory {
+                            path,
+                            recursive: false,
+                        }
+                    });
+                }
                 plan
             };
             Ok(plan.with("dest", self.dest.as_str()).with(

@@ -17,8 +17,9 @@ use super::firewall_port::close_port;
 use super::group::remove_group;
 use super::line_edit::{Place, with_block};
 use super::undo::{
-    CLEAN, Fate, PROBE, Presence, Probed, REMOVE_FILES, REMOVE_FOLDERS, REMOVE_IMAGES,
-    REMOVE_PROJECT, STOP_UNITS, depth, describe, fates, is_engine_unit,
+    CLEAN, FORGET_ENGINE, FORGET_TRUST, Fate, PROBE, Presence, Probed, REMOVE_FILES,
+    REMOVE_FOLDERS, REMOVE_IMAGES, REMOVE_PROJECT, STOP_UNITS, depth, describe, fates,
+    is_engine_unit,
 };
 use super::user::remove_user;
 use super::{
@@ -221,6 +222,10 @@ impl LedgerRemove {
             many("remove images", REMOVE_IMAGES, images.collect());
         }
         many("stop Docker", STOP_UNITS, units(true));
+        let engine = units(true);
+        if engine.iter().any(|unit| unit == "docker.service") {
+            many("remove what Docker left", FORGET_ENGINE, engine);
+        }
         let files = all().filter_map(|entry| match entry {
             LedgerEntry::File { path } | LedgerEntry::TrustAnchor { path } => Some(path.clone()),
             _ => None,
@@ -232,7 +237,17 @@ impl LedgerRemove {
                 Command::new("systemctl daemon-reload"),
             ));
         }
-        if all().any(|entry| matches!(entry, LedgerEntry::TrustAnchor { .. })) {
+        let anchors: Vec<String> = all()
+            .filter_map(|entry| match entry {
+                LedgerEntry::TrustAnchor { path } => Some(path.clone()),
+                _ => None,
+            })
+            .collect();
+        if !anchors.is_empty() {
+            steps.push(Step::run(
+                "remove links of the trust store",
+                Command::script(FORGET_TRUST, anchors),
+            ));
             steps.push(Step::run(
                 "rebuild the trust store",
                 Command::script(super::system_trust::UPDATE, [""; 0]),
@@ -307,7 +322,6 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::Block { path, marker } => {
             path.starts_with('/') && plain(path) && marker.contains("{mark}") && plain(marker)
         }
-        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::Unit { name } | LedgerEntry::ComposeProject { name, .. } => {
             plain(name) && !name.contains('/')
         }
@@ -317,7 +331,6 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::User { name } | LedgerEntry::Group { name } => {
             check_name(name.clone()).is_ok()
         }
-        LedgerEntry::PendingHandler { .. } => true,
         LedgerEntry::FirewallPort { firewall, port } => {
             matches!(firewall.as_str(), "firewalld" | "ufw") && plain(port)
         }
@@ -345,7 +358,6 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
         LedgerEntry::User { name } => ("passwd", name.clone(), none()),
         LedgerEntry::Group { name } => ("group", name.clone(), none()),
         // The probe knows no such kind and calls it absent: it is forgotten without a step.
-        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
         LedgerEntry::FirewallPort { firewall, port } => {
             let kind = if firewall == "ufw" {
                 "ufw"
@@ -354,7 +366,6 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
             };
             (kind, port.clone(), none())
         }
-        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
     }
 }
 

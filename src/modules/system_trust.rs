@@ -55,11 +55,11 @@ exit 0
 "#;
 
 /// Rebuilds the trust store.
-pub(super) const UPDATE: &str = r#"
+pub(super) const UPDATE: &str = r"
 PATH=$PATH:/usr/sbin:/sbin
 if command -v update-ca-trust >/dev/null 2>&1; then exec update-ca-trust extract; fi
 exec update-ca-certificates
-"#;
+";
 
 struct SystemTrust {
     src: String,

@@ -449,6 +449,6 @@ async fn waiting_sees_ports_and_paths() {
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         std::fs::write(&file, "").unwrap();
     };
-    let (waited, ()) = tokio::join!(run(&session, "wait_for", &wanted), make);
-    assert_eq!(waited.unwrap().2.changed, Some(false));
+    let (outcome, ()) = tokio::join!(run(&session, "wait_for", &wanted), make);
+    assert_eq!(outcome.unwrap().2.changed, Some(false));
 }

@@ -123,12 +123,51 @@ unset DOCKER_HOST DOCKER_CONTEXT
 label=com.docker.compose.project=$1
 ids=$(docker ps --all --quiet --filter "label=$label") || exit 1
 if [ -n "$ids" ]; then
-  docker stop --time 30 $ids >/dev/null || exit 1
+  docker stop $ids >/dev/null || exit 1
   docker rm --force --volumes $ids >/dev/null || exit 1
 fi
 ids=$(docker network ls --quiet --filter "label=$label") || exit 1
 if [ -n "$ids" ]; then docker network rm $ids >/dev/null || exit 1; fi
 rm -f -- "$2"
+"#;
+
+/// What an engine that was stopped for good leaves in the kernel and in folders of its own: its chains and the rules that
+/// lead to them, its bridge, sockets. Rules that somebody put into `DOCKER-USER` stay, and so does the chain.
+pub(super) const FORGET_ENGINE: &str = r#"
+PATH=$PATH:/usr/sbin:/sbin
+if pgrep -x dockerd >/dev/null 2>&1; then exit 0; fi
+for tables in iptables ip6tables; do
+  command -v "$tables" >/dev/null 2>&1 || continue
+  for table in filter nat; do
+    rules=$("$tables" -w -t "$table" -S 2>/dev/null) || continue
+    case $rules in *DOCKER*|*docker0*) ;; *) continue ;; esac
+    chains=$(printf '%s\n' "$rules" | sed -n 's/^-N \(DOCKER[A-Z0-9-]*\)$/\1/p')
+    own=$(printf '%s\n' "$rules" | grep '^-A DOCKER-USER ' | grep -vcx -e '-A DOCKER-USER -j RETURN')
+    if [ "$own" != 0 ]; then chains=$(printf '%s\n' "$chains" | grep -vx DOCKER-USER); fi
+    printf '%s\n' "$rules" | grep -v '"' | grep -e ' docker0 ' -e ' docker0$' -e ' -j DOCKER' | sed 's/^-A //' |
+      while read -r chain rule; do
+        if [ "$own" != 0 ]; then case "$chain $rule" in *DOCKER-USER*) continue ;; esac; fi
+        # The words of a rule without quotes are its arguments.
+        "$tables" -w -t "$table" -D "$chain" $rule 2>/dev/null
+      done
+    for chain in $chains; do "$tables" -w -t "$table" -F "$chain" 2>/dev/null; done
+    for chain in $chains; do "$tables" -w -t "$table" -X "$chain" 2>/dev/null; done
+  done
+done
+if command -v ip >/dev/null 2>&1; then ip link delete docker0 2>/dev/null; fi
+rm -rf -- /run/docker /run/docker.sock /run/docker.pid
+rmdir -- /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null
+exit 0
+"#;
+
+/// `$@`: files of the trust store that are gone. Where the store is a folder of links, those to them go, too.
+pub(super) const FORGET_TRUST: &str = r#"
+[ -d /etc/ssl/certs ] || exit 0
+for path; do
+  name=${path##*/}
+  find /etc/ssl/certs -type l '(' -lname "$path" -o -lname "${name%.crt}.pem" ')' -exec rm -f -- {} + 2>/dev/null
+done
+exit 0
 "#;
 
 /// `$@`: names of images. One that a container still uses stays.
@@ -241,7 +280,10 @@ pub(super) enum Fate {
 
 /// Decides about every entry.
 pub(super) fn fates(entries: &[LedgerEntry], probed: &Probed, with_data: bool) -> Vec<Fate> {
-    let keeps_engine = probed.foreign_containers > 0;
+    // Of an engine that somebody else brought there is nothing here to keep: what kk added to it is not needed by others.
+    let brought =
+        |entry: &LedgerEntry| matches!(entry, LedgerEntry::Unit { name } if is_engine_unit(name));
+    let keeps_engine = probed.foreign_containers > 0 && entries.iter().any(brought);
     let mut fates: Vec<Fate> = entries
         .iter()
         .enumerate()
@@ -358,6 +400,7 @@ pub(super) fn belongs_to_engine(entry: &LedgerEntry) -> bool {
             .rsplit_once('/')
             .is_some_and(|(_, name)| NAMES.contains(&name)),
         LedgerEntry::Data { path } => path == "/var/lib/docker",
+        LedgerEntry::Directory { path, .. } => path.starts_with("/opt/containerd"),
         _ => false,
     }
 }

@@ -199,7 +199,7 @@ impl WaitFor {
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let port = arguments.integer("port");
     let path = arguments.text("path").unwrap_or_default();
-    if port.is_some() == !path.is_empty() {
+    if port.is_some() != path.is_empty() {
         return Err(ModuleError::failed("give either `port` or `path`"));
     }
     if port.is_some_and(|port| !(1..=65535).contains(&port)) {

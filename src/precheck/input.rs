@@ -160,6 +160,8 @@ pub enum PackageCondition {
     },
     /// It is not there.
     Missing {
+        /// What is wrong, where it is more than that nothing lies there.
+        message: Option<String>,
         /// Every place that was looked at, the layout's own path first.
         looked_at: Vec<String>,
         /// What to do, where the caller knows better than the rule does.
@@ -167,9 +169,11 @@ pub enum PackageCondition {
     },
     /// It is there and is not what it claims to be: cut off, not an archive, nothing of use inside.
     Broken {
-        /// The file.
+        /// The file; empty when the reason is not in a file.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with it, to follow its path.
         reason: String,
+        /// What to do, where the caller knows better than the rule does.
+        hint: Option<String>,
     },
 }

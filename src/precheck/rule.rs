@@ -101,6 +101,11 @@ impl Judgement {
         Self::new(Status::Unknown, measured, required, remedy)
     }
 
+    /// For a host that did not get as far. Why, and what to do, is said by the check that failed there.
+    pub(super) fn not_looked_at() -> Self {
+        Self::new(Status::Unknown, "not looked at", "", "")
+    }
+
     fn new(
         status: Status,
         measured: impl Into<String>,
@@ -223,7 +228,7 @@ fn apply(rule: &Rule, look: &Look<'_>) -> Judgements {
         (Judge::SshConnection(judge), connection) => judge(look, name, connection),
         (Judge::Host(judge), HostConnection::Up(facts)) => Some(judge(look, name, facts)),
         (Judge::HostIf(judge), HostConnection::Up(facts)) => judge(look, name, facts),
-        (Judge::Host(_) | Judge::HostIf(_), _) => Some(not_looked_at(rule)),
+        (Judge::Host(_) | Judge::HostIf(_), _) => Some(Judgement::not_looked_at()),
         (Judge::Whole(_), _) => None,
     };
     if let Judge::Whole(judge) = rule.judge {
@@ -232,14 +237,6 @@ fn apply(rule: &Rule, look: &Look<'_>) -> Judgements {
     hosts()
         .filter_map(|(name, state)| Some((Some(name.clone()), of_host(name, state)?)))
         .collect()
-}
-
-fn not_looked_at(rule: &Rule) -> Judgement {
-    Judgement::unknown(
-        "not looked at: the host did not get as far",
-        rule.about,
-        "put right what keeps kk from the host, then look again",
-    )
 }
 
 fn waiver(

@@ -10,7 +10,7 @@ pub(super) fn size(bytes: u64) -> String {
     ] {
         if bytes >= unit {
             let tenths = u128::from(bytes) * 10 / u128::from(unit);
-            return if tenths >= 1_000 || tenths % 10 == 0 {
+            return if tenths % 10 == 0 {
                 format!("{} {name}", tenths / 10)
             } else {
                 format!("{}.{} {name}", tenths / 10, tenths % 10)
@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(size(82_140_000), "82.1 MB");
         assert_eq!(size(8_000_000_000), "8 GB");
         assert_eq!(size(7_999_999_999), "7.9 GB");
-        assert_eq!(size(264_212_084_000), "264 GB");
+        assert_eq!(size(264_212_084_000), "264.2 GB");
         assert_eq!(size(1_500_000_000_000), "1.5 TB");
         assert_eq!(gigabytes(0.5), 500_000_000);
     }

@@ -342,6 +342,11 @@ fn every_finding_says_what_is_needed_and_every_failure_what_to_do() {
         hint: None,
     };
     for finding in world.all() {
+        if finding.status == Status::Unknown && finding.host.as_deref() == Some("node2") {
+            // What to do is said once, by the check that failed.
+            assert_eq!(finding.measured, "not looked at");
+            continue;
+        }
         assert!(
             !finding.measured.is_empty() && !finding.required.is_empty(),
             "{finding:?}"
@@ -352,4 +357,112 @@ fn every_finding_says_what_is_needed_and_every_failure_what_to_do() {
             "{finding:?}"
         );
     }
+    let unreached = world.finding("reachable", Some("node2"));
+    assert!(unreached.remedy.contains("ssh -p 22"));
+    let checks = |host: &str| {
+        let all = world.all();
+        let of_host = all
+            .iter()
+            .filter(|finding| finding.host.as_deref() == Some(host));
+        of_host.count()
+    };
+    assert!(checks("node2") >= checks("node1"));
+}
+
+/// What is not in order on a host of which a whole answer was kept: check and status.
+fn odd_on(fixture: &str, change: impl FnOnce(&mut World)) -> Vec<(String, super::Status)> {
+    let path = format!(
+        "{}/tests/fixtures/facts/{fixture}.txt",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let text = std::fs::read_to_string(path).unwrap();
+    let sent = std::time::Duration::from_secs(NOW.unsigned_abs());
+    let received = sent + std::time::Duration::from_millis(800);
+    let mut world = World::new(&["node1"]);
+    *world.facts("node1") = crate::facts::parse(&text, sent, received).unwrap();
+    change(&mut world);
+    world
+        .all()
+        .into_iter()
+        .filter(|finding| finding.status != super::Status::Pass && finding.check != "clock")
+        .map(|finding| (finding.check, finding.status))
+        .collect()
+}
+
+#[test]
+fn hosts_as_they_are_found() {
+    use super::Status::{Fail, Unknown, Warn};
+    let expect = |list: &[(&str, super::Status)]| -> Vec<(String, super::Status)> {
+        list.iter()
+            .map(|(check, status)| ((*check).to_owned(), *status))
+            .collect()
+    };
+    let rootdir = |world: &mut World, path: &str| {
+        world.settings.image_registry.storage = Storage::Filesystem {
+            rootdir: path.to_owned(),
+            nfs_mount: None,
+        };
+    };
+    assert_eq!(odd_on("debian-12", |_| ()), expect(&[("disk", Fail)]));
+    assert_eq!(
+        odd_on("debian-12-kk-registry", |_| ()),
+        expect(&[
+            ("disk", Warn),
+            ("existing-data", Warn),
+            ("existing-registry", Warn)
+        ])
+    );
+    assert_eq!(
+        odd_on("ubuntu-22.04-arm64-docker", |world| rootdir(
+            world,
+            "/srv/registry"
+        )),
+        expect(&[])
+    );
+    assert_eq!(
+        odd_on("centos-7-kubelet", |_| ()),
+        expect(&[("disk", Fail), ("docker", Fail), ("kubelet", Warn)])
+    );
+    assert_eq!(
+        odd_on("rocky-9-podman", |_| ()),
+        expect(&[
+            ("memory", Fail),
+            ("disk", Fail),
+            ("ports", Fail),
+            ("docker", Fail),
+            ("selinux", Warn)
+        ])
+    );
+    assert_eq!(
+        odd_on("alpine-3.20", |world| rootdir(world, "/data/images")),
+        expect(&[
+            ("os", Fail),
+            ("init", Fail),
+            ("memory", Fail),
+            ("disk", Unknown),
+            ("docker", Fail),
+            ("existing-data", Unknown)
+        ])
+    );
+    assert_eq!(
+        odd_on("ubuntu-20.04-harbor", |world| rootdir(
+            world,
+            "/var/lib/harbor/data"
+        )),
+        expect(&[
+            ("disk", Warn),
+            ("ports", Fail),
+            ("tools", Fail),
+            ("existing-data", Fail),
+            ("existing-registry", Warn),
+            ("leftovers", Warn)
+        ])
+    );
+    assert!(
+        odd_on("ubuntu-20.04-harbor", |world| rootdir(
+            world,
+            "/mnt/registry"
+        ))
+        .contains(&("disk".to_owned(), Fail))
+    );
 }

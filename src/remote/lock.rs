@@ -37,7 +37,8 @@ while :; do
   [ -n "$line" ] || break
 done
 : >"$state/lock"
-# Nothing of ours is left on this host, so the locks go too.
+# Where nothing of ours is left the locks go too, unless a step of a killed run goes on.
+exec 9<"$state/step.lock" && flock -n 9 || exit 0
 for name in "$state"/* "$state"/.[!.]*; do
   case $name in "$state/lock"|"$state/step.lock") continue ;; esac
   if [ -e "$name" ]; then exit 0; fi

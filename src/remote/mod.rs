@@ -292,6 +292,8 @@ impl Session {
 }
 
 #[cfg(test)]
+mod shell_tests;
+#[cfg(test)]
 mod sudo_tests;
 #[cfg(test)]
 mod tests;

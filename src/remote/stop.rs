@@ -37,8 +37,8 @@ send() {
 }
 alive() {
   for pid in $victims; do
-    kill -0 "$pid" 2>/dev/null && return 0
-    kill -0 -- "-$pid" 2>/dev/null && return 0
+    # One that ended and was not collected yet does not count.
+    grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$pid/status" 2>/dev/null && return 0
   done
   return 1
 }
@@ -49,7 +49,6 @@ while [ "$tries" -gt 0 ] && alive; do
   sleep 0.2 2>/dev/null || { sleep 1; tries=$((tries - 4)); }
   tries=$((tries - 1))
 done
-alive || exit 0
 send KILL
 exit 0"#;
 

@@ -363,13 +363,7 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
     let folder = folder();
     let session = session(folder.path());
     let wait = Duration::from_secs(10);
-    session
-        .lock("r1", "a", wait)
-        .await
-        .unwrap()
-        .unwrap()
-        .release()
-        .await;
+    let killed = session.lock("r1", "a", wait).await.unwrap().unwrap();
     let marker = path(&folder, "pid");
     let step = "setsid sleep 300 >/dev/null 2>&1 & echo $! >\"$1\"; sleep 2";
     let left_behind = tokio::spawn({
@@ -384,6 +378,7 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
     while !std::path::Path::new(&marker).exists() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    killed.release().await;
     let started = Instant::now();
     let short = session.lock("r2", "b", Duration::ZERO).await.unwrap_err();
     assert!(
@@ -406,4 +401,40 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
         .arg(daemon.trim())
         .status()
         .unwrap();
+}
+
+#[tokio::test]
+async fn the_lock_ends_with_its_connector_whichever_that_is() {
+    let folder = folder();
+    let state = folder.path().join("state");
+    let open = || {
+        Session::new(
+            Arc::new(crate::connect::local::LocalConnector::new()),
+            Become::default(),
+            CancellationToken::new(),
+        )
+        .with_state_dir(state.to_str().unwrap())
+    };
+    let (first, second) = (open(), open());
+    let wait = Duration::from_secs(2);
+    let lock = first.lock("r1", "a", wait).await.unwrap().unwrap();
+    let refused = second.lock("r2", "b", wait).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("another run holds it: a"),
+        "{refused}"
+    );
+    drop(lock);
+    let mut tries = 0;
+    let next = loop {
+        match second.lock("r3", "c", wait).await {
+            Ok(lock) => break lock,
+            Err(error) if tries < 50 => {
+                assert!(error.to_string().contains("another run"), "{error}");
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    next.unwrap().release().await;
 }

@@ -119,7 +119,11 @@ pub fn everything(event: &Event, check_mode: bool) -> Vec<Line> {
             "run {run_id}: {} with kk {version} on {}{}",
             text::tame(command),
             text::names(hosts.iter().map(String::as_str), usize::MAX),
-            if *check_mode { ", nothing is changed" } else { "" }
+            if *check_mode {
+                ", nothing is changed"
+            } else {
+                ""
+            }
         )),
         EventKind::Notice {
             level,

@@ -112,8 +112,8 @@ pub fn one_driver(named: &[(String, Place)], found: &mut Diagnostics) -> Option<
     let Some((second, second_place)) = others.first() else {
         return drivers::driver(first);
     };
-    let names: Vec<String> = named.iter().map(|(name, _)| format!("`{name}`")).collect();
-    let (last, before) = names.split_last()?;
+    let quoted: Vec<String> = named.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let (last, before) = quoted.split_last()?;
     let mut diagnostic = Diagnostic::at(
         second_place,
         format!("two storage drivers: {} and {last}", before.join(", ")),

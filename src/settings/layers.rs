@@ -145,6 +145,25 @@ impl Collected {
         }
     }
 
+    /// Looks for settings where they have no effect. Each is named once, however many hosts have it.
+    pub fn nearer(&mut self, variables: &[(String, Node)]) {
+        let mut seen: Vec<&str> = Vec::new();
+        for (owner, key) in variables {
+            let word = key.as_str().unwrap_or_default();
+            if !schema::is_root(word) || seen.contains(&word) {
+                continue;
+            }
+            seen.push(word);
+            self.found.push(Diagnostic {
+                place: Some(key.place.clone()),
+                ..Diagnostic::warning(format!(
+                    "`{word}` of {owner} has no effect: settings are the same for all hosts"
+                ))
+                .hint("put it among the variables of all hosts (`spec.vars`), or give it with `--set`")
+            });
+        }
+    }
+
     /// Reads the flags of the command line.
     pub fn sets(&mut self, flags: &[SetFlag]) {
         for flag in flags {

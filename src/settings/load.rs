@@ -28,6 +28,9 @@ pub struct SettingsInput<'a> {
     pub config: Option<Arc<Source>>,
     /// The inventory's variables for all hosts, with their places.
     pub inventory_vars: &'a [(Node, Node)],
+    /// Variables of single groups and hosts: whose they are, and their key. Settings hold for all hosts, so that one
+    /// among these is worth a warning.
+    pub nearer_variables: &'a [(String, Node)],
     /// `--set`, `--set-string` and `--set-file`, in the order given.
     pub sets: &'a [SetFlag],
     /// `--workdir`: the default of the setting `work_dir`.
@@ -58,6 +61,7 @@ pub fn assemble(input: &SettingsInput<'_>) -> (Loaded, Diagnostics) {
         collected.config(config);
     }
     collected.inventory(input.inventory_vars);
+    collected.nearer(input.nearer_variables);
     collected.sets(input.sets);
     let Collected {
         given,

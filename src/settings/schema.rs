@@ -405,5 +405,9 @@ pub fn words_below(words: &[&str]) -> Vec<String> {
 
 /// Whether a key at the root is one that settings stand under; in an inventory every other key is a free variable.
 pub fn is_root(word: &str) -> bool {
-    words_below(&[]).iter().any(|root| root == word)
+    SETTINGS
+        .iter()
+        .flat_map(|setting| [Some(&setting.path), setting.long.as_ref()])
+        .flatten()
+        .any(|path| path.split('.').next() == Some(word))
 }

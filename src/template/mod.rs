@@ -5,7 +5,14 @@
 //! resolved when it is used (see [`Scope`]). This room knows nothing of tasks, hosts or files.
 
 mod environment;
+mod filters;
+mod missing;
+mod names;
 mod scope;
+#[cfg(test)]
+mod tests;
+mod tests_of_values;
+mod written;
 
 use std::sync::Arc;
 
@@ -13,7 +20,7 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Place};
 
-pub use scope::{Layer, MAX_RECURSION, Scope};
+pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope};
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).
 #[derive(Debug, Clone)]
@@ -131,7 +138,11 @@ pub fn render_file(name: &str, text: &str, scope: &Scope) -> Result<String, Diag
     let source = crate::diagnostic::Source::new(name, text);
     scope.render_named(text).map_err(|error| {
         let line = error.line().unwrap_or(1);
-        let start: usize = text.lines().take(line - 1).map(|line| line.len() + 1).sum();
+        let start: usize = text
+            .lines()
+            .take(line.saturating_sub(1))
+            .map(|line| line.len() + 1)
+            .sum();
         let span = error.range().unwrap_or_else(|| {
             start
                 ..start
@@ -192,178 +203,10 @@ pub fn truthy(value: &Json) -> bool {
 /// The inside of a text that is exactly one `{{ … }}`.
 fn sole_expression(text: &str) -> Option<&str> {
     let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
-    let inner = inner.strip_prefix('-').unwrap_or(inner);
-    let inner = inner.strip_suffix('-').unwrap_or(inner);
-    (!inner.contains("}}") && !inner.contains("{{") && !inner.contains("{%"))
-        .then_some(inner.trim())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diagnostic::{Colour, Source, Span, render};
-    use serde_json::json;
-
-    fn scope(value: Json) -> Scope {
-        let Json::Object(map) = value else {
-            unreachable!()
-        };
-        Scope::new(vec![Layer::templated(map)])
-    }
-
-    fn value(text: &str, variables: Json) -> Result<Json, String> {
-        let template = Template::parse(text, None).map_err(|error| error.message)?;
-        template
-            .evaluate(&scope(variables))
-            .map_err(|error| error.message)
-    }
-
-    #[test]
-    fn a_sole_expression_keeps_its_type() {
-        assert_eq!(
-            value("{{ a }}", json!({"a": [1, {"b": true}]})),
-            Ok(json!([1, {"b": true}]))
-        );
-        assert_eq!(value("{{ a }}/x", json!({"a": 1})), Ok(json!("1/x")));
-        assert_eq!(
-            value("{{ a | bool }}", json!({"a": "yes"})),
-            Ok(json!(true))
-        );
-    }
-
-    #[test]
-    fn variables_are_resolved_lazily_and_in_depth() {
-        let variables = json!({"a": "{{ b }}/c", "b": "{{ d.e }}", "d": {"e": "x"}});
-        assert_eq!(value("{{ a }}", variables), Ok(json!("x/c")));
-        assert_eq!(
-            value("{{ d }}", json!({"d": {"e": "x", "f": "{{ b }}"}, "b": 1})),
-            Ok(json!({"e": "x", "f": 1}))
-        );
-    }
-
-    #[test]
-    fn a_loop_of_variables_is_an_error() {
-        assert!(
-            value("{{ a }}", json!({"a": "{{ b }}", "b": "{{ a }}"}))
-                .unwrap_err()
-                .contains("recursive")
-        );
-    }
-
-    #[test]
-    fn undefined_is_an_error_unless_it_is_asked_for() {
-        assert_eq!(value("{{ a }}", json!({})).unwrap_err(), "`a` is undefined");
-        assert_eq!(
-            value("x{{ a.b }}", json!({"a": {}})).unwrap_err(),
-            "`a.b` is undefined"
-        );
-        assert_eq!(value("{{ a.b | default('x') }}", json!({})), Ok(json!("x")));
-        assert_eq!(value("{{ a.b.c is defined }}", json!({})), Ok(json!(false)));
-        assert_eq!(
-            value("{{ a is defined and a == 1 }}", json!({})),
-            Ok(json!(false))
-        );
-        assert_eq!(
-            value("{{ a == 1 }}", json!({})).unwrap_err(),
-            "`a` is undefined"
-        );
-        assert_eq!(value("{{ b | default(a) }}", json!({"a": 1})), Ok(json!(1)));
-    }
-
-    #[test]
-    fn raw_layers_are_not_templates() {
-        let raw = json!({"password": "{{ nope }}"})
-            .as_object()
-            .cloned()
-            .unwrap_or_default();
-        let scope = Scope::new(vec![Layer::raw(raw)]);
-        let template = Template::parse("{{ password }}", None).unwrap();
-        assert_eq!(template.evaluate(&scope), Ok(json!("{{ nope }}")));
-    }
-
-    #[test]
-    fn mistakes_are_found_without_rendering() {
-        let source = Source::new("play.yaml", "when: a | defualt(1)\nb: \"{{ a b }}\"\n");
-        let place = Place::new(&source, Span { start: 6, end: 20 });
-        let error = Template::expression("a | defualt(1)", Some(&place)).unwrap_err();
-        insta::assert_snapshot!(render(&error, Colour::Never), @r"
-        error: unknown filter `defualt`
-         --> play.yaml:1:7
-          |
-        1 | when: a | defualt(1)
-          |       ^^^^^^^^^^^^^^
-          |
-          = hint: did you mean `default`?
-        ");
-        assert!(Template::parse("{{ a b }}", None).is_err());
-        assert!(
-            Template::expression("a is defind", None)
-                .unwrap_err()
-                .message
-                .contains("unknown test `defind`")
-        );
-    }
-
-    #[test]
-    fn conditions_read_texts_by_their_words() {
-        for (text, expected) in [
-            ("'no'", false),
-            ("'yes'", true),
-            ("0", false),
-            ("[]", false),
-            ("none", false),
-        ] {
-            let template = Template::expression(text, None).unwrap();
-            assert_eq!(
-                template.is_true(&scope(json!({}))).unwrap(),
-                expected,
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn ansible_filters() {
-        for (text, expected) in [
-            ("{{ 'a/b/c.txt' | basename }}", json!("c.txt")),
-            ("{{ 'a/b/c.txt' | dirname }}", json!("a/b")),
-            ("{{ 'abc' | regex_replace('b', 'x') }}", json!("axc")),
-            ("{{ 'abc' | regex_search('b.') }}", json!("bc")),
-            (
-                "{{ {'a': 1} | combine({'b': 2}) }}",
-                json!({"a": 1, "b": 2}),
-            ),
-            ("{{ 'ab' | b64encode | b64decode }}", json!("ab")),
-            ("{{ '1.10.2' is version('1.9', '>') }}", json!(true)),
-            ("{{ [1, [2, 3]] | flatten }}", json!([1, 2, 3])),
-            ("{{ [1, 2] | difference([2]) }}", json!([1])),
-            ("{{ [1, 2] | union([2, 3]) }}", json!([1, 2, 3])),
-            (
-                "{{ {'a': 1} | dict2items }}",
-                json!([{"key": "a", "value": 1}]),
-            ),
-            ("{{ true | ternary('a', 'b') }}", json!("a")),
-            ("{{ \"it's\" | quote }}", json!("'it'\"'\"'s'")),
-            ("{{ {'a': [1]} | to_json }}", json!("{\"a\": [1]}")),
-            ("{{ '[1, 2]' | from_json }}", json!([1, 2])),
-            ("{{ 'a,b'.split(',') }}", json!(["a", "b"])),
-            ("{{ 'ABC'.lower() }}", json!("abc")),
-        ] {
-            assert_eq!(value(text, json!({})), Ok(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn to_yaml_text_of_nested_data() {
-        let text = value(
-            "{{ a | to_nice_yaml }}",
-            json!({"a": {"b": "yes", "c": [1, "x: y"], "d": {}, "e": null}}),
-        );
-        assert_eq!(
-            text,
-            Ok(json!(
-                "b: \"yes\"\nc:\n    - 1\n    - \"x: y\"\nd: {}\ne: null\n"
-            ))
-        );
-    }
+    let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
+    let inner = inner.strip_suffix(['-', '+']).unwrap_or(inner).trim();
+    let is_plain = !["}}", "{{", "{%", "{#"]
+        .iter()
+        .any(|mark| inner.contains(mark));
+    (is_plain || environment::is_expression(inner)).then_some(inner)
 }

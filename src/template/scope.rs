@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::value::{Object, ObjectRepr, Value};
+use minijinja::value::{Object, Value};
 use serde_json::{Map, Value as Json};
 
-use super::{Template, environment, is_template};
+use super::missing::{self, Asked, tracked};
+use super::{environment, is_template};
 
 /// How deep variables may refer to variables.
 pub const MAX_RECURSION: usize = 40;
@@ -57,12 +58,29 @@ struct Inner {
 }
 
 thread_local! {
-    /// Names of variables that are being resolved, to find loops; and how many lookups of this rendering found
-    /// nothing and were not asked about by `default` or `defined`.
+    /// Names of variables that are being resolved, to find loops.
     static RESOLVING: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    pub(super) static MISSING: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    static FAILURE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
+
+/// Why a template has no value.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) message: String,
+    /// Something in it is undefined, so that a `default` around it may still help.
+    undefined: bool,
+}
+
+impl From<&minijinja::Error> for Trouble {
+    fn from(error: &minijinja::Error) -> Self {
+        Self {
+            message: environment::describe(error),
+            undefined: error.kind() == minijinja::ErrorKind::UndefinedError,
+        }
+    }
+}
+
+/// Gives the scope of a host by its name.
+pub type HostScopes = Arc<dyn Fn(&str) -> Option<Scope> + Send + Sync>;
 
 impl std::fmt::Debug for Scope {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,10 +102,7 @@ impl Scope {
     }
 
     /// With `hostvars`: the scope of each host.
-    pub fn with_hosts(
-        layers: Vec<Layer>,
-        hosts: Arc<dyn Fn(&str) -> Option<Scope> + Send + Sync>,
-    ) -> Self {
+    pub fn with_hosts(layers: Vec<Layer>, hosts: HostScopes) -> Self {
         let hosts = Value::from_object(HostVariables(hosts));
         Self {
             inner: Arc::new(Inner {
@@ -149,29 +164,30 @@ impl Scope {
 
     /// A value with every template in it resolved.
     pub fn resolve(&self, value: &Json) -> Result<Json, String> {
+        self.resolved(value).map_err(|trouble| trouble.message)
+    }
+
+    fn resolved(&self, value: &Json) -> Result<Json, Trouble> {
         Ok(match value {
-            Json::String(text) if is_template(text) => {
-                let template =
-                    Template::parse(text, None).map_err(|diagnostic| diagnostic.message)?;
-                template
-                    .evaluate(self)
-                    .map_err(|diagnostic| diagnostic.message)?
-            }
+            Json::String(text) if is_template(text) => match super::sole_expression(text) {
+                Some(expression) => self.value_of(expression)?,
+                None => Json::String(self.text_of(text)?),
+            },
             Json::Array(items) => Json::Array(
                 items
                     .iter()
-                    .map(|item| self.resolve(item))
+                    .map(|item| self.resolved(item))
                     .collect::<Result<_, _>>()?,
             ),
             Json::Object(map) => {
                 let mut resolved = Map::new();
                 for (key, item) in map {
                     let key = if is_template(key) {
-                        super::display(&self.resolve(&Json::from(key.as_str()))?)
+                        super::display(&self.resolved(&Json::from(key.as_str()))?)
                     } else {
                         key.clone()
                     };
-                    resolved.insert(key, self.resolve(item)?);
+                    resolved.insert(key, self.resolved(item)?);
                 }
                 Json::Object(resolved)
             }
@@ -180,8 +196,12 @@ impl Scope {
     }
 
     pub(super) fn evaluate(&self, expression: &str) -> Result<Json, String> {
+        self.value_of(expression).map_err(|trouble| trouble.message)
+    }
+
+    fn value_of(&self, expression: &str) -> Result<Json, Trouble> {
         let environment = environment::environment();
-        tracked(|| {
+        let result = tracked(Asked::find(expression, true), || {
             let compiled = environment.compile_expression(expression)?;
             let value = compiled.eval(self.context())?;
             if value.is_undefined() {
@@ -191,24 +211,25 @@ impl Scope {
                     format!("`{name}` is undefined"),
                 ));
             }
-            serde_json::to_value(&value).map_err(|error| {
-                minijinja::Error::new(
-                    minijinja::ErrorKind::BadSerialization,
-                    format!("the value cannot be used as data: {error}"),
-                )
-            })
-        })
-        .map_err(|error| environment::describe(&error))
+            environment::json_of(&value)
+        });
+        result.map_err(|error| Trouble::from(&error))
     }
 
     pub(super) fn render(&self, text: &str) -> Result<String, String> {
+        self.text_of(text).map_err(|trouble| trouble.message)
+    }
+
+    fn text_of(&self, text: &str) -> Result<String, Trouble> {
         self.render_named(text)
-            .map_err(|error| environment::describe(&error))
+            .map_err(|error| Trouble::from(&error))
     }
 
     pub(super) fn render_named(&self, text: &str) -> Result<String, minijinja::Error> {
         let environment = environment::environment();
-        tracked(|| environment.template_from_str(text)?.render(self.context()))
+        tracked(Asked::find(text, false), || {
+            environment.template_from_str(text)?.render(self.context())
+        })
     }
 
     fn context(&self) -> Value {
@@ -242,10 +263,12 @@ impl Scope {
         } else {
             match self.resolve_guarded(name, json) {
                 Ok(json) => environment::value_of(&json),
-                Err(message) => {
-                    FAILURE.with_borrow_mut(|failure| {
-                        failure.get_or_insert(message);
-                    });
+                Err(trouble) if trouble.undefined => {
+                    missing::note_undefined(name, trouble.message);
+                    return None;
+                }
+                Err(trouble) => {
+                    missing::note_failure(trouble.message);
                     return None;
                 }
             }
@@ -258,23 +281,28 @@ impl Scope {
         Some(value)
     }
 
-    fn resolve_guarded(&self, name: &str, json: &Json) -> Result<Json, String> {
+    fn resolve_guarded(&self, name: &str, json: &Json) -> Result<Json, Trouble> {
         let recursive = RESOLVING.with_borrow(|stack| {
             stack.len() >= MAX_RECURSION || stack.iter().any(|other| other == name)
         });
         if recursive {
-            return Err(format!(
-                "the variable `{name}` is recursive: its template refers to itself"
-            ));
+            let message =
+                format!("the variable `{name}` is recursive: its template refers to itself");
+            return Err(Trouble {
+                message,
+                undefined: false,
+            });
         }
         RESOLVING.with_borrow_mut(|stack| stack.push(name.to_owned()));
-        let result = self.resolve(json);
+        let result = self.resolved(json);
         RESOLVING.with_borrow_mut(Vec::pop);
-        result.map_err(|message| {
-            if message.starts_with("in the variable") {
-                message
-            } else {
-                format!("in the variable `{name}`: {message}")
+        result.map_err(|trouble| {
+            if trouble.message.starts_with("in the variable") {
+                return trouble;
+            }
+            Trouble {
+                message: format!("in the variable `{name}`: {}", trouble.message),
+                ..trouble
             }
         })
     }
@@ -291,49 +319,21 @@ fn has_template(value: &Json) -> bool {
     }
 }
 
-/// Runs one rendering with its own account of missing variables and failed ones.
-fn tracked<T>(render: impl FnOnce() -> Result<T, minijinja::Error>) -> Result<T, minijinja::Error> {
-    let missing_before = MISSING.with_borrow_mut(std::mem::take);
-    let failure_before = FAILURE.with_borrow_mut(Option::take);
-    let result = render();
-    let missing = MISSING.with_borrow_mut(|missing| std::mem::replace(missing, missing_before));
-    let failure = FAILURE.with_borrow_mut(|failure| std::mem::replace(failure, failure_before));
-    if let Some(message) = failure {
-        return Err(minijinja::Error::new(
-            minijinja::ErrorKind::InvalidOperation,
-            message,
-        ));
-    }
-    if let (true, Some(name)) = (result.is_ok(), missing.first()) {
-        return Err(minijinja::Error::new(
-            minijinja::ErrorKind::UndefinedError,
-            format!("`{name}` is undefined"),
-        ));
-    }
-    result
-}
-
 /// The root of a rendering.
 #[derive(Debug)]
 struct Context(Scope);
 
 impl Object for Context {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Map
-    }
-
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
-        let found = self.0.lookup(name);
-        if found.is_none() && !environment::is_global(name) {
-            MISSING.with_borrow_mut(|missing| missing.push(name.to_owned()));
-        }
-        found
+        self.0
+            .lookup(name)
+            .or_else(|| missing::nothing_called(name))
     }
 }
 
 /// `hostvars`.
-struct HostVariables(Arc<dyn Fn(&str) -> Option<Scope> + Send + Sync>);
+struct HostVariables(HostScopes);
 
 impl std::fmt::Debug for HostVariables {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -342,21 +342,12 @@ impl std::fmt::Debug for HostVariables {
 }
 
 impl Object for HostVariables {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Map
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        (self.0)(key.as_str()?).map(|scope| Value::from_object(Context(scope)))
     }
 
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        (self.0)(key.as_str()?).map(|scope| Value::from_object(HostContext(scope)))
-    }
-}
-
-/// One host of `hostvars`: a missing name is plainly undefined.
-#[derive(Debug)]
-struct HostContext(Scope);
-
-impl Object for HostContext {
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.0.lookup(key.as_str()?)
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.get_value(&Value::from(key))
+            .or_else(|| missing::nothing_called(key))
     }
 }

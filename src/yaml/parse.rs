@@ -211,7 +211,7 @@ impl<'a> Builder<'a> {
                 });
                 let place = self.place(open.start, end);
                 let kind = if open.is_mapping {
-                    self.mapping(open.items)?
+                    Self::mapping(open.items)?
                 } else {
                     Kind::Sequence(open.items)
                 };
@@ -253,7 +253,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Keys must be unique texts; `<<` takes over keys that are not written out.
-    fn mapping(&self, items: Vec<Node>) -> Result<Kind, Diagnostic> {
+    fn mapping(items: Vec<Node>) -> Result<Kind, Diagnostic> {
         let mut pairs: Vec<(Node, Node)> = Vec::with_capacity(items.len() / 2);
         let mut seen: HashMap<String, Place> = HashMap::new();
         let mut merges: Vec<Node> = Vec::new();

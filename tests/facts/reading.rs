@@ -40,7 +40,8 @@ fn watch(shell: &[&str], script: &str, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("trace");
     let output = Command::new("strace")
-        .args(["-f", "-qq", "-o"])
+        // Stops at the calls that are watched only.
+        .args(["--seccomp-bpf", "-f", "-qq", "-o"])
         .arg(&file)
         .args(["-e", &format!("trace=open,openat,creat,{CHANGING}")])
         .args(shell)
@@ -59,7 +60,7 @@ fn watch(shell: &[&str], script: &str, arguments: &[&str]) -> String {
 fn can_trace() -> bool {
     let works = has("strace")
         && Command::new("strace")
-            .args(["-qq", "-o", "/dev/null", "true"])
+            .args(["--seccomp-bpf", "-f", "-qq", "-o", "/dev/null", "true"])
             .output()
             .is_ok_and(|output| output.status.success());
     if !works {

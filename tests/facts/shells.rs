@@ -176,6 +176,38 @@ fn a_script_that_stands_in_for_docker_is_seen_and_not_run() {
 }
 
 #[test]
+fn a_file_system_that_hangs_costs_its_own_facts_only() {
+    if !super::has("timeout") {
+        eprintln!("SKIPPED a file system that hangs: there is no timeout program");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    // What `df` does when the server of a network file system is gone.
+    trap(
+        root.path(),
+        "df",
+        "case $2 in */dead) sleep 60 ;; *) exec /bin/df \"$@\" ;; esac",
+    );
+    let dead = root.path().join("dead");
+    fs::create_dir(&dead).unwrap();
+    let dead = dead.to_str().unwrap();
+    let path = format!(
+        "{}:{}",
+        root.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let began = std::time::Instant::now();
+    let facts = facts_by(
+        script_by(&["sh"]).env("PATH", &path),
+        &["", "", "/", dead, "/etc"],
+    );
+    assert!(began.elapsed().as_secs() < 30);
+    assert!(facts.folders[dead].hangs && facts.folders[dead].free_bytes.is_none());
+    assert!(!facts.folders["/etc"].hangs && facts.folders["/etc"].free_bytes.is_some());
+    assert!(facts.time_offset_seconds.is_some());
+}
+
+#[test]
 fn without_ip_ss_and_timeout_the_kernel_says_it() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

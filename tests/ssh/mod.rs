@@ -10,5 +10,10 @@
 )]
 
 mod commands;
+mod differential;
+mod host_keys;
+mod links;
+mod login;
 mod people;
+mod routes;
 mod server;

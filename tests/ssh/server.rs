@@ -116,8 +116,8 @@ impl Server {
         let path = folder.path();
         // The users of the password tests must be able to read their authorized keys.
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-        let mut config = setup.config.clone();
-        config.push('\n');
+        // Of this setting the last one counts, of all others the first.
+        let mut config = format!("MaxStartups 100\n{}\n", setup.config);
         let kinds = if setup.host_keys.is_empty() {
             vec!["ed25519"]
         } else {
@@ -136,7 +136,7 @@ impl Server {
         config.push_str(&format!(
             "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM no\n\
              AuthorizedKeysFile {0}/authorized_keys\nPasswordAuthentication no\n\
-             KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 100\nLogLevel VERBOSE\n\
+             KbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n\
              PrintMotd no\nSetEnv HOME={0}/home\n",
             path.display()
         ));

@@ -26,11 +26,8 @@ pub(super) fn check(certificate: &Certificate, host: &str, now: u64) -> Result<(
         return Err(format!("the certificate `{label}` has expired"));
     }
     let host = host.to_lowercase();
-    if !certificate
-        .valid_principals()
-        .iter()
-        .any(|principal| principal.to_lowercase() == host)
-    {
+    // As OpenSSH: the host in lower case, the principals as they are, no patterns.
+    if !certificate.valid_principals().contains(&host) {
         return Err(format!(
             "the certificate `{label}` is for {}, not for `{host}`",
             listed(certificate.valid_principals())

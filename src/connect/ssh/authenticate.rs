@@ -3,14 +3,16 @@
 //! What the options name comes first (key, then password), what the environment happens to hold comes after it (agent,
 //! default key files): a server counts every attempt, and an agent full of keys must not use them up.
 
+mod attempt;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
+use russh::client::{AuthResult, Handle};
+use russh::keys::PublicKey;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey};
-use russh::{AgentAuthError, MethodKind, MethodSet};
+use russh::{MethodKind, MethodSet};
 use tokio::net::UnixStream;
 
 use super::handler::{Client, Ending};
@@ -20,9 +22,6 @@ use crate::connect::TransportError;
 use crate::connect::known_hosts::fingerprint;
 use crate::secret::SecretString;
 
-/// The most times a server may ask in one keyboard-interactive login.
-const MOST_ROUNDS: usize = 4;
-
 /// What there is to log in with, found before anything is connected.
 pub(super) struct Credentials {
     explicit: Vec<Key>,
@@ -31,8 +30,22 @@ pub(super) struct Credentials {
 
 impl Credentials {
     /// Reads the keys. An explicit key that cannot be used is an error.
-    pub(super) async fn load(options: &SshOptions) -> Result<Self, TransportError> {
-        let explicit = keys::explicit_keys(options)?;
+    pub(super) async fn load(options: &Arc<SshOptions>) -> Result<Self, TransportError> {
+        let shared = Arc::clone(options);
+        let (explicit, defaults) = tokio::task::spawn_blocking(move || {
+            let explicit = keys::explicit_keys(&shared)?;
+            let defaults = if explicit.is_empty() && shared.password.is_none() {
+                keys::default_keys(&shared)
+            } else {
+                Vec::new()
+            };
+            Ok((explicit, defaults))
+        })
+        .await
+        .map_err(|error| TransportError::Local {
+            reason: format!("read the private key: {error}"),
+            hint: String::new(),
+        })??;
         for key in &explicit {
             if let Key::Locked { name, public } = key
                 && !agent_holds(options, public).await
@@ -40,11 +53,6 @@ impl Credentials {
                 return Err(keys::passphrase_missing(name));
             }
         }
-        let defaults = if explicit.is_empty() && options.password.is_none() {
-            keys::default_keys(options)
-        } else {
-            Vec::new()
-        };
         Ok(Self { explicit, defaults })
     }
 }
@@ -70,6 +78,7 @@ async fn open_agent(options: &SshOptions) -> Option<AgentClient<UnixStream>> {
 }
 
 /// One way to log in.
+#[derive(Clone)]
 enum Way {
     Key(Key),
     Agent(Box<AgentIdentity>),
@@ -80,6 +89,8 @@ enum Way {
 enum Verdict {
     /// Logged in.
     In,
+    /// Right, but the server wants another proof as well; in words for people.
+    Partial(String),
     /// Not that way; the reason for people.
     Refused(String),
 }
@@ -136,6 +147,11 @@ impl Login<'_> {
                     if self.offered.is_none() && self.try_none().await? {
                         return Ok(());
                     }
+                    self.tried.extend(
+                        later
+                            .iter()
+                            .map(|way| format!("{}: not asked for", label(way))),
+                    );
                     return Err(self.refused());
                 };
                 let identities = self.agent_identities().await;
@@ -158,9 +174,15 @@ impl Login<'_> {
                 tried_keys.push(key);
             }
             let before = self.offered.clone();
-            match self.try_way(way).await? {
+            match self.try_way(way.clone()).await? {
                 Verdict::In => return Ok(()),
-                Verdict::Refused(reason) => self.tried.push(reason),
+                // It was not judged: another factor has to come first.
+                Verdict::Refused(_) if !self.is_offered(&way) && before.is_none() => {
+                    tried_keys.clear();
+                    later.push_back(way);
+                    continue;
+                }
+                Verdict::Partial(reason) | Verdict::Refused(reason) => self.tried.push(reason),
             }
             if self.offered != before {
                 ways.extend(later.drain(..));
@@ -189,221 +211,6 @@ impl Login<'_> {
         }
     }
 
-    async fn try_way(&mut self, way: Way) -> Result<Verdict, TransportError> {
-        match way {
-            Way::Password(password) => self.try_password(&password).await,
-            Way::Agent(identity) => {
-                let name = format!("the agent's key `{}`", identity.comment());
-                self.try_agent(*identity, &name).await
-            }
-            Way::Key(Key::Locked { name, public }) => {
-                let name = format!("{name}, by the agent");
-                self.try_agent(public.into(), &name).await
-            }
-            Way::Key(Key::Private {
-                name,
-                key,
-                certificate,
-            }) => {
-                let label = format!("{name} ({})", fingerprint(key.public_key().key_data()));
-                let is_rsa = key.algorithm().is_rsa();
-                if let Some(certificate) = certificate.filter(|_| !is_rsa) {
-                    let result = self
-                        .handle
-                        .authenticate_openssh_cert(
-                            &self.options.user,
-                            Arc::clone(&key),
-                            *certificate,
-                        )
-                        .await;
-                    if self.note(result)? {
-                        return Ok(Verdict::In);
-                    }
-                }
-                let hash = match self.rsa_hash(is_rsa).await {
-                    Ok(hash) => hash,
-                    Err(reason) => return Ok(Verdict::Refused(format!("{label}: {reason}"))),
-                };
-                let result = self
-                    .handle
-                    .authenticate_publickey(
-                        &self.options.user,
-                        PrivateKeyWithHashAlg::new(key, hash),
-                    )
-                    .await;
-                self.verdict(result, &label)
-            }
-        }
-    }
-
-    async fn try_agent(
-        &mut self,
-        identity: AgentIdentity,
-        name: &str,
-    ) -> Result<Verdict, TransportError> {
-        let public = identity.public_key().into_owned();
-        let label = format!("{name} ({})", fingerprint(public.key_data()));
-        let hash = match self.rsa_hash(public.algorithm().is_rsa()).await {
-            Ok(hash) => hash,
-            Err(reason) => return Ok(Verdict::Refused(format!("{label}: {reason}"))),
-        };
-        if self.agent.is_none() {
-            self.agent = self.bound_agent().await;
-        }
-        let Some(mut agent) = self.agent.take() else {
-            return Ok(Verdict::Refused(format!("{label}: the agent is gone")));
-        };
-        let user = &self.options.user;
-        let result = match identity {
-            AgentIdentity::Certificate { certificate, .. } => {
-                self.handle
-                    .authenticate_certificate_with(user, certificate, hash, &mut agent)
-                    .await
-            }
-            AgentIdentity::PublicKey { key, .. } => {
-                self.handle
-                    .authenticate_publickey_with(user, key, hash, &mut agent)
-                    .await
-            }
-        };
-        self.agent = Some(agent);
-        match result {
-            Ok(result) => self.verdict(Ok(result), &label),
-            Err(AgentAuthError::Send(_)) => self.verdict(Err(russh::Error::SendError), &label),
-            Err(AgentAuthError::Key(_)) => Ok(Verdict::Refused(format!(
-                "{label}: the agent did not sign with it"
-            ))),
-        }
-    }
-
-    async fn try_password(&mut self, password: &SecretString) -> Result<Verdict, TransportError> {
-        let mut reasons = Vec::new();
-        if self.takes(MethodKind::KeyboardInteractive) && self.offered.is_some() {
-            match self.try_keyboard_interactive(password).await? {
-                Asked::In => return Ok(Verdict::In),
-                Asked::Password => {
-                    return Ok(Verdict::Refused("the password: refused".to_owned()));
-                }
-                Asked::Other(reason) => reasons.push(reason),
-            }
-        }
-        if self.takes(MethodKind::Password) {
-            let result = self
-                .handle
-                .authenticate_password(&self.options.user, password.expose())
-                .await;
-            match self.verdict(result, "the password")? {
-                Verdict::In => return Ok(Verdict::In),
-                Verdict::Refused(reason) => reasons.push(reason),
-            }
-        }
-        Ok(Verdict::Refused(reasons.join(", ")))
-    }
-
-    /// Answers what is asked first with the password. A server that has judged the password is not given it again.
-    async fn try_keyboard_interactive(
-        &mut self,
-        password: &SecretString,
-    ) -> Result<Asked, TransportError> {
-        let mut reply = self
-            .handle
-            .authenticate_keyboard_interactive_start(&self.options.user, None)
-            .await;
-        let mut was_password = false;
-        let mut others = Vec::new();
-        let mut is_answered = false;
-        for _ in 0..MOST_ROUNDS {
-            let prompts = match reply {
-                Ok(KeyboardInteractiveAuthResponse::Success) => return Ok(Asked::In),
-                Ok(KeyboardInteractiveAuthResponse::Failure {
-                    remaining_methods,
-                    partial_success,
-                }) => {
-                    self.note(Ok(AuthResult::Failure {
-                        remaining_methods,
-                        partial_success,
-                    }))?;
-                    break;
-                }
-                Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. }) => prompts,
-                Err(_) => return Err(self.broken()),
-            };
-            let mut answers = Vec::new();
-            for prompt in &prompts {
-                if !prompt.echo && !is_answered {
-                    is_answered = true;
-                    was_password |= prompt.prompt.to_lowercase().contains("password");
-                    answers.push(password.expose().clone());
-                } else {
-                    others.push(prompt.prompt.trim().to_owned());
-                    answers.push(String::new());
-                }
-            }
-            reply = self
-                .handle
-                .authenticate_keyboard_interactive_respond(answers)
-                .await;
-        }
-        if let Some(other) = others.first() {
-            return Ok(Asked::Other(format!(
-                "keyboard-interactive: the server asks `{other}`, and only a password can be given"
-            )));
-        }
-        if was_password {
-            Ok(Asked::Password)
-        } else {
-            Ok(Asked::Other("keyboard-interactive: refused".to_owned()))
-        }
-    }
-
-    /// The hash for a signature with an RSA key; the reason if the server takes none that is safe.
-    async fn rsa_hash(&self, is_rsa: bool) -> Result<Option<HashAlg>, String> {
-        if !is_rsa {
-            return Ok(None);
-        }
-        match self.handle.best_supported_rsa_hash().await {
-            Ok(Some(None)) => {
-                Err("the server takes RSA keys with SHA-1 only, which is not safe".to_owned())
-            }
-            Ok(Some(hash)) => Ok(hash),
-            Ok(None) | Err(_) => Ok(Some(HashAlg::Sha256)),
-        }
-    }
-
-    async fn bound_agent(&self) -> Option<AgentClient<UnixStream>> {
-        let mut agent = open_agent(self.options).await?;
-        if let Some(binding) = self.handle.agent_session_binding() {
-            // Agents that do not know it refuse, and then have no keys that need it.
-            let _ = agent.bind_session(binding, false).await;
-        }
-        Some(agent)
-    }
-
-    async fn agent_identities(&mut self) -> Vec<AgentIdentity> {
-        let Some(socket) = self.options.agent_socket.as_ref() else {
-            return Vec::new();
-        };
-        if !self.options.use_agent {
-            return Vec::new();
-        }
-        let Some(mut agent) = self.bound_agent().await else {
-            self.tried.push(format!(
-                "the agent at `{}`: not reachable",
-                socket.display()
-            ));
-            return Vec::new();
-        };
-        let identities = match agent.request_identities().await {
-            Ok(identities) => identities,
-            Err(error) => {
-                self.tried.push(format!("the agent: {error}"));
-                Vec::new()
-            }
-        };
-        self.agent = Some(agent);
-        identities
-    }
-
     fn verdict(
         &mut self,
         result: Result<AuthResult, russh::Error>,
@@ -419,11 +226,11 @@ impl Login<'_> {
         if self.note(result)? {
             return Ok(Verdict::In);
         }
-        Ok(Verdict::Refused(if is_partial {
-            format!("{label}: accepted, but more is demanded")
+        Ok(if is_partial {
+            Verdict::Partial(format!("{label}: accepted, but more is demanded"))
         } else {
-            format!("{label}: refused")
-        }))
+            Verdict::Refused(format!("{label}: refused"))
+        })
     }
 
     /// Whether we are in; keeps what the server offers. An error if the connection is gone.
@@ -523,14 +330,22 @@ impl Login<'_> {
     }
 }
 
-/// What a keyboard-interactive login came to.
-enum Asked {
-    /// Logged in.
-    In,
-    /// It asked for the password, and did not like it.
-    Password,
-    /// It asked for something else.
-    Other(String),
+/// What a person calls a way to log in.
+fn label(way: &Way) -> String {
+    let (name, key) = match way {
+        Way::Password(_) => return "the password".to_owned(),
+        Way::Agent(identity) => (
+            format!("the agent's key `{}`", identity.comment()),
+            identity.public_key().key_data().clone(),
+        ),
+        Way::Key(Key::Private { name, key, .. }) => {
+            (name.clone(), key.public_key().key_data().clone())
+        }
+        Way::Key(Key::Locked { name, public }) => {
+            (format!("{name}, by the agent"), public.key_data().clone())
+        }
+    };
+    format!("{name} ({})", fingerprint(&key))
 }
 
 /// What makes a key attempt a repetition of another: certificates are something else than their keys.

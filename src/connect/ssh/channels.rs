@@ -23,6 +23,9 @@ const ATTEMPTS_ALONE: u32 = 8;
 /// The wait before the second attempt; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 
+/// How long closing a session may wait for commands that are being ended.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
 /// The session and its channels.
 pub(super) struct Channels {
     handle: Handle<Client>,
@@ -30,6 +33,7 @@ pub(super) struct Channels {
     target: String,
     state: Mutex<State>,
     freed: Notify,
+    all_ended: Notify,
     /// Held by whoever uses the one channel beyond the limit.
     extra: tokio::sync::Mutex<()>,
 }
@@ -45,6 +49,8 @@ struct State {
     is_closed: bool,
     /// Processes whose groups are to be signalled.
     signals: Vec<(u32, &'static str)>,
+    /// Commands that are being ended before their time.
+    ending: usize,
 }
 
 /// The right to one channel; given back when dropped.
@@ -68,6 +74,16 @@ impl Drop for Slot {
             channels.lock().open -= 1;
             channels.freed.notify_one();
         }
+    }
+}
+
+/// Counts a command that is being ended; [`Channels::close`] waits for those.
+pub(super) struct EndingCommand(Arc<Channels>);
+
+impl Drop for EndingCommand {
+    fn drop(&mut self) {
+        self.0.lock().ending -= 1;
+        self.0.all_ended.notify_waiters();
     }
 }
 
@@ -105,8 +121,10 @@ impl Channels {
                 is_spare_coming: false,
                 is_closed: false,
                 signals: Vec::new(),
+                ending: 0,
             }),
             freed: Notify::new(),
+            all_ended: Notify::new(),
             extra: tokio::sync::Mutex::new(()),
         });
         channels.open_ahead();
@@ -122,13 +140,26 @@ impl Channels {
         &self.ending
     }
 
-    /// Ends the session.
+    /// Counts a command that is being ended until what is returned is dropped.
+    pub(super) fn end_command(self: &Arc<Self>) -> EndingCommand {
+        self.lock().ending += 1;
+        EndingCommand(Arc::clone(self))
+    }
+
+    /// Ends the session, after the commands that are being ended, but not long after.
     pub(super) async fn close(&self) {
-        {
-            let mut state = self.lock();
-            state.is_closed = true;
-            state.spare = None;
-        }
+        self.lock().is_closed = true;
+        let ended = async {
+            loop {
+                let changed = self.all_ended.notified();
+                if self.lock().ending == 0 || self.handle.is_closed() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let _ = tokio::time::timeout(CLOSE_LIMIT, ended).await;
+        self.lock().spare = None;
         self.ending.note_closed_here();
         let _ = self
             .handle

@@ -1,11 +1,13 @@
 //! Private keys from files and from text, checked before anything is connected.
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::keys::{Certificate, PrivateKey, PublicKey};
+use sha2::{Digest as _, Sha256};
 
 use super::options::SshOptions;
 use crate::connect::TransportError;
@@ -35,17 +37,52 @@ pub(super) enum Key {
     },
 }
 
+/// Private keys that were decoded already, so that a key that all hosts share is decrypted once: its passphrase is made
+/// slow to try on purpose. Shared by the connections of a run.
+#[derive(Default)]
+pub struct KeyCache(Mutex<HashMap<[u8; 32], Arc<PrivateKey>>>);
+
+/// Never the keys.
+impl std::fmt::Debug for KeyCache {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("KeyCache")
+    }
+}
+
+impl KeyCache {
+    /// Decodes a key, unless the same text and passphrase were decoded before. Others that need a key wait meanwhile:
+    /// most likely it is the same one.
+    fn decode(
+        &self,
+        text: &str,
+        passphrase: Option<&str>,
+    ) -> Result<Arc<PrivateKey>, russh::keys::Error> {
+        let mut hash = Sha256::new();
+        hash.update(Sha256::digest(text));
+        hash.update(passphrase.map(Sha256::digest).unwrap_or_default());
+        let name = hash.finalize().into();
+        let mut decoded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = decoded.get(&name) {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(russh::keys::decode_secret_key(text, passphrase)?);
+        decoded.insert(name, Arc::clone(&key));
+        Ok(key)
+    }
+}
+
 /// The keys that the options name, in the order they are tried.
 pub(super) fn explicit_keys(options: &SshOptions) -> Result<Vec<Key>, TransportError> {
     let mut keys = Vec::new();
     let passphrase = options.passphrase.as_ref();
     if let Some(path) = &options.private_key {
-        keys.push(read_key(path, passphrase)?);
+        keys.push(read_key(path, passphrase, &options.keys)?);
     }
     if let Some(content) = &options.private_key_content {
         keys.push(decode(
             content.expose(),
             passphrase,
+            &options.keys,
             "the key given as `private_key_content`".to_owned(),
         )?);
     }
@@ -58,12 +95,16 @@ pub(super) fn default_keys(options: &SshOptions) -> Vec<Key> {
         .default_keys
         .iter()
         .filter(|path| path.exists())
-        .filter_map(|path| read_key(path, options.passphrase.as_ref()).ok())
+        .filter_map(|path| read_key(path, options.passphrase.as_ref(), &options.keys).ok())
         .filter(|key| matches!(key, Key::Private { .. }))
         .collect()
 }
 
-fn read_key(path: &Path, passphrase: Option<&SecretString>) -> Result<Key, TransportError> {
+fn read_key(
+    path: &Path,
+    passphrase: Option<&SecretString>,
+    cache: &KeyCache,
+) -> Result<Key, TransportError> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
         local(
@@ -96,7 +137,12 @@ fn read_key(path: &Path, passphrase: Option<&SecretString>) -> Result<Key, Trans
     file.take(LARGEST_KEY)
         .read_to_string(&mut text)
         .map_err(unreadable)?;
-    let mut key = decode(&text, passphrase, format!("the private key `{shown}`"))?;
+    let mut key = decode(
+        &text,
+        passphrase,
+        cache,
+        format!("the private key `{shown}`"),
+    )?;
     if let Key::Private { certificate, .. } = &mut key {
         *certificate = certificate_beside(path);
     }
@@ -118,6 +164,7 @@ fn certificate_beside(path: &Path) -> Option<Box<Certificate>> {
 fn decode(
     text: &str,
     passphrase: Option<&SecretString>,
+    cache: &KeyCache,
     name: String,
 ) -> Result<Key, TransportError> {
     // Keys that went through YAML or a clipboard may be indented or have the line ends of another system.
@@ -141,11 +188,12 @@ fn decode(
         ));
     }
     // For a key without a passphrase one that is given is ignored, as `ssh` does.
-    let plain = russh::keys::decode_secret_key(&tidy, None);
-    if let Ok(key) = plain {
+    let plain = cache.decode(&tidy, None);
+    if let Ok(key) = &plain {
+        let key = Arc::clone(key);
         return Ok(Key::Private {
             name,
-            key: Arc::new(key),
+            key,
             certificate: None,
         });
     }
@@ -156,19 +204,17 @@ fn decode(
         || matches!(plain, Err(russh::keys::Error::KeyIsEncrypted))
         || tidy.contains("ENCRYPTED");
     match (is_encrypted, passphrase) {
-        (true, Some(passphrase)) => {
-            match russh::keys::decode_secret_key(&tidy, Some(passphrase.expose())) {
-                Ok(key) => Ok(Key::Private {
-                    name,
-                    key: Arc::new(key),
-                    certificate: None,
-                }),
-                Err(_) => Err(local(
-                    format!("{name} cannot be decrypted"),
-                    "check `private_key_passphrase`",
-                )),
-            }
-        }
+        (true, Some(passphrase)) => match cache.decode(&tidy, Some(passphrase.expose())) {
+            Ok(key) => Ok(Key::Private {
+                name,
+                key,
+                certificate: None,
+            }),
+            Err(_) => Err(local(
+                format!("{name} cannot be decrypted"),
+                "check `private_key_passphrase`",
+            )),
+        },
         (true, None) => match locked {
             Some(key) => Ok(Key::Locked {
                 name,

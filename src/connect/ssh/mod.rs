@@ -15,6 +15,7 @@ mod socket;
 
 use std::sync::Arc;
 
+pub use keys::KeyCache;
 pub use options::{AskHostKey, HostKeyPolicy, HostKeyQuestion, SshOptions};
 
 use super::{Connector, TransportError};
@@ -40,8 +41,9 @@ pub async fn connect(options: SshOptions) -> Result<Arc<dyn Connector>, Transpor
     }
     let mut route = Vec::new();
     for options in jumps.into_iter().chain([options]) {
+        let options = Arc::new(options);
         let credentials = Credentials::load(&options).await?;
-        route.push((Arc::new(options), credentials));
+        route.push((options, credentials));
     }
     let mut hops: Vec<Hop> = Vec::new();
     for (options, credentials) in route {

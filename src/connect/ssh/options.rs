@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use super::keys::KeyCache;
 use crate::connect::known_hosts::KnownHosts;
 use crate::secret::SecretString;
 
@@ -32,6 +33,8 @@ pub struct SshOptions {
     pub agent_socket: Option<PathBuf>,
     /// Key files tried when neither a key nor a password is given; those that are missing or encrypted are passed over.
     pub default_keys: Vec<PathBuf>,
+    /// Keys that were decoded already, shared by all connections of a run.
+    pub keys: Arc<KeyCache>,
     /// The host keys that are trusted, shared by all connections of a run.
     pub known_hosts: Arc<KnownHosts>,
     /// What happens with a host whose key is not known.
@@ -78,6 +81,7 @@ impl SshOptions {
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
             default_keys,
+            keys: Arc::default(),
             known_hosts,
             host_key_policy: HostKeyPolicy::Strict,
             connect_timeout: Duration::from_secs(10),

@@ -174,7 +174,11 @@ impl<'a> Running<'a> {
         };
         let channels = Arc::clone(&self.connector.channels);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(line.end(channels, signal));
+            let ending = channels.end_command();
+            runtime.spawn(async move {
+                line.end(channels, signal).await;
+                drop(ending);
+            });
         }
     }
 }

@@ -45,15 +45,27 @@ case " $* " in
   *" $docker_root "*) ;;
   *) [ -n "$docker_root" ] && look_at_folder "$docker_root" ;;
 esac
-# What our own registry serves from, wherever the settings say now.
+# Where our own registry keeps its images, wherever the settings say now: by its containers, and by the ledger.
+set +f
+data_folders=$(sed -n 's/.*"kind":"data","path":"\([^"]*\)".*/\1/p' /var/lib/kk/ledger/*.jsonl)
+set -f
+section own-data
+printf '%s\n' "$data_folders"
 saved_separators=$IFS
 IFS=$newline
 for container in $docker_containers; do
   case $container in *'|kk-registry|'*) ;; *) continue ;; esac
   IFS=,
   for folder in ${container##*|}; do
-    case $folder in /*) look_at_folder "$folder" ;; esac
+    case $folder in /*) data_folders="$data_folders$newline$folder" ;; esac
   done
+done
+IFS=$newline
+looked_at="$newline$*$newline$docker_root$newline"
+for folder in $data_folders; do
+  case $looked_at in *"$newline$folder$newline"*) continue ;; esac
+  looked_at="$looked_at$folder$newline"
+  look_at_folder "$folder"
 done
 IFS=$saved_separators
 

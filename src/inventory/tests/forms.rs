@@ -389,6 +389,14 @@ fn variables_beside_the_inventory() {
         ssh(&inventory, "n2").password.as_ref().unwrap().expose(),
         "hush"
     );
+    let nearer: Vec<String> = inventory
+        .nearer_variables
+        .iter()
+        .map(|(owner, key)| format!("{owner}: {}", key.as_str().unwrap()))
+        .collect();
+    assert!(nearer.contains(&"group `web`: w".to_owned()), "{nearer:?}");
+    assert!(nearer.contains(&"host `n1`: x".to_owned()), "{nearer:?}");
+    assert!(!nearer.iter().any(|name| name.ends_with("docker_version")));
     let settings: Vec<&str> = inventory
         .settings
         .iter()
@@ -414,7 +422,11 @@ fn a_folder_of_inventories_and_slips_beside_it() {
     assert_eq!(loaded.inventory.host_vars("n1")["x"], 2);
     let said =
         render_all(&loaded.warnings, Colour::Never).replace(&path.display().to_string(), "DIR");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    warning: `DIR/group_vars/image_registy.yaml` is not read: there is no group `image_registy`
+     |
+     = hint: did you mean `image_registry`?
+    ");
 }
 
 #[test]

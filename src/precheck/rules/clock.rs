@@ -1,6 +1,7 @@
 //! The hosts' clocks against each other and against this machine.
 
 use super::super::rule::{Judgement, Judgements, Look};
+use crate::facts::Facts;
 
 /// Seconds from the median at which the user should know.
 const WARN: f64 = 5.0;
@@ -18,39 +19,44 @@ pub(in crate::precheck) fn clock(look: &Look<'_>) -> Judgements {
         .collect();
     offsets.sort_by(f64::total_cmp);
     let median = median(&offsets);
-    look.facts()
-        .map(|(host, facts)| {
-            let uncertainty = facts.time_uncertainty_seconds.unwrap_or_default();
-            let judgement = match (facts.time_offset_seconds, median) {
-                (Some(offset), Some(median)) => {
-                    let from_median = offset - median;
-                    let measured = if offsets.len() > 1 {
-                        format!(
-                            "{} from the median, {} from this machine",
-                            signed(from_median),
-                            signed(offset)
-                        )
-                    } else {
-                        format!("{} from this machine", signed(offset))
-                    };
-                    // What may be an error of measurement is not held against the host.
-                    let beyond = |distance: f64, limit: f64| distance.abs() - uncertainty >= limit;
-                    if beyond(from_median, FAIL) || beyond(offset, FAIL_CONTROL) {
-                        Judgement::fail(measured, required, remedy)
-                    } else if beyond(from_median, WARN) || beyond(offset, FAIL) {
-                        Judgement::warn(measured, required, remedy)
-                    } else {
-                        Judgement::pass(measured, required)
-                    }
+    let judge = |facts: Option<&Facts>| {
+        let Some(facts) = facts else {
+            return Judgement::not_looked_at();
+        };
+        let uncertainty = facts.time_uncertainty_seconds.unwrap_or_default();
+        match (facts.time_offset_seconds, median) {
+            (Some(offset), Some(median)) => {
+                let from_median = offset - median;
+                let measured = if offsets.len() > 1 {
+                    format!(
+                        "{} from the median, {} from this machine",
+                        signed(from_median),
+                        signed(offset)
+                    )
+                } else {
+                    format!("{} from this machine", signed(offset))
+                };
+                // What may be an error of measurement is not held against the host.
+                let beyond = |distance: f64, limit: f64| distance.abs() - uncertainty >= limit;
+                if beyond(from_median, FAIL) || beyond(offset, FAIL_CONTROL) {
+                    Judgement::fail(measured, required, remedy)
+                } else if beyond(from_median, WARN) || beyond(offset, FAIL) {
+                    Judgement::warn(measured, required, remedy)
+                } else {
+                    Judgement::pass(measured, required)
                 }
-                _ => Judgement::unknown(
-                    "the host did not say its time",
-                    required,
-                    "run `date +%s` on the host",
-                ),
-            };
-            (Some(host.to_owned()), judgement)
-        })
+            }
+            _ => Judgement::unknown(
+                "the host did not say its time",
+                required,
+                "run `date +%s` on the host",
+            ),
+        }
+    };
+    look.input
+        .hosts
+        .iter()
+        .map(|(host, state)| (Some(host.clone()), judge(state.connection.facts())))
         .collect()
 }
 

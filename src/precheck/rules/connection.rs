@@ -1,7 +1,7 @@
 //! The way to a host: reached, trusted, let in, privileged, answered.
 
+use super::super::HostConnection;
 use super::super::rule::{Judgement, Look};
-use super::super::{HostConnection, Status};
 use crate::inventory::{Connection, SshConnection};
 
 /// The steps to a host in their order.
@@ -39,14 +39,7 @@ fn step(
         Some((ended, message, hint)) if ended == here => {
             Judgement::fail(message, required, hint.map_or(remedy, str::to_owned))
         }
-        Some((ended, ..)) if ended < here => Judgement {
-            status: Status::Unknown,
-            ..Judgement::unknown(
-                "not looked at: the host did not get as far",
-                required,
-                "put right what keeps kk from the host, then look again",
-            )
-        },
+        Some((ended, ..)) if ended < here => Judgement::not_looked_at(),
         _ => Judgement::pass(passed, required),
     }
 }
@@ -172,6 +165,7 @@ pub(in crate::precheck) fn facts(
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Status;
     use super::super::super::testing::*;
     use super::*;
 

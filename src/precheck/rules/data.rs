@@ -74,8 +74,8 @@ pub(in crate::precheck) fn existing_data(look: &Look<'_>, _: &str, facts: &Facts
         );
     }
     if let Some(user) = facts.containers.iter().find(|container| {
-        container.running
-            && !is_ours(container)
+        !is_ours(container)
+            && (container.running || registry_image(&container.image).is_some())
             && kind == RegistryKind::DockerRegistry
             && container.mounts.iter().any(|mount| within(mount, path))
     }) {
@@ -118,20 +118,23 @@ pub(in crate::precheck) fn existing_data(look: &Look<'_>, _: &str, facts: &Facts
     }
 }
 
-/// Our own registry on the host that serves images from somewhere else than the settings say: a new one beside it would
-/// be empty.
+/// Our own registry's images lie somewhere else than the settings say: a new one beside them would be empty. Its
+/// containers say where, and the ledger does when they cannot be seen because the engine does not run.
 fn elsewhere(look: &Look<'_>, facts: &Facts, required: &str) -> Option<Judgement> {
     (look.settings().image_registry.kind == RegistryKind::DockerRegistry).then_some(())?;
     let wanted = look.data_folder();
-    let (path, folder) = facts
+    let is_wanted = |path: &str| {
+        wanted.is_some_and(|wanted| path.trim_end_matches('/') == wanted.trim_end_matches('/'))
+    };
+    let mounted = facts
         .containers
         .iter()
         .filter(|container| is_ours(container))
-        .flat_map(|container| &container.mounts)
-        .filter(|mount| {
-            wanted.is_none_or(|wanted| mount.trim_end_matches('/') != wanted.trim_end_matches('/'))
-        })
-        .filter_map(|mount| Some((mount, facts.folders.get(mount)?)))
+        .flat_map(|container| &container.mounts);
+    let (path, folder) = mounted
+        .chain(&facts.own_data)
+        .filter(|path| !is_wanted(path))
+        .filter_map(|path| Some((path, facts.folders.get(path)?)))
         .find(|(_, folder)| matches!(folder.content, FolderContent::Distribution { .. }))?;
     let target = wanted.map_or_else(|| "an object store".to_owned(), |path| format!("`{path}`"));
     Some(Judgement::fail(
@@ -140,7 +143,7 @@ fn elsewhere(look: &Look<'_>, facts: &Facts, required: &str) -> Option<Judgement
             holds(folder)
         ),
         required,
-        "set the data folder back; or move the images there first, then `kk delete registry` (which keeps data) and install again",
+        "an empty registry beside them is not what you want: set the data folder back; or `kk delete registry` (which keeps data), then move the folder's content to where the settings say, or out of the way",
     ))
 }
 
@@ -317,6 +320,17 @@ mod tests {
         let found = world.finding("existing-data", Some("node1"));
         assert_eq!(found.status, Status::Fail);
         assert!(found.measured.contains("container `old`"));
+        // A registry that is stopped comes back with the engine; anything else that is stopped does not matter.
+        world.facts("node1").containers[0].running = false;
+        assert_eq!(
+            world.finding("existing-data", Some("node1")).status,
+            Status::Fail
+        );
+        world.facts("node1").containers[0].image = "busybox:1".to_owned();
+        assert_eq!(
+            world.finding("existing-data", Some("node1")).status,
+            Status::Pass
+        );
     }
 
     #[test]
@@ -340,6 +354,14 @@ mod tests {
         );
         // The same with an object store.
         world.object_storage("s3", serde_json::json!({"bucket": "b"}));
+        assert_eq!(
+            world.finding("existing-data", Some("node1")).status,
+            Status::Fail
+        );
+        // Where the engine does not run, the ledger knows.
+        let facts = world.facts("node1");
+        facts.containers.clear();
+        facts.own_data = vec!["/old/data".to_owned()];
         assert_eq!(
             world.finding("existing-data", Some("node1")).status,
             Status::Fail

@@ -181,65 +181,91 @@ fn is_there(look: &Look<'_>, facts: &Facts, package: &str) -> bool {
 /// What is planned for one file system.
 #[derive(Default)]
 struct Planned {
-    bytes: u64,
-    free: Option<u64>,
+    /// Free now.
+    free: u64,
+    /// Taken by the packages.
+    packages: u64,
+    /// Meant for the images that will be pushed.
+    images: u64,
     what: Vec<String>,
 }
 
-pub(in crate::precheck) fn space_plan(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
+impl Planned {
+    fn needed(&self) -> u64 {
+        self.packages.saturating_add(self.images)
+    }
+}
+
+/// The packages' needs by mount point, or the folders about which nothing is known.
+fn plan_of<'a>(
+    look: &Look<'_>,
+    facts: &'a Facts,
+) -> Result<BTreeMap<&'a str, Planned>, Vec<String>> {
     let mut plan: BTreeMap<&str, Planned> = BTreeMap::new();
     let mut unseen = Vec::new();
-    for (folder, bytes, what) in takes(look, facts) {
-        match facts.folders.get(&folder) {
-            Some(found) if found.free_bytes.is_some() => {
-                let planned = plan.entry(&found.mount).or_default();
-                planned.bytes += bytes;
-                planned.free = found.free_bytes;
-                planned.what.push(format!("{what} {}", size(bytes)));
-            }
-            _ => unseen.push(folder),
+    for (path, bytes, what) in takes(look, facts) {
+        let found = facts.folders.get(&path);
+        if let Some((folder, free)) = found.and_then(|folder| Some((folder, folder.free_bytes?))) {
+            let planned = plan.entry(&folder.mount).or_default();
+            planned.free = free;
+            planned.packages = planned.packages.saturating_add(bytes);
+            planned.what.push(format!("{what} {}", size(bytes)));
+        } else if !unseen.contains(&path) {
+            unseen.push(path);
         }
     }
     if !unseen.is_empty() {
-        unseen.dedup();
-        return not_seen(&unseen.join("`, `"), "room for the packages".to_owned());
+        return Err(unseen);
     }
+    // Where the room for images is there, the packages must not take it away again. Where it is not, `disk` says so.
+    let wanted = gigabytes(look.requirements().disk_gb);
+    if let Some((_, folder)) = data_folder(look, facts)
+        && folder.content == FolderContent::Nothing
+        && folder.free_bytes.is_some_and(|free| free >= wanted)
+        && let Some(planned) = plan.get_mut(folder.mount.as_str())
+    {
+        planned.images = wanted;
+        planned.what.push(format!("{} for images", size(wanted)));
+    }
+    Ok(plan)
+}
+
+pub(in crate::precheck) fn space_plan(look: &Look<'_>, _: &str, facts: &Facts) -> Judgement {
+    let plan = match plan_of(look, facts) {
+        Ok(plan) => plan,
+        Err(unseen) => {
+            return not_seen(&unseen.join("`, `"), "room for the packages".to_owned());
+        }
+    };
     if plan.is_empty() {
         return Judgement::pass(
             "nothing to send",
             "room for the packages on each file system",
         );
     }
-    let free: Vec<String> = plan
-        .iter()
-        .map(|(mount, planned)| format!("{} free on `{mount}`", size(planned.free.unwrap_or(0))))
-        .collect();
-    let needed: Vec<String> = plan
-        .iter()
-        .map(|(mount, planned)| {
-            format!(
-                "{} on `{mount}` ({})",
-                size(planned.bytes),
-                planned.what.join(", ")
-            )
-        })
-        .collect();
-    let short: Vec<&str> = plan
-        .iter()
-        .filter(|(_, planned)| planned.free.is_some_and(|free| free < planned.bytes))
-        .map(|(mount, _)| *mount)
-        .collect();
-    let tight: Vec<&str> = plan
-        .iter()
-        .filter(|(_, planned)| {
-            // A file system that is filled to its last tenth.
-            planned
-                .free
-                .is_some_and(|free| free / 10 * 9 < planned.bytes)
-        })
-        .map(|(mount, _)| *mount)
-        .collect();
-    let (measured, required) = (free.join(", "), needed.join(", "));
+    let lines = |line: &dyn Fn(&str, &Planned) -> String| -> String {
+        let all: Vec<String> = plan
+            .iter()
+            .map(|(mount, planned)| line(mount, planned))
+            .collect();
+        all.join(", ")
+    };
+    let measured = lines(&|mount, planned| format!("{} free on `{mount}`", size(planned.free)));
+    let required = lines(&|mount, planned| {
+        let what = planned.what.join(", ");
+        format!("{} on `{mount}` ({what})", size(planned.needed()))
+    });
+    let mounts = |is: &dyn Fn(&Planned) -> bool| -> Vec<&str> {
+        plan.iter()
+            .filter(|(_, planned)| is(planned))
+            .map(|(mount, _)| *mount)
+            .collect()
+    };
+    let short = mounts(&|planned| planned.free < planned.packages);
+    // Filled to the last tenth, or at the cost of the images.
+    let tight = mounts(&|planned| {
+        planned.free / 10 * 9 < planned.packages || planned.free < planned.needed()
+    });
     if !short.is_empty() {
         Judgement::fail(
             measured,
@@ -251,7 +277,7 @@ pub(in crate::precheck) fn space_plan(look: &Look<'_>, _: &str, facts: &Facts) -
             measured,
             required,
             format!(
-                "`{}` will be nearly full: make room there",
+                "`{}` will have less room than is meant for it: make room there",
                 tight.join("`, `")
             ),
         )
@@ -400,6 +426,45 @@ mod tests {
         assert_eq!(
             world.finding("space-plan", Some("node1")).status,
             Status::Fail
+        );
+    }
+
+    #[test]
+    fn packages_do_not_take_the_room_for_images() {
+        let mut world = World::new(&["node1"]);
+        world.packages = vec![good_package(
+            "docker",
+            PackageKind::Programs,
+            80_000_000,
+            200_000_000,
+            0,
+        )];
+        for path in ["/usr/local/bin", STAGING, DATA] {
+            let folder = folder("/", 100_200_000_000);
+            world.facts("node1").folders.insert(path.to_owned(), folder);
+        }
+        assert_eq!(world.finding("disk", Some("node1")).status, Status::Pass);
+        let found = world.finding("space-plan", Some("node1"));
+        assert_eq!(found.status, Status::Warn);
+        assert_eq!(
+            found.required,
+            "100.2 GB on `/` (docker as sent 80 MB, docker unpacked 200 MB, 100 GB for images)"
+        );
+        for folder in world.facts("node1").folders.values_mut() {
+            folder.free_bytes = Some(200_000_000_000);
+        }
+        assert_eq!(
+            world.finding("space-plan", Some("node1")).status,
+            Status::Pass
+        );
+        // Too little for the images is said once, by `disk`.
+        for folder in world.facts("node1").folders.values_mut() {
+            folder.free_bytes = Some(50_000_000_000);
+        }
+        assert_eq!(world.finding("disk", Some("node1")).status, Status::Fail);
+        assert_eq!(
+            world.finding("space-plan", Some("node1")).status,
+            Status::Pass
         );
     }
 

@@ -168,8 +168,13 @@ pub(in crate::precheck) fn unique(look: &Look<'_>) -> Judgements {
             .map(|other| format!("`{other}`"))
             .collect()
     };
-    look.facts()
-        .map(|(host, facts)| {
+    look.input
+        .hosts
+        .iter()
+        .map(|(host, state)| {
+            let Some(facts) = state.connection.facts() else {
+                return (Some(host.clone()), Judgement::not_looked_at());
+            };
             let same_machine = others(identity(facts).and_then(|it| machines.get(&it)), host);
             let same_name = others(names.get(facts.hostname.as_str()), host);
             let judgement = if !same_machine.is_empty() {
@@ -193,7 +198,7 @@ pub(in crate::precheck) fn unique(look: &Look<'_>) -> Judgements {
             } else {
                 Judgement::pass(facts.hostname.clone(), required)
             };
-            (Some(host.to_owned()), judgement)
+            (Some(host.clone()), judgement)
         })
         .collect()
 }

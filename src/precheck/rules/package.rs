@@ -14,6 +14,8 @@ pub(in crate::precheck) fn package(look: &Look<'_>) -> Judgements {
         .collect()
 }
 
+const WANTED: &str = "a readable package for each architecture";
+
 /// `docker 24.0.7 amd64`.
 fn title(package: &Package) -> String {
     format!(
@@ -37,31 +39,38 @@ fn judge(look: &Look<'_>, state: &PackageState) -> Judgement {
     let package = &state.package;
     let title = title(package);
     match &state.condition {
-        PackageCondition::Missing { looked_at, hint } => {
+        PackageCondition::Missing {
+            message,
+            looked_at,
+            hint,
+        } => {
             if is_kept_everywhere(look, package) {
                 return Judgement::pass(
                     format!("{title}: not there and not needed, every host keeps its own"),
                     "a package for hosts that have none",
                 );
             }
+            let wrong = message.as_deref().unwrap_or("not there");
             let places: Vec<String> = looked_at.iter().map(|path| format!("`{path}`")).collect();
             let measured = if places.is_empty() {
-                format!("{title}: not there")
+                format!("{title}: {wrong}")
             } else {
-                format!("{title}: not there, looked at {}", list(&places, 4))
+                format!("{title}: {wrong}; looked at {}", list(&places, 4))
             };
             let destination = looked_at.first().map_or("FILE", String::as_str);
-            let remedy = hint
-                .clone()
-                .filter(|hint| !hint.trim().is_empty())
-                .unwrap_or_else(|| how_to_get(package, destination));
-            Judgement::fail(measured, "a readable package for each architecture", remedy)
+            let remedy = given(hint.as_deref()).unwrap_or_else(|| how_to_get(package, destination));
+            Judgement::fail(measured, WANTED, remedy)
         }
-        PackageCondition::Broken { path, reason } => Judgement::fail(
-            format!("{title}: `{path}`: {reason}"),
-            "a readable package for each architecture",
-            format!("get it again: {}", how_to_get(package, path)),
-        ),
+        PackageCondition::Broken { path, reason, hint } => {
+            let measured = if path.is_empty() {
+                format!("{title}: {reason}")
+            } else {
+                format!("{title}: `{path}` {reason}")
+            };
+            let remedy = given(hint.as_deref())
+                .unwrap_or_else(|| format!("get it again: {}", how_to_get(package, path)));
+            Judgement::fail(measured, WANTED, remedy)
+        }
         PackageCondition::Found {
             path,
             size: bytes,
@@ -117,12 +126,15 @@ fn judge(look: &Look<'_>, state: &PackageState) -> Judgement {
                 .as_deref()
                 .map(|hash| format!(", sha256 {}…", hash.get(..12).unwrap_or(hash)))
                 .unwrap_or_default();
-            Judgement::pass(
-                format!("{title}: {}{hash}", size(*bytes)),
-                "a readable package for each architecture",
-            )
+            Judgement::pass(format!("{title}: {}{hash}", size(*bytes)), WANTED)
         }
     }
+}
+
+/// What the caller says, if it says something.
+fn given(hint: Option<&str>) -> Option<String> {
+    hint.filter(|hint| !hint.trim().is_empty())
+        .map(str::to_owned)
 }
 
 /// Whether two versions are not the same; suffixes of distributions do not count.
@@ -213,12 +225,13 @@ mod tests {
             PackageCondition::Missing {
                 looked_at: vec!["k/a.tgz".to_owned(), "k/b.tgz".to_owned()],
                 hint: None,
+                message: None,
             },
         );
         assert_eq!(missing.status, Status::Fail);
         assert_eq!(
             missing.measured,
-            "docker_registry 2.8.3 amd64: not there, looked at `k/a.tgz`, `k/b.tgz`"
+            "docker_registry 2.8.3 amd64: not there; looked at `k/a.tgz`, `k/b.tgz`"
         );
         assert_eq!(
             missing.remedy,
@@ -229,9 +242,11 @@ mod tests {
             PackageCondition::Missing {
                 looked_at: Vec::new(),
                 hint: Some("ask Anna".to_owned()),
+                message: Some("is a URL".to_owned()),
             },
         );
         assert_eq!(hinted.remedy, "ask Anna");
+        assert_eq!(hinted.measured, "docker 24.0.7 amd64: is a URL");
     }
 
     #[test]
@@ -266,6 +281,7 @@ mod tests {
             PackageCondition::Broken {
                 path: "k/d.tgz".to_owned(),
                 reason: "ends in the middle of a file".to_owned(),
+                hint: None,
             },
         );
         assert_eq!(broken.status, Status::Fail);
@@ -309,6 +325,7 @@ mod tests {
         state.condition = PackageCondition::Missing {
             looked_at: vec!["k/d.tgz".to_owned()],
             hint: None,
+            message: None,
         };
         world.packages = vec![state];
         world.facts("node1").docker = Some(docker_engine("26.1.5", Some("docker-ce")));

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::super::requirements::address;
 use super::super::rule::{Judgement, Judgements, Look};
+use super::super::sizes::list;
 use crate::facts::Facts;
 
 pub(in crate::precheck) fn vip(look: &Look<'_>) -> Judgements {
@@ -23,7 +24,8 @@ pub(in crate::precheck) fn vip(look: &Look<'_>) -> Judgements {
     };
     let mut findings = vec![(None, as_a_whole(look, vip, required))];
     for (host, facts) in look.registry_facts() {
-        findings.push((Some(host.to_owned()), on_host(vip, facts)));
+        let interface = look.settings().image_registry.ha_interface.as_deref();
+        findings.push((Some(host.to_owned()), on_host(vip, interface, facts)));
     }
     findings
 }
@@ -129,15 +131,38 @@ fn holder<'a>(look: &Look<'a>, vip: IpAddr) -> Option<&'a str> {
         .map(|(name, _)| name)
 }
 
-fn on_host(vip: IpAddr, facts: &Facts) -> Judgement {
-    let required = format!("an interface in the network of `{vip}`");
-    let found = facts.interfaces.iter().find_map(|interface| {
-        let address = interface
-            .addresses
+/// Whether the host can hold the address: on the interface that is named, or on any.
+fn on_host(vip: IpAddr, wanted: Option<&str>, facts: &Facts) -> Judgement {
+    let required = match wanted {
+        Some(name) => format!("`{name}` in the network of `{vip}`"),
+        None => format!("an interface in the network of `{vip}`"),
+    };
+    if let Some(name) = wanted
+        && !facts.interfaces.iter().any(|found| found.name == name)
+    {
+        let names: Vec<&str> = facts
+            .interfaces
             .iter()
-            .find(|address| contains(address, vip))?;
-        Some((interface, address))
-    });
+            .map(|found| found.name.as_str())
+            .filter(|name| *name != "lo")
+            .collect();
+        return Judgement::fail(
+            format!("no interface `{name}`; there are {}", list(&names, 4)),
+            required,
+            "set `image_registry.ha_interface` to one that every registry host has, or leave it empty",
+        );
+    }
+    let found = facts
+        .interfaces
+        .iter()
+        .filter(|interface| wanted.is_none_or(|name| interface.name == name))
+        .find_map(|interface| {
+            let address = interface
+                .addresses
+                .iter()
+                .find(|address| contains(address, vip))?;
+            Some((interface, address))
+        });
     match found {
         Some((interface, address)) if interface.up => {
             Judgement::pass(format!("`{}` has `{address}`", interface.name), required)
@@ -280,6 +305,27 @@ mod tests {
             down.finding("vip", Some("node1")).measured,
             "`eth0` is down"
         );
+    }
+
+    #[test]
+    fn the_interface_that_is_named_has_to_be_there() {
+        let mut named = world("10.0.0.100");
+        named.settings.image_registry.ha_interface = Some("eth0".to_owned());
+        assert_eq!(named.finding("vip", Some("node1")).status, Status::Pass);
+        named.settings.image_registry.ha_interface = Some("ens18".to_owned());
+        assert_eq!(
+            named.finding("vip", Some("node1")).measured,
+            "no interface `ens18`; there are eth0"
+        );
+        named
+            .facts("node1")
+            .interfaces
+            .push(crate::facts::Interface {
+                name: "ens18".to_owned(),
+                addresses: vec!["10.9.0.1/24".to_owned()],
+                up: true,
+            });
+        assert_eq!(named.finding("vip", Some("node1")).status, Status::Fail);
     }
 
     #[test]

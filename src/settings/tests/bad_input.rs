@@ -757,6 +757,34 @@ fn inventory_variables() {
 }
 
 #[test]
+fn settings_where_they_have_no_effect() {
+    let source = Source::new("inventory.yaml", "docker_version: 1\nfree: 2\n");
+    let document = yaml::parse(&source).unwrap();
+    let nearer: Vec<_> = document
+        .as_mapping()
+        .unwrap()
+        .iter()
+        .flat_map(|(key, _)| {
+            ["group `web`", "host `a`"].map(|owner| (owner.to_owned(), key.clone()))
+        })
+        .collect();
+    let loaded = Settings::load(&SettingsInput {
+        nearer_variables: &nearer,
+        ..SettingsInput::default()
+    })
+    .unwrap();
+    insta::assert_snapshot!(render_all(&loaded.warnings, Colour::Never), @r"
+    warning: `docker_version` of group `web` has no effect: settings are the same for all hosts
+     --> inventory.yaml:1:1
+      |
+    1 | docker_version: 1
+      | ^^^^^^^^^^^^^^
+      |
+      = hint: put it among the variables of all hosts (`spec.vars`), or give it with `--set`
+    ");
+}
+
+#[test]
 fn flags_that_cannot_be_read() {
     insta::assert_snapshot!(set(""), @r"
     error: `--set` has no value

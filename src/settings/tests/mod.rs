@@ -111,6 +111,7 @@ fn later_layers_win() {
     let loaded = Settings::load(&SettingsInput {
         config: Some(config),
         inventory_vars: vars.as_mapping().unwrap(),
+        nearer_variables: &[],
         sets: &flags,
         work_dir: Some("/from/flag".into()),
         artifact: Some("packages.tgz".into()),

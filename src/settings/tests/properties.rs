@@ -40,8 +40,6 @@ spec:
 ";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn no_flag_makes_the_parser_panic(text in flag_text(), kind in 0..3) {
         let kind = [SetKind::Set, SetKind::String, SetKind::File][usize::try_from(kind).unwrap()];

@@ -1,0 +1,104 @@
+//! Hosts that are lost in the middle: one whose plug is pulled, one whose cable is.
+
+use std::time::Duration;
+
+use crate::lab_tests::client::assert_registry_works;
+use crate::lab_tests::lab::Case;
+use crate::lab_tests::program::uploading;
+use crate::lab_tests::site::Site;
+
+#[test]
+fn hosts_that_are_lost_while_they_get_packages_do_not_stop_the_others() {
+    let case = Case::new("two of three hosts lost while uploading", &[1, 2, 3]);
+    let site = Site::of(&case.hosts, 3);
+    let [node1, node2, node3] = &case.hosts[..] else {
+        unreachable!()
+    };
+    case.step("plug and cable are pulled");
+    let mut running = site.kk("init registry -o jsonl").start();
+    running.wait_for("an upload to node2", |event| uploading(event, "node2"));
+    running.frozen(|| node2.lab("power-off"));
+    running.wait_for("an upload to node3", |event| uploading(event, "node3"));
+    running.frozen(|| node3.lab("cut"));
+    for host in ["node2", "node3"] {
+        let event = running.wait_for("a lost host", |event| {
+            event["event"] == "host_unreachable" && event["host"] == host
+                || event["event"] == "host_task_finished"
+                    && event["host"] == host
+                    && event["outcome"] == "unreachable"
+        });
+        println!("           {event}");
+    }
+    let ran = running.wait();
+    site.over(&ran);
+    let ran = ran.expect(4);
+    assert!(ran.took < Duration::from_secs(120), "{:?}", ran.took);
+    ran.says(&["node2", "node3"]);
+    let logs = site.logs();
+    for host in ["node2", "node3"] {
+        let told = logs
+            .lines()
+            .any(|line| line.contains(host) && line.contains("unreachable"));
+        assert!(told, "no word about {host}\n{logs}");
+    }
+
+    case.step("the third host came through");
+    assert!(node1.is("docker inspect -f '{{.State.Running}}' kk-registry | grep -qx true"));
+    assert_registry_works(&site, node1, &node1.address);
+    node1.assert_no_remains();
+
+    case.step("both are back");
+    std::thread::scope(|scope| {
+        scope.spawn(|| node2.lab("power-on"));
+        scope.spawn(|| node3.lab("heal"));
+    });
+    let arrived = |host: &crate::lab_tests::hosts::Host| -> u64 {
+        let sizes = host.sh("find / -xdev -name '*.part' -printf '%s\\n' 2>/dev/null; :");
+        sizes.lines().map(|size| size.parse::<u64>().unwrap()).sum()
+    };
+    let (half2, half3) = (arrived(node2), arrived(node3));
+    assert!(half2 > 0 && half3 > 0, "parts: {half2} and {half3} bytes");
+
+    case.step("the next run goes on where it was cut off");
+    let ran = site.init(0);
+    ran.expect_recap(&[("failed", 0), ("unreachable", 0)]);
+    assert_eq!(ran.recap("node1", "bytes_sent"), 0);
+    let full = package_bytes();
+    for (host, half) in [("node2", half2), ("node3", half3)] {
+        let sent = ran.recap(host, "bytes_sent");
+        assert_eq!(sent + half, full, "{host}: {half} bytes were there already");
+    }
+    for host in &case.hosts {
+        let other = if host.name == "node1" { node2 } else { node1 };
+        assert_registry_works(&site, other, &host.address);
+        host.assert_no_remains();
+    }
+    site.init(0)
+        .expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
+}
+
+/// Bytes of the three packages that a bare host gets.
+fn package_bytes() -> u64 {
+    let lab = crate::lab_tests::lab::lab();
+    let (arch, docker, registry) = (
+        lab.get("ARCH"),
+        lab.get("DOCKER_VERSION"),
+        lab.get("REGISTRY_VERSION"),
+    );
+    let paths = [
+        format!("docker/{docker}/{arch}/docker-{docker}.tgz"),
+        format!(
+            "image-registry/docker-compose/{}/{arch}/docker-compose",
+            lab.get("COMPOSE_VERSION")
+        ),
+        format!(
+            "image-registry/docker-registry/{registry}/{arch}/docker-registry-{registry}-linux-{arch}.tgz"
+        ),
+    ];
+    let size = |path: &String| {
+        std::fs::metadata(format!("{}/{path}", lab.get("BINARY_DIR")))
+            .unwrap()
+            .len()
+    };
+    paths.iter().map(size).sum()
+}

@@ -1,0 +1,15 @@
+//! The cases, by what they are about.
+
+mod delete;
+mod input;
+mod kills;
+mod logins;
+mod losses;
+mod modules;
+mod precheck;
+mod registry;
+mod settings;
+mod signals;
+mod space;
+mod trust;
+mod users;
