@@ -83,8 +83,6 @@ impl LedgerRemove {
         let mut forgotten: Vec<String> = Vec::new();
         for line in lines {
             match serde_json::from_str::<LedgerEntry>(&line) {
-                // Nothing on the host stands for it: it is only forgotten.
-                Ok(LedgerEntry::PendingHandler { .. }) => forgotten.push(line),
                 Ok(entry) if is_sound(&entry) => {
                     entries.push(entry);
                     entry_lines.push(line);
