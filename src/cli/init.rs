@@ -138,7 +138,7 @@ pub fn load_checked(
     path: &str,
     prepared: &Prepared,
 ) -> anyhow::Result<Playbook> {
-    let (playbook, _warnings) = load(library, path)?;
+    let playbook = load(library, path)?;
     engine::validate(&playbook, &prepared.inventory)?;
     Ok(playbook)
 }

@@ -324,6 +324,7 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::Unit { name } | LedgerEntry::ComposeProject { name, .. } => {
             plain(name) && !name.contains('/')
         }
+        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::Image { reference, id } => {
             plain(reference) && id.starts_with("sha256:") && !id.contains('/')
         }
@@ -357,6 +358,7 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
         LedgerEntry::User { name } => ("passwd", name.clone(), none()),
         LedgerEntry::Group { name } => ("group", name.clone(), none()),
         // The probe knows no such kind and calls it absent: it is forgotten without a step.
+        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
         LedgerEntry::FirewallPort { firewall, port } => {
             let kind = if firewall == "ufw" {
                 "ufw"
