@@ -331,6 +331,7 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::User { name } | LedgerEntry::Group { name } => {
             check_name(name.clone()).is_ok()
         }
+        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::FirewallPort { firewall, port } => {
             matches!(firewall.as_str(), "firewalld" | "ufw") && plain(port)
         }
@@ -358,6 +359,7 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
         LedgerEntry::User { name } => ("passwd", name.clone(), none()),
         LedgerEntry::Group { name } => ("group", name.clone(), none()),
         // The probe knows no such kind and calls it absent: it is forgotten without a step.
+        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
         LedgerEntry::FirewallPort { firewall, port } => {
             let kind = if firewall == "ufw" {
                 "ufw"
