@@ -331,6 +331,7 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::User { name } | LedgerEntry::Group { name } => {
             check_name(name.clone()).is_ok()
         }
+        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::FirewallPort { firewall, port } => {
             matches!(firewall.as_str(), "firewalld" | "ufw") && plain(port)
         }
