@@ -324,14 +324,12 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::Unit { name } | LedgerEntry::ComposeProject { name, .. } => {
             plain(name) && !name.contains('/')
         }
-        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::Image { reference, id } => {
             plain(reference) && id.starts_with("sha256:") && !id.contains('/')
         }
         LedgerEntry::User { name } | LedgerEntry::Group { name } => {
             check_name(name.clone()).is_ok()
         }
-        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::FirewallPort { firewall, port } => {
             matches!(firewall.as_str(), "firewalld" | "ufw") && plain(port)
         }
@@ -368,7 +366,6 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
             };
             (kind, port.clone(), none())
         }
-        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
     }
 }
 
