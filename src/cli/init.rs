@@ -32,9 +32,6 @@ use crate::template::Layer;
 const PASSWORD: &str = "image_registry.auth.password";
 const HTTP_SECRET: &str = "image_registry.http_secret";
 
-/// The ledger of what this command creates.
-pub const LEDGER: &str = "registry";
-
 /// Brings up a registry.
 pub async fn run(arguments: InitRegistryArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
     let prepared = Prepared::load(&arguments.target)?;
@@ -82,7 +79,7 @@ pub async fn run(arguments: InitRegistryArguments, global: &GlobalFlags) -> anyh
             .limit
             .as_ref()
             .map(|_| prepared.names.clone()),
-        ledger: Some(LEDGER.to_owned()),
+        ledger: Some(prepared.installation()),
         ..RunOptions::default()
     };
     let outcome = bring_up(
@@ -358,6 +355,7 @@ fn variables(
     );
     let kk = json!({
         "run_id": live.run_id,
+        "installation": prepared.installation(),
         "registry": registry,
         "endpoints": endpoints,
         "packages": packages,
