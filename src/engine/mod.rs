@@ -3,13 +3,21 @@
 //! The engine executes what modules plan; it alone decides `changed`, writes the ledger, and stops after the plan in
 //! check mode. It says what happens through [`event`] and prints nothing.
 
+mod act;
+mod attempt;
 mod dial;
 pub mod event;
 mod fleet;
+mod handlers;
+mod learn;
 mod perform;
+mod runner;
 mod schedule;
 mod state;
+mod tags;
 mod task_files;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -81,6 +89,8 @@ pub struct RunReport {
     pub recap: Vec<(String, Recap)>,
     /// It was stopped before its end.
     pub interrupted: bool,
+    /// A play could not begin: its hosts could not be told.
+    pub aborted: bool,
     /// What tasks registered and set, by host. May hold secrets.
     pub variables: BTreeMap<String, Map<String, Json>>,
 }
@@ -103,6 +113,13 @@ impl RunReport {
             recap.bytes_sent += more.bytes_sent;
         }
         self.interrupted |= other.interrupted;
+        self.aborted |= other.aborted;
+    }
+
+    /// Whether a host went through the run without failing or being lost.
+    pub fn came_through(&self, host: &str) -> bool {
+        let recap = self.recap.iter().find(|(name, _)| name == host);
+        recap.is_some_and(|(_, recap)| recap.failed == 0 && recap.unreachable == 0)
     }
 
     /// Whether any host failed.
@@ -128,6 +145,7 @@ impl RunReport {
             (true, true, _) => Exit::FailedAndUnreachable,
             (true, false, _) => Exit::HostFailed,
             (false, true, _) => Exit::Unreachable,
+            (false, false, false) if self.aborted => Exit::Error,
             (false, false, false) => Exit::Ok,
         }
     }
@@ -141,7 +159,7 @@ pub fn validate(playbook: &Playbook, inventory: &Inventory) -> Result<(), Diagno
         let Some(pattern) = play.hosts.literal() else {
             continue;
         };
-        if let Err(error) = schedule::select(inventory, pattern) {
+        if let Err(error) = runner::select(inventory, pattern) {
             found.push(match play.hosts.place() {
                 Some(place) => Diagnostic::at(place, error),
                 None => Diagnostic::error(error),
@@ -161,7 +179,7 @@ pub async fn run(
     events: &Events,
     control: &Control,
 ) -> RunReport {
-    schedule::Runner::new(
+    runner::Runner::new(
         playbook, library, inventory, fleet, options, events, control,
     )
     .run()

@@ -1,20 +1,16 @@
-//! One task on one host: conditions, loops, retries, the module's plan and its steps, the result.
+//! One task on one host: conditions, loops, retries, the result.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
+use super::attempt::Attempt;
 use super::event::{EventKind, Outcome};
-use super::schedule::Runner;
-use super::task_files::TaskFiles;
+use super::runner::{Around, Runner};
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
-use crate::modules::{
-    self, Arguments, LedgerEntry, Look, ModuleError, ModuleSpec, Plan, Step, StepOutput, Verdict,
-};
-use crate::playbook::{Action, ArgumentValue, Task};
-use crate::remote::Session;
+use crate::playbook::{Action, Repeat, Task};
 use crate::template::{Layer, Scope, Template, display};
 
 /// The result of a task on a host.
@@ -25,110 +21,36 @@ pub(super) struct Performed {
     pub(super) result: Map<String, Json>,
     /// Why the host was lost, when it was.
     pub(super) lost: Option<TransportError>,
+    /// The ledger of the host says that handlers are owed.
+    pub(super) is_noted: bool,
 }
 
-/// What one attempt at one item came to, with what is only for people.
-struct Attempt {
-    outcome: Outcome,
-    result: Map<String, Json>,
-    message: Option<String>,
-    hint: Option<String>,
-    diff: Option<String>,
-    details: Option<String>,
-    lost: Option<TransportError>,
-}
-
-impl Attempt {
-    fn ended(outcome: Outcome, result: Map<String, Json>) -> Self {
-        Self {
-            outcome,
-            result,
-            message: None,
-            hint: None,
-            diff: None,
-            details: None,
-            lost: None,
-        }
-    }
-
-    fn skipped(reason: &str) -> Self {
-        let mut attempt = Self::ended(Outcome::Skipped, Map::new());
-        attempt.result.insert("skipped".to_owned(), true.into());
-        attempt
-            .result
-            .insert("skip_reason".to_owned(), reason.into());
-        attempt.message = Some(reason.to_owned());
-        attempt
-    }
-
-    fn failed(message: impl Into<String>) -> Self {
-        let message = message.into();
-        let mut attempt = Self::ended(Outcome::Failed, Map::new());
-        attempt
-            .result
-            .insert("msg".to_owned(), message.clone().into());
-        attempt.message = Some(message);
-        attempt
-    }
-
-    fn from_diagnostic(diagnostic: &Diagnostic) -> Self {
-        Self {
-            hint: diagnostic.hint.clone(),
-            ..Self::failed(diagnostic.to_string())
-        }
-    }
-
-    fn from_error(error: ModuleError) -> Self {
-        match error {
-            ModuleError::Transport(error) => Self::from_transport(error),
-            ModuleError::Failed {
-                message,
-                hint,
-                details,
-                result,
-            } => {
-                let mut attempt = Self::failed(message);
-                attempt.result.extend(result);
-                Self {
-                    hint,
-                    details,
-                    ..attempt
-                }
-            }
-        }
-    }
-
-    fn from_transport(error: TransportError) -> Self {
-        let hint = error.hint().map(str::to_owned);
-        let is_lost = !matches!(
-            error,
-            TransportError::TimedOut { .. }
-                | TransportError::Privilege { .. }
-                | TransportError::Cancelled
-                | TransportError::TooMuchOutput
-                | TransportError::NotStarted { .. }
-        );
-        let mut attempt = Self {
-            hint,
-            ..Self::failed(error.to_string())
-        };
-        if is_lost {
-            attempt.outcome = Outcome::Unreachable;
-            attempt.lost = Some(error);
-        }
-        attempt
-    }
+/// The names that a task notifies.
+pub(super) fn notified(task: &Task, scope: &Scope) -> Vec<String> {
+    let names = task.notify.iter();
+    names
+        .map(|name| {
+            name.render(scope)
+                .unwrap_or_else(|_| name.source().to_owned())
+        })
+        .collect()
 }
 
 /// One task on one host, with everything that its parts need.
-struct Doing<'r> {
-    runner: &'r Runner<'r>,
-    task: &'r Task,
+pub(super) struct Doing<'r> {
+    pub(super) runner: &'r Runner<'r>,
+    pub(super) task: &'r Task,
     number: u64,
-    host: &'r str,
-    check_mode: bool,
-    no_log: bool,
-    delegate: Option<String>,
+    pub(super) host: &'r str,
+    /// The hosts that `set_fact` reaches: all of them with `run_once`.
+    pub(super) receivers: &'r [String],
+    around: &'r Around<'r>,
+    pub(super) check_mode: bool,
+    pub(super) no_log: bool,
+    /// The host that does the work, if another.
+    pub(super) delegate: Option<String>,
+    /// The ledger of the host says that handlers are owed.
+    pub(super) is_noted: AtomicBool,
 }
 
 impl Runner<'_> {
@@ -138,11 +60,11 @@ impl Runner<'_> {
         task: &Task,
         number: u64,
         host: &str,
-        play_hosts: &[String],
-        rescuable: bool,
+        receivers: &[String],
+        around: &Around<'_>,
     ) -> Performed {
         let started = Instant::now();
-        let scope = self.variables.scope(host, Some(&task.frame), play_hosts);
+        let scope = self.variables.scope(host, Some(&task.frame), around.view);
         let check_mode = task
             .frame
             .find(|frame| frame.check_mode)
@@ -153,34 +75,36 @@ impl Runner<'_> {
             task,
             number,
             host,
+            receivers,
+            around,
             check_mode,
             no_log,
             delegate: None,
+            is_noted: AtomicBool::new(false),
         };
         let mut attempt = doing.whole(&scope).await;
         if attempt.outcome == Outcome::Failed {
-            attempt.outcome = match doing.ignores_errors(&scope) {
-                true => Outcome::Ignored,
-                false if rescuable => Outcome::Rescued,
-                false => Outcome::Failed,
+            attempt.outcome = if doing.ignores_errors(&scope) {
+                Outcome::Ignored
+            } else if around.rescuable {
+                Outcome::Rescued
+            } else {
+                Outcome::Failed
             };
         }
         doing.complete(&mut attempt.result, attempt.outcome);
-        self.count(host, attempt.outcome, doing.delegate.as_deref());
-        let (outcome, result, lost) = (
-            attempt.outcome,
-            attempt.result.clone(),
-            attempt.lost.clone(),
-        );
+        self.count(host, attempt.outcome);
+        let performed = Performed {
+            outcome: attempt.outcome,
+            result: attempt.result.clone(),
+            lost: attempt.lost.clone(),
+            is_noted: doing.is_noted.load(Ordering::Relaxed),
+        };
         doing.announce(attempt, None, started.elapsed());
-        Performed {
-            outcome,
-            result,
-            lost,
-        }
+        performed
     }
 
-    fn count(&self, host: &str, outcome: Outcome, _delegate: Option<&str>) {
+    pub(super) fn count(&self, host: &str, outcome: Outcome) {
         let Some(state) = self.variables.hosts.get(host) else {
             return;
         };
@@ -254,56 +178,56 @@ impl Doing<'_> {
 
     /// The task with its loop.
     async fn whole(&mut self, scope: &Scope) -> Attempt {
-        if let Some(template) = self.task.frame.find(|frame| frame.delegate_to.clone()) {
-            match template.render(scope) {
-                Ok(name) => self.delegate = Some(name),
-                Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
-            }
-        }
         let Some(repeat) = &self.task.repeat else {
             return self.tries(scope).await;
         };
-        // Without an item no condition that needs it can hold; one that does not is asked first, because the list
-        // itself may not be there then.
-        if let Some(skipped) = self.condition_without_item(scope) {
-            return skipped;
-        }
-        let items = match repeat.items.resolve(scope) {
-            Ok(Some(Json::Array(items))) => items,
-            Ok(Some(Json::Null) | None) => Vec::new(),
-            Ok(Some(_)) => return Attempt::failed("the value of `loop` is not a list"),
-            Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
+        let items = match self.items(repeat, scope) {
+            Ok(items) => items,
+            // The list need not be there when a condition that needs no item does not hold.
+            Err(failed) => return self.condition_without_item(scope).unwrap_or(*failed),
         };
+        let mut scope = scope.clone();
         let mut results: Vec<Json> = Vec::new();
         let mut whole = Attempt::ended(Outcome::Skipped, Map::new());
+        let mut reasons: Vec<Option<String>> = Vec::new();
         for (index, item) in items.iter().enumerate() {
+            if self.runner.control.cancel.is_cancelled() && index > 0 {
+                break;
+            }
             let mut extra = Map::new();
             extra.insert(repeat.variable.clone(), item.clone());
             if let Some(name) = &repeat.index_variable {
                 extra.insert(name.clone(), index.into());
             }
-            let scope = scope.with(Layer::raw(extra));
+            let with_item = scope.with(Layer::raw(extra));
             let started = Instant::now();
-            let mut attempt = self.tries(&scope).await;
+            let mut attempt = self.tries(&with_item).await;
             let label = match &repeat.label {
-                Some(label) => label.render(&scope).unwrap_or_else(|_| display(item)),
+                Some(label) => label.render(&with_item).unwrap_or_else(|_| display(item)),
                 None => display(item),
             };
             self.complete(&mut attempt.result, attempt.outcome);
             attempt.result.insert(repeat.variable.clone(), item.clone());
+            attempt.result.insert(
+                "ansible_loop_var".to_owned(),
+                repeat.variable.clone().into(),
+            );
             results.push(Json::Object(attempt.result.clone()));
-            whole.outcome = match (whole.outcome, attempt.outcome) {
-                (_, Outcome::Unreachable) => Outcome::Unreachable,
-                (Outcome::Failed, _) | (_, Outcome::Failed) => Outcome::Failed,
-                (Outcome::Changed, _) | (_, Outcome::Changed) => Outcome::Changed,
-                (Outcome::Skipped, other) => other,
-                (other, _) => other,
-            };
+            whole.outcome = worse(whole.outcome, attempt.outcome);
+            if attempt.outcome == Outcome::Skipped {
+                reasons.push(attempt.message.clone());
+            }
             let lost = attempt.lost.clone();
             self.announce(attempt, Some(label), started.elapsed());
             if lost.is_some() {
                 whole.lost = lost;
                 break;
+            }
+            if matches!(self.task.action, Action::SetFact(_)) {
+                // The next item sees what this one has set.
+                let frame = Some(self.task.frame.as_ref());
+                let variables = &self.runner.variables;
+                scope = variables.scope(self.host, frame, self.around.view);
             }
         }
         whole
@@ -317,14 +241,13 @@ impl Doing<'_> {
             Outcome::Failed => whole.message = Some("one or more items failed".to_owned()),
             Outcome::Skipped => {
                 whole.result.insert("skipped".to_owned(), true.into());
-                whole.message = Some(
-                    if items.is_empty() {
-                        "no items in the list"
-                    } else {
-                        "all items were skipped"
-                    }
-                    .to_owned(),
-                );
+                let first = reasons.first().cloned().flatten();
+                let is_same = reasons.iter().all(|reason| *reason == first);
+                whole.message = Some(match first {
+                    None if items.is_empty() => "no items in the list".to_owned(),
+                    Some(reason) if is_same => reason,
+                    _ => "all items were skipped".to_owned(),
+                });
             }
             _ => {}
         }
@@ -334,6 +257,30 @@ impl Doing<'_> {
                 .insert("msg".to_owned(), message.clone().into());
         }
         whole
+    }
+
+    /// What the loop goes over.
+    fn items(&self, repeat: &Repeat, scope: &Scope) -> Result<Vec<Json>, Box<Attempt>> {
+        let value = repeat
+            .items
+            .resolve(scope)
+            .map_err(|diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic)))?;
+        match value {
+            Some(Json::Array(items)) if repeat.flatten => Ok(items
+                .into_iter()
+                .flat_map(|item| match item {
+                    Json::Array(inner) => inner,
+                    other => vec![other],
+                })
+                .collect()),
+            Some(Json::Array(items)) => Ok(items),
+            Some(Json::Null) | None => Ok(Vec::new()),
+            Some(other) if repeat.flatten => Ok(vec![other]),
+            Some(_) => {
+                let message = format!("{}: the value of `loop` is not a list", self.task.place);
+                Err(Box::new(Attempt::failed(message)))
+            }
+        }
     }
 
     /// The first condition that is false without an item, as a skipped task.
@@ -357,7 +304,7 @@ impl Doing<'_> {
     }
 
     /// One item: conditions, then attempts until it is well.
-    async fn tries(&self, scope: &Scope) -> Attempt {
+    async fn tries(&mut self, scope: &Scope) -> Attempt {
         for condition in self.conditions() {
             match condition.is_true(scope) {
                 Ok(true) => {}
@@ -370,27 +317,19 @@ impl Doing<'_> {
                 Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
             }
         }
-        let number = |template: &Option<Template>, default: u64| -> Result<u64, Diagnostic> {
-            let Some(template) = template else {
-                return Ok(default);
-            };
-            let text = template.render(scope)?;
-            text.trim()
-                .parse::<f64>()
-                .map(|number| number.max(0.0).round() as u64)
-                .map_err(|_| {
-                    let message = format!("expected a number, found `{text}`");
-                    template.place().map_or_else(
-                        || Diagnostic::error(message.clone()),
-                        |place| Diagnostic::at(place, message.clone()),
-                    )
-                })
-        };
+        if let Some(template) = self.task.frame.find(|frame| frame.delegate_to.clone()) {
+            match template.render(scope) {
+                Ok(name) => self.delegate = Some(host_called(name)),
+                Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
+            }
+        }
+        let has_until = !self.task.until.is_empty();
         let retries = number(
-            &self.task.retries,
-            if self.task.until.is_some() { 3 } else { 0 },
+            self.task.retries.as_ref(),
+            scope,
+            if has_until { 3 } else { 0 },
         );
-        let (retries, delay) = match (retries, number(&self.task.delay, 5)) {
+        let (retries, delay) = match (retries, number(self.task.delay.as_ref(), scope, 5)) {
             (Ok(retries), Ok(delay)) => (retries, delay),
             (Err(diagnostic), _) | (_, Err(diagnostic)) => {
                 return Attempt::from_diagnostic(&diagnostic);
@@ -402,25 +341,36 @@ impl Doing<'_> {
             let mut attempt = self.attempt(scope).await;
             let seen = scope.with(self.registered(&attempt));
             self.judge(&mut attempt, &seen);
-            let again = match &self.task.until {
-                Some(until) => match until.is_true(&scope.with(self.registered(&attempt))) {
-                    Ok(well) => !well,
-                    Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
-                },
-                None => attempt.outcome == Outcome::Failed,
-            };
-            if tried > 1 {
+            if retries > 0 {
                 attempt.result.insert("attempts".to_owned(), tried.into());
             }
-            if !again || attempt.lost.is_some() || self.check_mode && self.task.until.is_some() {
+            if attempt.lost.is_some() || attempt.outcome == Outcome::Skipped {
+                return attempt;
+            }
+            let unmet = match self.unmet(scope, &attempt) {
+                Ok(unmet) => unmet,
+                Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
+            };
+            let again = unmet.is_some() || !has_until && attempt.outcome == Outcome::Failed;
+            if !again || self.check_mode && has_until {
                 return attempt;
             }
             if tried > retries || self.runner.control.stop.is_cancelled() {
-                if self.task.until.is_some() && attempt.outcome != Outcome::Failed {
+                if let Some(until) = unmet.filter(|_| attempt.outcome != Outcome::Failed) {
                     attempt.outcome = Outcome::Failed;
-                    let until = self.task.until.as_ref().map_or("", Template::source);
-                    attempt.message =
-                        Some(format!("`{until}` did not become true in {tried} attempts"));
+                    let message = format!(
+                        "`{}` did not become true in {}",
+                        until.source(),
+                        if tried == 1 {
+                            "1 attempt".to_owned()
+                        } else {
+                            format!("{tried} attempts")
+                        }
+                    );
+                    attempt
+                        .result
+                        .insert("msg".to_owned(), message.clone().into());
+                    attempt.message = Some(message);
                 }
                 return attempt;
             }
@@ -430,7 +380,7 @@ impl Doing<'_> {
                 attempt: u32::try_from(tried).unwrap_or(u32::MAX),
                 attempts: u32::try_from(retries + 1).unwrap_or(u32::MAX),
                 message: if self.no_log {
-                    String::new()
+                    "hidden by `no_log`".to_owned()
                 } else {
                     attempt.message.clone().unwrap_or_default()
                 },
@@ -440,6 +390,20 @@ impl Doing<'_> {
                 () = self.runner.control.stop.cancelled() => {}
             }
         }
+    }
+
+    /// The first condition of `until` that does not hold yet.
+    fn unmet(&self, scope: &Scope, attempt: &Attempt) -> Result<Option<&Template>, Diagnostic> {
+        if self.task.until.is_empty() {
+            return Ok(None);
+        }
+        let seen = scope.with(self.registered(attempt));
+        for until in &self.task.until {
+            if !until.is_true(&seen)? {
+                return Ok(Some(until));
+            }
+        }
+        Ok(None)
     }
 
     fn registered(&self, attempt: &Attempt) -> Layer {
@@ -475,10 +439,10 @@ impl Doing<'_> {
         };
         match failed {
             Some(true) => {
+                if attempt.outcome != Outcome::Failed {
+                    attempt.message = Some("`failed_when` holds".to_owned());
+                }
                 attempt.outcome = Outcome::Failed;
-                attempt
-                    .message
-                    .get_or_insert_with(|| "`failed_when` holds".to_owned());
             }
             Some(false) if attempt.outcome == Outcome::Failed => {
                 let changed = attempt
@@ -503,297 +467,41 @@ impl Doing<'_> {
             attempt.result.insert("changed".to_owned(), changed.into());
         }
     }
+}
 
-    /// Does it once.
-    async fn attempt(&self, scope: &Scope) -> Attempt {
-        let engine = |result: Result<Attempt, Diagnostic>| {
-            result.unwrap_or_else(|diagnostic| Attempt::from_diagnostic(&diagnostic))
-        };
-        match &self.task.action {
-            Action::Module { spec, arguments } => self.module(spec, arguments, scope).await,
-            Action::SetFact(pairs) => engine(self.set_fact(pairs, scope)),
-            Action::Debug { message, variable } => {
-                engine(debug(message.as_ref(), variable.as_ref(), scope))
-            }
-            Action::Assert { that, fail_message } => {
-                engine(assert(that, fail_message.as_ref(), scope))
-            }
-            Action::Fail { message } => match message.render(scope) {
-                Ok(text) => Attempt::failed(text),
-                Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
-            },
-            // The schedule runs these.
-            Action::Include { .. } | Action::Meta(_) => Attempt::ended(Outcome::Ok, Map::new()),
-        }
-    }
-
-    fn set_fact(
-        &self,
-        pairs: &[(String, ArgumentValue)],
-        scope: &Scope,
-    ) -> Result<Attempt, Diagnostic> {
-        let mut facts = Map::new();
-        for (name, value) in pairs {
-            let value = value.resolve(scope)?.unwrap_or(Json::Null);
-            facts.insert(name.clone(), value);
-        }
-        self.runner
-            .events
-            .redactor()
-            .learn_named(&Json::Object(facts.clone()));
-        if let Some(state) = self.runner.variables.hosts.get(self.host) {
-            for (name, value) in &facts {
-                state.set_variable(name, value.clone());
-            }
-        }
-        Ok(Attempt::ended(
-            Outcome::Ok,
-            Map::from_iter([("ansible_facts".to_owned(), Json::Object(facts))]),
-        ))
-    }
-
-    async fn module(
-        &self,
-        spec: &'static ModuleSpec,
-        given: &[(&'static str, ArgumentValue)],
-        scope: &Scope,
-    ) -> Attempt {
-        let mut arguments = Map::new();
-        for (name, value) in given {
-            match value.resolve(scope) {
-                Ok(Some(value)) => {
-                    arguments.insert((*name).to_owned(), value);
-                }
-                Ok(None) => {}
-                Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
-            }
-        }
-        for argument in spec
-            .arguments
-            .iter()
-            .filter(|argument| argument.kind == crate::modules::ArgumentKind::Secret)
-        {
-            if let Some(Json::String(secret)) = arguments.get(argument.name) {
-                self.runner.events.redactor().learn(secret);
-            }
-        }
-        if let Some(argument) = spec
-            .arguments
-            .iter()
-            .find(|argument| argument.required && !arguments.contains_key(argument.name))
-        {
-            return Attempt::failed(format!(
-                "`{}` needs the argument `{}`",
-                spec.name, argument.name
-            ));
-        }
-        let module = match (spec.build)(Arguments(arguments)) {
-            Ok(module) => module,
-            Err(error) => return Attempt::from_error(error),
-        };
-        let session = match self.session(scope) {
-            Ok(session) => session,
-            Err(attempt) => return *attempt,
-        };
-        let target = self.delegate.as_deref().unwrap_or(self.host);
-        let facts = self
-            .runner
-            .fleet
-            .member(target)
-            .and_then(|member| member.facts());
-        let files = TaskFiles {
-            library: self.runner.library,
-            role: self.task.frame.role().map(Arc::as_ref),
-            scope,
-        };
-        let look = Look {
-            session: &session,
-            facts: facts.as_deref(),
-            files: &files,
-            check_mode: self.check_mode,
-            diff: self.runner.options.diff && !self.no_log,
-        };
-        let plan = match module.plan(&look).await {
-            Ok(plan) => plan,
-            Err(error) => return Attempt::from_error(error),
-        };
-        let (summary, diff) = match &plan.verdict {
-            Verdict::Satisfied => {
-                let mut attempt = Attempt::ended(Outcome::Ok, plan.result);
-                attempt.message = attempt
-                    .result
-                    .get("msg")
-                    .and_then(Json::as_str)
-                    .map(str::to_owned);
-                return attempt;
-            }
-            Verdict::Change(change) => (
-                Some(change.summary.clone()).filter(|text| !text.is_empty()),
-                change.diff.clone(),
-            ),
-            Verdict::Unknown { reason } if self.check_mode && spec.free_form.is_some() => {
-                return Attempt::skipped(&format!("not run in check mode: {reason}"));
-            }
-            Verdict::Unknown { reason } => (
-                self.check_mode
-                    .then(|| format!("not known before it is done: {reason}")),
-                None,
-            ),
-        };
-        let mut attempt = Attempt::ended(Outcome::Changed, plan.result.clone());
-        (attempt.message, attempt.diff) = (summary, diff);
-        if self.check_mode {
-            attempt.result.insert("changed".to_owned(), true.into());
-            return attempt;
-        }
-        let done = self.execute(&session, plan, target).await;
-        let outputs = match done {
-            Ok(outputs) => outputs,
-            Err(error) => {
-                return Attempt {
-                    diff: attempt.diff,
-                    ..Attempt::from_error(error)
-                };
-            }
-        };
-        match module.conclude(&outputs) {
-            Ok(conclusion) => {
-                attempt.result.extend(conclusion.result);
-                let changed = conclusion.changed.unwrap_or(true);
-                attempt.outcome = if changed {
-                    Outcome::Changed
-                } else {
-                    Outcome::Ok
-                };
-                attempt.result.insert("changed".to_owned(), changed.into());
-                attempt
-            }
-            Err(error) => Attempt {
-                diff: attempt.diff,
-                ..Attempt::from_error(error)
-            },
-        }
-    }
-
-    /// The session of the host that does the work, as the user that the task asks for.
-    fn session(&self, scope: &Scope) -> Result<Session, Box<Attempt>> {
-        let failed = |diagnostic: Diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic));
-        let target = self.delegate.as_deref().unwrap_or(self.host);
-        let Some(member) = self.runner.fleet.member(target) else {
-            let message =
-                format!("the task is delegated to `{target}`, which is no host of this run");
-            return Err(Box::new(Attempt::failed(message)));
-        };
-        let elevate = match self.task.frame.find(|frame| frame.elevate.clone()) {
-            Some(flag) => flag.is_true(scope).map_err(failed)?,
-            None => false,
-        };
-        let cancel = &self.runner.control.cancel;
-        let session = if elevate {
-            let user = match self.task.frame.find(|frame| frame.become_user.clone()) {
-                Some(user) => user.render(scope).map_err(failed)?,
-                None => "root".to_owned(),
-            };
-            member.session_as(&user, cancel)
-        } else {
-            member.session(cancel)
-        };
-        let mut limit = self.runner.options.task_timeout;
-        if let Some(template) = &self.task.timeout {
-            let text = template.render(scope).map_err(failed)?;
-            let seconds: u64 = text.trim().parse().map_err(|_| {
-                Box::new(Attempt::failed(format!(
-                    "`timeout: {text}` is not a number of seconds"
-                )))
-            })?;
-            limit = (seconds > 0).then(|| Duration::from_secs(seconds));
-        }
-        session
-            .map(|session| session.with_timeout(limit))
-            .map_err(|error| Box::new(Attempt::from_transport(error)))
-    }
-
-    /// Runs the steps of a plan. What they create, and which handlers they owe, is in the ledger before the first of
-    /// them runs: a killed run leaves nothing that the next one does not know of.
-    async fn execute(
-        &self,
-        session: &Session,
-        mut plan: Plan,
-        target: &str,
-    ) -> Result<Vec<StepOutput>, ModuleError> {
-        let component = self.runner.options.ledger.as_deref();
-        if component.is_some() && self.delegate.is_none() {
-            let names = self.task.notify.iter().map(|name| name.source().to_owned());
-            plan.creates
-                .extend(names.map(|name| LedgerEntry::PendingHandler { name }));
-        }
-        let uploaded = plan.steps.iter().find_map(|step| match step {
-            Step::Upload { source, .. } => source
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned()),
-            _ => None,
-        });
-        let name = uploaded.unwrap_or_default();
-        let progress = |done: u64, total: u64| {
-            let (host, name) = (target.to_owned(), name.clone());
-            self.runner.events.send(EventKind::Transfer {
-                host,
-                name,
-                done,
-                total,
-                finished: done >= total,
-            });
-        };
-        let outputs = modules::apply_plan(session, component, &plan, &progress).await?;
-        if let Some(state) = self.runner.variables.hosts.get(target) {
-            let sent = outputs.iter().map(|output| match output {
-                StepOutput::Done { bytes_sent } => *bytes_sent,
-                _ => 0,
-            });
-            let sent: u64 = sent.sum();
-            state.count(|recap| recap.bytes_sent += sent);
-        }
-        Ok(outputs)
+/// How a loop ended so far, and one more item.
+const fn worse(so_far: Outcome, item: Outcome) -> Outcome {
+    match (so_far, item) {
+        (Outcome::Unreachable, _) | (_, Outcome::Unreachable) => Outcome::Unreachable,
+        (Outcome::Failed, _) | (_, Outcome::Failed) => Outcome::Failed,
+        (Outcome::Changed, _) | (_, Outcome::Changed) => Outcome::Changed,
+        (Outcome::Skipped, other) => other,
+        (other, _) => other,
     }
 }
 
-fn debug(
-    message: Option<&Template>,
-    variable: Option<&Template>,
-    scope: &Scope,
-) -> Result<Attempt, Diagnostic> {
-    let mut attempt = Attempt::ended(Outcome::Ok, Map::new());
-    let (name, value) = match (variable, message) {
-        (Some(variable), _) => (variable.source().to_owned(), variable.evaluate(scope)?),
-        (None, Some(message)) => ("msg".to_owned(), message.evaluate(scope)?),
-        (None, None) => ("msg".to_owned(), json!("Hello world!")),
+/// The host that a name in `delegate_to` means.
+fn host_called(name: String) -> String {
+    match name.as_str() {
+        "127.0.0.1" | "::1" => super::LOCALHOST.to_owned(),
+        _ => name,
+    }
+}
+
+/// A count or a number of seconds that may be a template.
+fn number(template: Option<&Template>, scope: &Scope, default: u64) -> Result<u64, Diagnostic> {
+    let Some(template) = template else {
+        return Ok(default);
     };
-    attempt.message = Some(display(&value));
-    attempt.result.insert(name, value);
-    Ok(attempt)
-}
-
-fn assert(
-    that: &[Template],
-    fail_message: Option<&Template>,
-    scope: &Scope,
-) -> Result<Attempt, Diagnostic> {
-    for condition in that {
-        if !condition.is_true(scope)? {
-            let message = match fail_message {
-                Some(message) => message.render(scope)?,
-                None => format!("the assertion `{}` does not hold", condition.source()),
-            };
-            let mut attempt = Attempt::failed(message);
-            attempt
-                .result
-                .insert("assertion".to_owned(), condition.source().into());
-            return Ok(attempt);
+    let text = template.render(scope)?;
+    let text = text.trim();
+    // Ansible takes `5.0`; nobody waits half a second.
+    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+    whole.parse().map_err(|_| {
+        let message = format!("expected a whole number, found `{text}`");
+        match template.place() {
+            Some(place) => Diagnostic::at(place, message),
+            None => Diagnostic::error(message),
         }
-    }
-    let mut attempt = Attempt::ended(Outcome::Ok, Map::new());
-    attempt
-        .result
-        .insert("msg".to_owned(), "All assertions passed".into());
-    Ok(attempt)
+    })
 }

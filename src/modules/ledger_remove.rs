@@ -83,8 +83,6 @@ impl LedgerRemove {
         let mut forgotten: Vec<String> = Vec::new();
         for line in lines {
             match serde_json::from_str::<LedgerEntry>(&line) {
-                // Nothing on the host stands for it: it is only forgotten.
-                Ok(LedgerEntry::PendingHandler { .. }) => forgotten.push(line),
                 Ok(entry) if is_sound(&entry) => {
                     entries.push(entry);
                     entry_lines.push(line);
@@ -359,6 +357,7 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
         LedgerEntry::User { name } => ("passwd", name.clone(), none()),
         LedgerEntry::Group { name } => ("group", name.clone(), none()),
         // The probe knows no such kind and calls it absent: it is forgotten without a step.
+        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
         LedgerEntry::FirewallPort { firewall, port } => {
             let kind = if firewall == "ufw" {
                 "ufw"
@@ -367,7 +366,6 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
             };
             (kind, port.clone(), none())
         }
-        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
     }
 }
 

@@ -50,10 +50,7 @@ impl Library {
 
     /// Reads a file by its path within the library. `Ok(None)` when no root has it.
     pub fn read(&self, path: &str) -> std::io::Result<Option<Entry>> {
-        if Path::new(path)
-            .components()
-            .any(|part| matches!(part, std::path::Component::ParentDir))
-        {
+        if leads_out(path) {
             return Ok(None);
         }
         for root in &self.roots {
@@ -99,10 +96,11 @@ impl Library {
 
     /// Whether any root has this folder.
     pub fn has_folder(&self, path: &str) -> bool {
-        self.roots.iter().any(|root| match root {
+        let has = |root: &Root| match root {
             Root::Folder(folder) => folder.join(path).is_dir(),
             Root::Embedded => EMBEDDED.get_dir(path).is_some(),
-        })
+        };
+        !leads_out(path) && self.roots.iter().any(has)
     }
 
     /// Names of the folders under a folder, for "did you mean".
@@ -173,4 +171,11 @@ impl Library {
         kept.sort();
         Ok((written, kept))
     }
+}
+
+/// A path with `..` in it may leave the library.
+fn leads_out(path: &str) -> bool {
+    Path::new(path)
+        .components()
+        .any(|part| matches!(part, std::path::Component::ParentDir))
 }

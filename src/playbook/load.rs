@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Block, Frame, Item, Library, Play, Playbook, Role, Task, task};
+use super::{Frame, Item, Library, Play, Playbook, Role, Task, task};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
 use crate::template::{Layer, Template};
 use crate::yaml::{self, Fields, Node};
@@ -23,6 +23,9 @@ pub(super) const NOT_SUPPORTED: &[&str] = &[
     "gather_subset",
     "gather_timeout",
     "ignore_unreachable",
+    "import_playbook",
+    "include",
+    "include_vars",
     "local_action",
     "max_fail_percentage",
     "module_defaults",
@@ -45,8 +48,32 @@ pub(super) const NOT_SUPPORTED: &[&str] = &[
     "with_list",
 ];
 
-/// Reads and checks a playbook of a library. Answers the playbook and the warnings, or everything that is wrong.
-pub fn load(library: &Library, path: &str) -> Result<(Playbook, Diagnostics), Diagnostics> {
+/// The refusal of a keyword of Ansible's, with what to do instead where there is something.
+pub(super) fn not_supported(name: &str, place: &Place) -> Diagnostic {
+    let diagnostic = Diagnostic::at(place, format!("the keyword `{name}` is not supported"));
+    let instead = match name {
+        "action" => "name the module itself: `copy:` with its arguments below",
+        "connection" | "local_action" => {
+            "`hosts: localhost` and `delegate_to: localhost` work on this machine"
+        }
+        "environment" => "set the variables in a `shell` task",
+        "import_playbook" => "write its plays into this playbook",
+        "include" => "`include_tasks` and `import_tasks` are",
+        "include_vars" | "vars_files" | "vars_prompt" => {
+            "put the variables under `vars:`, into the inventory, or into `group_vars/` beside it"
+        }
+        "port" | "remote_user" => "say it in the inventory, under the host's `connector`",
+        "serial" | "order" | "throttle" | "strategy" => {
+            "all hosts of a play run together; `--limit` and `--forks` choose how many"
+        }
+        name if name.starts_with("with_") => "`loop` is, with a filter such as `dict2items`",
+        _ => return diagnostic,
+    };
+    diagnostic.hint(instead)
+}
+
+/// Reads and checks a playbook of a library, or says everything that is wrong.
+pub fn load(library: &Library, path: &str) -> Result<Playbook, Diagnostics> {
     let mut loader = Loader::new(library);
     let entry = match library.read(path) {
         Ok(Some(entry)) => entry,
@@ -70,14 +97,9 @@ pub fn load(library: &Library, path: &str) -> Result<(Playbook, Diagnostics), Di
             ),
         }
     }
-    loader.found.check(()).map(|()| {
-        (
-            Playbook {
-                name: path.to_owned(),
-                plays,
-            },
-            Diagnostics::new(),
-        )
+    loader.found.check(Playbook {
+        name: path.to_owned(),
+        plays,
     })
 }
 
@@ -85,17 +107,21 @@ pub fn load(library: &Library, path: &str) -> Result<(Playbook, Diagnostics), Di
 pub(super) struct Loader<'a> {
     pub(super) library: &'a Library,
     pub(super) found: Diagnostics,
-    roles: HashMap<String, Arc<Role>>,
+    pub(super) roles: HashMap<String, Arc<Role>>,
     /// Roles and files that are being read, to find circles.
     pub(super) reading: Vec<String>,
     /// Handlers of the play that is being read.
     pub(super) handlers: Vec<Arc<Task>>,
+    /// The list that is being read is one of handlers.
+    pub(super) in_handlers: bool,
     /// Roles whose handlers have been taken over into the play.
-    handlers_of: Vec<String>,
+    pub(super) handlers_of: Vec<String>,
+    /// Roles whose variables the whole play sees.
+    pub(super) public: Vec<Arc<Role>>,
     /// Names of handlers that tasks of the play notify.
     pub(super) notified: Vec<(String, Place)>,
-    /// Roles that the play has used already, for dependencies.
-    used: Vec<String>,
+    /// Roles that the play has run already, with what they were given.
+    pub(super) used: Vec<String>,
 }
 
 impl<'a> Loader<'a> {
@@ -106,7 +132,9 @@ impl<'a> Loader<'a> {
             roles: HashMap::new(),
             reading: Vec::new(),
             handlers: Vec::new(),
+            in_handlers: false,
             handlers_of: Vec::new(),
+            public: Vec::new(),
             notified: Vec::new(),
             used: Vec::new(),
         }
@@ -130,11 +158,16 @@ impl<'a> Loader<'a> {
     fn play(&mut self, node: &Node) -> Option<Play> {
         self.handlers.clear();
         self.handlers_of.clear();
+        self.public.clear();
         self.notified.clear();
         self.used.clear();
         let fields = Fields::new(node, "a play")
             .map_err(|diagnostic| self.found.push(diagnostic))
             .ok()?;
+        if node.get("import_playbook").is_some() {
+            self.finish(fields);
+            return None;
+        }
         let Some(hosts) = self.template(&fields, "hosts") else {
             self.found.push(
                 Diagnostic::at(fields.place(), "a play needs `hosts`")
@@ -149,10 +182,7 @@ impl<'a> Loader<'a> {
         let gather_facts = fields
             .boolean("gather_facts", &mut self.found)
             .unwrap_or(true);
-        let any_errors_fatal = fields
-            .boolean("any_errors_fatal", &mut self.found)
-            .unwrap_or(false);
-        let frame = Arc::new(self.frame(&fields, None, None));
+        let frame = Arc::new(self.frame(&fields, None));
         let mut own_handlers = Vec::new();
         if let Some(list) = fields.value("handlers") {
             own_handlers = self.handler_list(list, &frame);
@@ -186,29 +216,24 @@ impl<'a> Loader<'a> {
                 .unwrap_or_default(),
         );
         self.finish(fields);
-        own_handlers.append(&mut self.handlers);
-        self.check_notified(&own_handlers);
+        let mut handlers = std::mem::take(&mut self.handlers);
+        handlers.append(&mut own_handlers);
+        self.check_notified(&handlers);
         Some(Play {
             name,
             hosts,
             frame,
             gather_facts,
-            any_errors_fatal,
             sections,
-            handlers: own_handlers,
+            handlers,
+            roles: std::mem::take(&mut self.public),
         })
     }
 
     fn check_notified(&mut self, handlers: &[Arc<Task>]) {
         let names: Vec<String> = handlers
             .iter()
-            .flat_map(|handler| {
-                handler
-                    .name
-                    .iter()
-                    .map(|name| name.source().to_owned())
-                    .chain(handler.listen.iter().cloned())
-            })
+            .flat_map(|handler| handler.handler_names())
             .collect();
         for (name, place) in std::mem::take(&mut self.notified) {
             if !names.contains(&name) {
@@ -219,16 +244,28 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Whether a text can name a variable; if not, that is reported.
+    pub(super) fn check_variable(&mut self, name: &str, place: &Place) {
+        let mut characters = name.chars();
+        let is_name = characters
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && characters.all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_name {
+            self.found.push(
+                Diagnostic::at(place, format!("`{name}` is not a name for a variable"))
+                    .hint("letters, digits and `_`, not starting with a digit"),
+            );
+        }
+    }
+
     /// Reports unknown keys, apart from Ansible's that are not supported.
     pub(super) fn finish(&mut self, fields: Fields<'_>) {
         let mut unsupported = false;
         for (key, _) in fields.rest() {
             if let Some(name) = key.as_str().filter(|name| NOT_SUPPORTED.contains(name)) {
                 unsupported = true;
-                self.found.push(Diagnostic::at(
-                    &key.place,
-                    format!("the keyword `{name}` is not supported"),
-                ));
+                self.found.push(not_supported(name, &key.place));
             }
         }
         if !unsupported {
@@ -294,12 +331,7 @@ impl<'a> Loader<'a> {
     }
 
     /// The keywords that plays, blocks and tasks share.
-    pub(super) fn frame(
-        &mut self,
-        fields: &Fields<'_>,
-        parent: Option<&Arc<Frame>>,
-        role: Option<&Arc<Role>>,
-    ) -> Frame {
+    pub(super) fn frame(&mut self, fields: &Fields<'_>, parent: Option<&Arc<Frame>>) -> Frame {
         let vars = fields.value("vars").and_then(|node| self.variables(node));
         let tags = fields.texts("tags", &mut self.found).unwrap_or_default();
         let tags = tags
@@ -341,15 +373,19 @@ impl<'a> Loader<'a> {
             ignore_errors: self.flag(fields, "ignore_errors"),
             no_log: fields.boolean("no_log", &mut self.found),
             check_mode: fields.boolean("check_mode", &mut self.found),
-            role: role.cloned(),
+            any_errors_fatal: fields.boolean("any_errors_fatal", &mut self.found),
+            role: None,
         }
     }
 
     /// A mapping of variables; their templates are checked, and resolved when they are used.
     pub(super) fn variables(&mut self, node: &Node) -> Option<Layer> {
-        if node.as_mapping().is_none() {
+        let Some(pairs) = node.as_mapping() else {
             self.found.push(node.unexpected("a mapping of variables"));
             return None;
+        };
+        for (key, _) in pairs {
+            self.check_variable(key.as_str().unwrap_or_default(), &key.place);
         }
         let value = super::ArgumentValue::any(node, &mut self.found);
         let json = match value {
@@ -360,177 +396,6 @@ impl<'a> Loader<'a> {
             serde_json::Value::Object(map) => Some(Layer::templated(map)),
             _ => None,
         }
-    }
-
-    /// One entry of `roles:` or of a role's dependencies.
-    fn role_entry(&mut self, node: &Node, parent: &Arc<Frame>) -> Vec<Item> {
-        if let Some(name) = node.as_str() {
-            return self.role_items(name, &node.place, Arc::clone(parent), "main", false);
-        }
-        let Ok(fields) =
-            Fields::new(node, "a role").map_err(|diagnostic| self.found.push(diagnostic))
-        else {
-            return Vec::new();
-        };
-        let by_name = fields.text("name", &mut self.found);
-        let Some(name) = fields.text("role", &mut self.found).or(by_name) else {
-            self.found
-                .push(Diagnostic::at(&node.place, "a role entry needs `role`"));
-            return Vec::new();
-        };
-        let frame = self.frame(&fields, Some(parent), None);
-        let name = name.to_owned();
-        self.finish(fields);
-        self.role_items(&name, &node.place, Arc::new(frame), "main", false)
-    }
-
-    /// The tasks of a role as blocks: first those of its dependencies, then its own. `again` runs it even when the
-    /// play has run it before.
-    pub(super) fn role_items(
-        &mut self,
-        name: &str,
-        place: &Place,
-        parent: Arc<Frame>,
-        tasks_from: &str,
-        again: bool,
-    ) -> Vec<Item> {
-        let Some(role) = self.role(name, place) else {
-            return Vec::new();
-        };
-        let plain = parent.vars.is_none() && parent.when.is_empty();
-        if !again && plain && self.used.contains(&role.name) {
-            return Vec::new();
-        }
-        if self.reading.contains(&role.folder) {
-            let circle = format!("{} -> {name}", self.reading.join(" -> "));
-            self.found.push(Diagnostic::at(
-                place,
-                format!("the role `{name}` depends on itself: {circle}"),
-            ));
-            return Vec::new();
-        }
-        self.reading.push(role.folder.clone());
-        self.used.push(role.name.clone());
-        let mut items = Vec::new();
-        if let Some(meta) = self.role_file(&role, "meta", "main") {
-            self.dependencies(&meta, &parent, &mut items);
-        }
-        let frame = Arc::new(Frame {
-            parent: Some(parent),
-            role: Some(Arc::clone(&role)),
-            ..Frame::default()
-        });
-        if !self.handlers_of.contains(&role.name) {
-            self.handlers_of.push(role.name.clone());
-            if let Some(list) = self.role_file(&role, "handlers", "main") {
-                let handlers = self.handler_list(&list, &frame);
-                self.handlers.extend(handlers);
-            }
-        }
-        match self.role_file(&role, "tasks", tasks_from) {
-            Some(list) => {
-                let own = self.items(&list, &frame);
-                items.push(Item::Block(Arc::new(Block {
-                    frame,
-                    items: own,
-                    rescue: Vec::new(),
-                    always: Vec::new(),
-                })));
-            }
-            None if tasks_from != "main" => {
-                let looked = self
-                    .library
-                    .describe(&format!("{}/tasks/{tasks_from}.yaml", role.folder));
-                self.found.push(
-                    Diagnostic::at(
-                        place,
-                        format!("the role `{name}` has no tasks file `{tasks_from}`"),
-                    )
-                    .hint(format!("looked for {looked}")),
-                );
-            }
-            None => {}
-        }
-        self.reading.pop();
-        items
-    }
-
-    fn dependencies(&mut self, meta: &Node, parent: &Arc<Frame>, items: &mut Vec<Item>) {
-        let Some(list) = meta.get("dependencies").filter(|node| !node.is_null()) else {
-            return;
-        };
-        match list.as_sequence() {
-            Some(entries) => {
-                for entry in entries {
-                    items.extend(self.role_entry(entry, parent));
-                }
-            }
-            None => self.found.push(list.unexpected("a list of roles")),
-        }
-    }
-
-    fn role(&mut self, name: &str, place: &Place) -> Option<Arc<Role>> {
-        if let Some(role) = self.roles.get(name) {
-            return Some(Arc::clone(role));
-        }
-        let folder = format!("roles/{name}");
-        if !self.library.has_folder(&folder) {
-            let names = self.library.folders_in("roles");
-            let diagnostic = Diagnostic::at(place, format!("there is no role `{name}`"));
-            let suggested = diagnostic.suggest(name, names.iter().map(String::as_str));
-            self.found.push(if suggested.hint.is_some() {
-                suggested
-            } else {
-                suggested.hint(format!("looked for {}", self.library.describe(&folder)))
-            });
-            return None;
-        }
-        let mut role = Role {
-            name: name.to_owned(),
-            folder,
-            defaults: None,
-            vars: None,
-        };
-        let defaults = self
-            .role_file(&role, "defaults", "main")
-            .and_then(|node| self.role_variables(&node));
-        let vars = self
-            .role_file(&role, "vars", "main")
-            .and_then(|node| self.role_variables(&node));
-        (role.defaults, role.vars) = (defaults, vars);
-        let role = Arc::new(role);
-        self.roles.insert(name.to_owned(), Arc::clone(&role));
-        Some(role)
-    }
-
-    fn role_variables(&mut self, node: &Node) -> Option<Layer> {
-        if node.is_null() {
-            None
-        } else {
-            self.variables(node)
-        }
-    }
-
-    /// A YAML file of a role, with either ending.
-    pub(super) fn role_file(&mut self, role: &Role, kind: &str, name: &str) -> Option<Node> {
-        let stem = name
-            .strip_suffix(".yaml")
-            .or_else(|| name.strip_suffix(".yml"))
-            .unwrap_or(name);
-        for ending in ["yaml", "yml"] {
-            match self
-                .library
-                .read(&format!("{}/{kind}/{stem}.{ending}", role.folder))
-            {
-                Ok(Some(entry)) => return self.parse(&entry.name, &entry.bytes),
-                Ok(None) => {}
-                Err(error) => self.found.push(Diagnostic::error(format!(
-                    "cannot read a file of the role `{}`: {error}",
-                    role.name
-                ))),
-            }
-        }
-        None
     }
 
     /// A list of tasks and blocks.
@@ -550,9 +415,12 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn handler_list(&mut self, node: &Node, frame: &Arc<Frame>) -> Vec<Arc<Task>> {
+    pub(super) fn handler_list(&mut self, node: &Node, frame: &Arc<Frame>) -> Vec<Arc<Task>> {
         let mut handlers = Vec::new();
-        for item in self.items(node, frame) {
+        let outside = std::mem::replace(&mut self.in_handlers, true);
+        let items = self.items(node, frame);
+        self.in_handlers = outside;
+        for item in items {
             match item {
                 Item::Task(task) if task.name.is_some() => handlers.push(task),
                 Item::Task(task) => self

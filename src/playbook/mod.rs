@@ -3,10 +3,15 @@
 //! What is read here is checked whole before the first connection: keywords, modules, arguments and their types,
 //! templates, roles, files, handlers. This room runs nothing.
 
+mod action;
 mod arguments;
+mod includes;
 mod library;
 mod load;
+mod roles;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -38,12 +43,13 @@ pub struct Play {
     pub frame: Arc<Frame>,
     /// Facts are gathered before the first task (default true).
     pub gather_facts: bool,
-    /// A failed host ends the play for all.
-    pub any_errors_fatal: bool,
     /// `pre_tasks`, then roles and `tasks`, then `post_tasks`; handlers run after each.
     pub sections: Vec<Vec<Item>>,
-    /// Handlers of the play and of its roles, in order.
+    /// Handlers of its roles and of the play itself, in order.
     pub handlers: Vec<Arc<Task>>,
+    /// Roles whose defaults and variables every task of the play sees: those of `roles:`, their dependencies and
+    /// imported ones.
+    pub roles: Vec<Arc<Role>>,
 }
 
 /// One entry of a list of tasks.
@@ -93,6 +99,8 @@ pub struct Frame {
     pub no_log: Option<bool>,
     /// `check_mode: false` runs a task even in check mode.
     pub check_mode: Option<bool>,
+    /// `any_errors_fatal`: one host that fails ends the run for all.
+    pub any_errors_fatal: Option<bool>,
     /// The role whose files and defaults are in force.
     pub role: Option<Arc<Role>>,
 }
@@ -138,8 +146,8 @@ pub struct Task {
     pub notify: Vec<Template>,
     /// For a handler: other names that it answers to.
     pub listen: Vec<String>,
-    /// Run again until this holds.
-    pub until: Option<Template>,
+    /// Run again until all of these hold.
+    pub until: Vec<Template>,
     /// How often at most (default 3 where `until` is given).
     pub retries: Option<Template>,
     /// Seconds between two tries (default 5).
@@ -160,6 +168,18 @@ impl Task {
         self.name
             .as_ref()
             .map_or_else(|| self.action.name(), Template::source)
+    }
+
+    /// What `notify` calls a handler: its name, the name behind that of its role, and what it listens to.
+    pub fn handler_names(&self) -> Vec<String> {
+        let mut names = self.listen.clone();
+        if let Some(name) = &self.name {
+            names.push(name.source().to_owned());
+            if let Some(role) = self.frame.role() {
+                names.push(format!("{} : {}", role.name, name.source()));
+            }
+        }
+        names
     }
 }
 
@@ -188,6 +208,8 @@ pub enum Action {
         that: Vec<Template>,
         /// What to say when one does not hold.
         fail_message: Option<Template>,
+        /// What to say when all of them hold.
+        success_message: Option<Template>,
     },
     /// `fail`.
     Fail {
@@ -246,6 +268,8 @@ pub struct Repeat {
     pub index_variable: Option<String>,
     /// What is shown for an item.
     pub label: Option<Template>,
+    /// `with_items`: a value that is no list is a list of one, and lists in the list are taken apart.
+    pub flatten: bool,
 }
 
 /// One role.

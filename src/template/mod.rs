@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Place};
 
-pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope};
+pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, has_template};
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).
 #[derive(Debug, Clone)]
@@ -113,6 +113,18 @@ impl Template {
             Kind::Mixed => scope.render(&self.text).map(Json::String),
         };
         result.map_err(|message| self.located(&message))
+    }
+
+    /// The value, or nothing when it is not defined.
+    pub fn evaluate_if_defined(&self, scope: &Scope) -> Result<Option<Json>, Diagnostic> {
+        if self.kind == Kind::Expression {
+            let question = format!("({}) is defined", self.text);
+            let is_defined = scope.evaluate(&question);
+            if is_defined.map_err(|message| self.located(&message))? == Json::Bool(false) {
+                return Ok(None);
+            }
+        }
+        self.evaluate(scope).map(Some)
     }
 
     /// The value as a text.

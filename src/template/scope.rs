@@ -308,7 +308,8 @@ impl Scope {
     }
 }
 
-fn has_template(value: &Json) -> bool {
+/// Whether any text in a value contains template markup.
+pub fn has_template(value: &Json) -> bool {
     match value {
         Json::String(text) => is_template(text),
         Json::Array(items) => items.iter().any(has_template),

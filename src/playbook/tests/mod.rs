@@ -1,0 +1,1 @@
+//! Playbooks as users write them, right and wrong.
