@@ -45,7 +45,10 @@ pub(super) fn action(
     let name = word.as_str().unwrap_or_default();
     let inner = |loader: &mut Loader<'_>| {
         Fields::new(value, format!("`{name}`"))
-            .map_err(|diagnostic| loader.found.push(diagnostic))
+            .map_err(|diagnostic| {
+                let hint = format!("write one `argument: value` per line under `{name}:`");
+                loader.found.push(diagnostic.hint(hint));
+            })
             .ok()
     };
     if ACTIONS.contains(&short_name(name))
