@@ -1,5 +1,7 @@
 //! This machine behind the same trait as a remote host: `sh -c`, in a process group of its own.
 
+mod tree;
+
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,6 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Connector, ExecRequest, ExitStatus, OUTPUT_LIMIT, Output, Stdin, TransportError, expiry,
 };
+use tree::Tree;
+
+/// How long a command may take to end when it is asked to; then it is killed.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How much is read from a pipe at once.
 const READ_SIZE: usize = 64 * 1024;
@@ -21,6 +27,7 @@ const READ_SIZE: usize = 64 * 1024;
 pub struct LocalConnector {
     user: String,
     closed: CancellationToken,
+    grace: Duration,
 }
 
 impl LocalConnector {
@@ -29,6 +36,7 @@ impl LocalConnector {
         Self {
             user: current_user(),
             closed: CancellationToken::new(),
+            grace: GRACE,
         }
     }
 
@@ -53,9 +61,10 @@ impl LocalConnector {
             .process_group(0)
             .spawn()
             .map_err(|error| not_started(error.to_string()))?;
-        let group = Group::of(&child);
-        // Stays open until the group is killed: a command whose input broke off must not see a proper end of it.
+        // Stays open until the command is ended: one whose input broke off must not see a proper end of it.
         let mut input = child.stdin.take();
+        // Dropped before the input.
+        let tree = Tree::of(&child);
         let outcome = {
             let talk = talk(&mut child, &mut input, request.stdin);
             tokio::pin!(talk);
@@ -68,14 +77,17 @@ impl LocalConnector {
         };
         match outcome {
             Ok(output) => {
-                group.leave();
+                tree.leave();
                 Ok(output)
             }
             Err(error) => {
-                drop(group);
-                drop(input);
-                // The shell itself is killed; this only takes its status off the system.
-                let _ = tokio::time::timeout(Duration::from_secs(5), child.wait()).await;
+                let killer = tree.end();
+                let grace = self.grace;
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(grace, child.wait()).await;
+                    drop(killer);
+                    drop(input);
+                });
                 Err(error)
             }
         }
@@ -222,34 +234,6 @@ fn signal_name(number: i32) -> String {
         other => return other.to_string(),
     }
     .to_owned()
-}
-
-/// The command's process group; killed when dropped unless it was left.
-struct Group(Option<rustix::process::Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(
-            child
-                .id()
-                .and_then(|id| i32::try_from(id).ok())
-                .and_then(rustix::process::Pid::from_raw),
-        )
-    }
-
-    /// The command ended by itself: what it left running in the background stays.
-    fn leave(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.0.take() {
-            // It may be gone already, which is what was wanted.
-            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
-        }
-    }
 }
 
 /// The name of the effective user, from the passwd file, or its number.

@@ -46,7 +46,9 @@ pub struct ExecRequest {
     /// The most time the command may take, from the request to its end; `None` is no limit.
     pub timeout: Option<Duration>,
     /// When it fires the request returns [`TransportError::Cancelled`] at once; ending the remote process group is
-    /// the caller's part, because it may need privilege.
+    /// the caller's part, because it may need privilege. The same holds when the time is up or the input breaks off.
+    /// Meanwhile, for about 15 s and at most until the session is closed, the command sees no end of its input; then it
+    /// gets a signal from the login user.
     pub cancel: CancellationToken,
 }
 
@@ -220,8 +222,7 @@ pub enum TransportError {
         /// What the server said.
         reason: String,
     },
-    /// What the command was to read could not be read on this side; the command was killed, as far as the login user
-    /// may, and may have seen a part of its input.
+    /// What the command was to read could not be read on this side. It may have read a part, and it may still be running.
     #[error("read the input of the command: {reason}")]
     Input {
         /// What the system said.

@@ -6,13 +6,12 @@
 //! compose file is left to Compose, which recreates only what it touches; a change of a mounted file, which Compose
 //! does not see, recreates the project's containers.
 
-use std::collections::BTreeMap;
-
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::arguments::Given;
+use super::compose_state::ComposeState;
 use super::docker::{docker_prelude, judge};
 use super::file_state::host_path;
 use super::{
@@ -225,105 +224,6 @@ enum Recreate {
     Never,
 }
 
-/// What a look found.
-#[derive(Default)]
-struct Found {
-    file: Option<String>,
-    services: Vec<String>,
-    /// State, service, hash.
-    containers: Vec<(String, String, String)>,
-    digests: BTreeMap<String, String>,
-    compose_files: Vec<String>,
-    was_digests: BTreeMap<String, String>,
-    was_containers: Vec<(String, String)>,
-    is_remembered: bool,
-}
-
-impl Found {
-    fn parse(answer: &str) -> Self {
-        let mut found = Self::default();
-        let digest = |text: &str| {
-            text.split_once(' ')
-                .map(|(sum, path)| (path.to_owned(), sum.to_owned()))
-        };
-        let container = |text: &str| {
-            let mut words = text.splitn(3, ' ').map(str::to_owned);
-            Some((words.next()?, words.next()?, words.next()?))
-        };
-        for line in answer.lines() {
-            let Some((word, rest)) = line.split_once(' ') else {
-                continue;
-            };
-            match word {
-                "file" => {
-                    found.file.get_or_insert_with(|| rest.to_owned());
-                    found.compose_files.push(rest.to_owned());
-                }
-                "service" if !rest.is_empty() => found.services.push(rest.to_owned()),
-                "container" => found.containers.extend(container(rest)),
-                "digest" => found.digests.extend(digest(rest)),
-                "was" => {
-                    found.is_remembered = true;
-                    match rest.split_once(' ') {
-                        Some(("digest", rest)) => found.was_digests.extend(digest(rest)),
-                        Some(("container", rest)) => found
-                            .was_containers
-                            .extend(container(rest).map(|(_, service, hash)| (service, hash))),
-                        _ => {}
-                    }
-                }
-                _ => {}
-            }
-        }
-        found
-    }
-
-    /// Files whose content is not the one of last time.
-    fn changed_files(&self) -> Vec<&String> {
-        if !self.is_remembered {
-            return Vec::new();
-        }
-        let changed = self
-            .digests
-            .iter()
-            .filter(|(path, sum)| self.was_digests.get(*path) != Some(sum));
-        let forgotten = self
-            .was_digests
-            .iter()
-            .filter(|(path, _)| !self.digests.contains_key(*path));
-        changed.chain(forgotten).map(|(path, _)| path).collect()
-    }
-
-    /// Why the containers are not as they should be.
-    fn container_faults(&self) -> Vec<String> {
-        let mut words = Vec::new();
-        for service in &self.services {
-            let of_service = || {
-                self.containers
-                    .iter()
-                    .filter(|(_, name, _)| name == service)
-            };
-            if of_service().next().is_none() {
-                words.push(format!("{service} is not there"));
-            } else if let Some((state, ..)) = of_service().find(|(state, ..)| state != "running") {
-                words.push(format!("{service} is {state}"));
-            } else if self.is_remembered
-                && !of_service().all(|(_, name, hash)| {
-                    self.was_containers.contains(&(name.clone(), hash.clone()))
-                })
-            {
-                words.push(format!("{service} was changed by somebody else"));
-            }
-        }
-        let orphans = self
-            .containers
-            .iter()
-            .filter(|(_, service, _)| !self.services.contains(service));
-        words.extend(orphans.map(|(_, service, _)| format!("{service} is not wanted any more")));
-        words
-    }
-}
-
 impl Module for Compose {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
@@ -356,17 +256,20 @@ impl Compose {
             let purpose = format!("look at the compose project `{}`", self.project);
             return judge(&purpose, &output, look);
         }
-        let found = Found::parse(&output.stdout_text());
+        let found = ComposeState::parse(&output.stdout_text());
         let changed = found.changed_files();
         let mut reasons = found.container_faults();
         reasons.extend(changed.iter().map(|path| format!("{path} changed")));
         let touches_mounts = changed
             .iter()
             .any(|path| !found.compose_files.contains(path) && !path.ends_with("/.env"));
+        // Containers that were made by a run that was killed before it could remember what they mount.
+        let is_unsure =
+            !found.is_remembered && !found.containers.is_empty() && !self.config_files.is_empty();
         let recreate = match self.recreate {
             Recreate::Always => true,
             Recreate::Never => false,
-            Recreate::Auto => touches_mounts,
+            Recreate::Auto => touches_mounts || is_unsure,
         };
         if !found.is_remembered && reasons.is_empty() {
             reasons.push("not known to kk yet".to_owned());

@@ -83,8 +83,6 @@ impl LedgerRemove {
         let mut forgotten: Vec<String> = Vec::new();
         for line in lines {
             match serde_json::from_str::<LedgerEntry>(&line) {
-                // Nothing on the host stands for it: it is only forgotten.
-                Ok(LedgerEntry::PendingHandler { .. }) => forgotten.push(line),
                 Ok(entry) if is_sound(&entry) => {
                     entries.push(entry);
                     entry_lines.push(line);
@@ -322,10 +320,10 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::Block { path, marker } => {
             path.starts_with('/') && plain(path) && marker.contains("{mark}") && plain(marker)
         }
+        LedgerEntry::PendingHandler { .. } => true,
         LedgerEntry::Unit { name } | LedgerEntry::ComposeProject { name, .. } => {
             plain(name) && !name.contains('/')
         }
-        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::Image { reference, id } => {
             plain(reference) && id.starts_with("sha256:") && !id.contains('/')
         }

@@ -14,6 +14,7 @@ pub mod apply;
 pub mod arguments;
 mod blockinfile;
 mod command;
+mod compose_state;
 mod copy;
 mod docker;
 mod docker_compose;

@@ -50,10 +50,10 @@ exit 0
 
 /// Waits until the lock's file names this run.
 const AWAIT: &str = r#"
-tries=$((($3 + 5) * 10))
+tries=$((($3 + 5) * 25))
 until grep -qxF -e "held $2" -- "$1/lock" 2>/dev/null; do
   [ "$tries" -gt 0 ] || exit 1
-  sleep 0.1 2>/dev/null || { sleep 1; tries=$((tries - 9)); }
+  sleep 0.04 2>/dev/null || { sleep 1; tries=$((tries - 24)); }
   tries=$((tries - 1))
 done
 "#;

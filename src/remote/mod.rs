@@ -4,6 +4,7 @@
 //! as arguments or standard input, never pasted into the script. It knows neither modules nor tasks.
 
 mod files;
+mod found;
 mod ledger;
 mod lock;
 mod stop;
@@ -21,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::connect::{Command, Connector, ExecRequest, Output, Stdin, TransportError};
 use crate::secret::SecretString;
 
-pub use files::{FileContent, Found, FoundKind, check_removable};
+pub use files::check_removable;
 pub(crate) use files::{digest_function, look_function};
+pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
 pub(crate) use upload::hexadecimal;
 pub use upload::{Upload, sha256_of_file};
@@ -252,6 +254,7 @@ impl Session {
         if let Err(
             TransportError::Cancelled
             | TransportError::TimedOut { .. }
+            | TransportError::Input { .. }
             | TransportError::TooMuchOutput,
         ) = &result
         {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::testing::{ShellConnector, session, session_on};
 use super::*;
@@ -365,13 +365,14 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
     let wait = Duration::from_secs(10);
     let killed = session.lock("r1", "a", wait).await.unwrap().unwrap();
     let marker = path(&folder, "pid");
-    let step = "setsid sleep 300 >/dev/null 2>&1 & echo $! >\"$1\"; sleep 2";
+    let go = path(&folder, "go");
+    let step = "setsid sleep 300 >/dev/null 2>&1 & echo $! >\"$1\"; until [ -e \"$2\" ]; do sleep 0.05; done";
     let left_behind = tokio::spawn({
         let session = session.clone();
-        let marker = marker.clone();
+        let words = [marker.clone(), go.clone()];
         async move {
             session
-                .run(Command::script(step, [marker]), Bytes::new())
+                .run(Command::script(step, words), Bytes::new())
                 .await
         }
     });
@@ -379,21 +380,20 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     killed.release().await;
-    let started = Instant::now();
     let short = session.lock("r2", "b", Duration::ZERO).await.unwrap_err();
     assert!(
         short.to_string().contains("step of an earlier run"),
         "{short}"
     );
-    let lock = session.lock("r3", "c", wait).await.unwrap().unwrap();
-    assert!(
-        started.elapsed() > Duration::from_millis(500),
-        "did not wait"
-    );
-    assert!(
-        started.elapsed() < Duration::from_secs(9),
-        "waited for the daemon"
-    );
+    let patient = tokio::spawn({
+        let session = session.clone();
+        async move { session.lock("r3", "c", Duration::from_secs(60)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!patient.is_finished(), "did not wait");
+    std::fs::write(&go, "").unwrap();
+    // The daemon sleeps for five minutes: only a lock that it had inherited would make this wait.
+    let lock = patient.await.unwrap().unwrap().unwrap();
     lock.release().await;
     left_behind.await.unwrap().unwrap();
     let daemon = std::fs::read_to_string(&marker).unwrap();

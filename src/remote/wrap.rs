@@ -247,7 +247,7 @@ fn explain(output: &Output, user: &str, password_given: bool) -> (String, String
     {
         return answer(
             "sudo asks for a password and none was given",
-            "give the host a sudo password, or allow the user `NOPASSWD` in sudoers",
+            "give the host a `become_password`, or `-K` to be asked for it, or allow the user `NOPASSWD` in sudoers",
         );
     }
     if says(&[

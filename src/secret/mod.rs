@@ -5,8 +5,11 @@
 
 pub mod store;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, RwLock};
+
+use aho_corasick::{AhoCorasick, MatchKind};
 
 use base64::Engine as _;
 
@@ -71,7 +74,14 @@ pub fn is_secret_name(name: &str) -> bool {
 /// Cheap to clone; all clones share one list.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    needles: Arc<RwLock<Vec<String>>>,
+    known: Arc<RwLock<Known>>,
+}
+
+/// What is masked, and the machine that finds it; built anew when it is needed after something was learnt.
+#[derive(Default)]
+struct Known {
+    forms: BTreeSet<String>,
+    finder: Option<AhoCorasick>,
 }
 
 impl fmt::Debug for Redactor {
@@ -95,30 +105,40 @@ impl Redactor {
         for form in std::iter::once(secret).chain(secret.lines().filter(|line| line.len() >= 16)) {
             forms.extend(forms_of(form));
         }
-        let Ok(mut needles) = self.needles.write() else {
+        let Ok(mut known) = self.known.write() else {
             return;
         };
         for form in forms {
-            if form.len() >= SHORTEST && !needles.contains(&form) {
-                needles.push(form);
+            if form.len() >= SHORTEST && known.forms.insert(form) {
+                known.finder = None;
             }
         }
-        // Longest first, so that a form that contains another is masked whole.
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
     }
 
-    /// `text` with every known secret masked.
+    /// `text` with every known secret masked; where forms overlap, the longest one is.
     pub fn mask(&self, text: &str) -> String {
-        let Ok(needles) = self.needles.read() else {
-            return MASK.to_owned();
-        };
-        let mut masked = text.to_owned();
-        for needle in needles.iter() {
-            if masked.contains(needle.as_str()) {
-                masked = masked.replace(needle.as_str(), MASK);
+        if let Ok(known) = self.known.read() {
+            if known.forms.is_empty() {
+                return text.to_owned();
+            }
+            if let Some(finder) = &known.finder {
+                return masked(finder, text);
             }
         }
-        masked
+        let Ok(mut known) = self.known.write() else {
+            return MASK.to_owned();
+        };
+        let built = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&known.forms);
+        match built {
+            Ok(finder) => {
+                let text = masked(&finder, text);
+                known.finder = Some(finder);
+                text
+            }
+            Err(_) => MASK.to_owned(),
+        }
     }
 
     /// A JSON value with every known secret masked, keys included.
@@ -165,6 +185,15 @@ impl Redactor {
             _ => {}
         }
     }
+}
+
+fn masked(finder: &AhoCorasick, text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    finder.replace_all_with(text, &mut masked, |_, _, masked| {
+        masked.push_str(MASK);
+        true
+    });
+    masked
 }
 
 fn forms_of(secret: &str) -> Vec<String> {

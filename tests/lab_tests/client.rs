@@ -87,14 +87,27 @@ impl Drop for DockerClient<'_> {
 
 /// Asks a registry from a host with curl, with the authority that kk put there. HTTP status, `000` without an answer.
 pub fn status_from(host: &Host, endpoint: &str, path: &str, password: Option<&str>) -> String {
+    ask(
+        host,
+        endpoint,
+        path,
+        password,
+        "-o /dev/null -w '%{http_code}'",
+    )
+}
+
+/// The same; what the registry answers.
+pub fn answer_to(host: &Host, endpoint: &str, path: &str, password: &str) -> String {
+    ask(host, endpoint, path, Some(password), "-f")
+}
+
+fn ask(host: &Host, endpoint: &str, path: &str, password: Option<&str>, flags: &str) -> String {
     let ca = format!("/etc/docker/certs.d/{endpoint}/ca.crt");
     // The password by a configuration on standard input: it must not be among the words of a process.
     let config = password.map_or_else(String::new, |password| {
         format!("user = \"admin:{password}\"\n")
     });
-    let script = format!(
-        "curl -K - --cacert {ca} -s -m 10 -o /dev/null -w '%{{http_code}}' https://{endpoint}{path}; :"
-    );
+    let script = format!("curl -K - --cacert {ca} -s -m 10 {flags} https://{endpoint}{path}; :");
     let output = host.feed(&script, config.as_bytes());
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -308,12 +308,12 @@ impl Running {
     }
 }
 
-/// An event that says that a host has some, but not all, of an upload.
+/// An event that says that a host has a good part, but not all, of an upload.
 pub fn uploading(event: &Value, host: &str) -> bool {
     event["event"] == "transfer"
         && event["host"] == host
         && event["finished"] == false
-        && event["done"].as_u64() > Some(0)
+        && event["done"].as_u64() > Some(10_000_000)
         && event["done"].as_u64() < event["total"].as_u64()
 }
 

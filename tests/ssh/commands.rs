@@ -171,8 +171,12 @@ async fn input_that_breaks_off_never_looks_complete() {
             reason: "disk on fire".to_owned()
         }
     );
+    // The caller has time to end it; whether it does or not, it sees no end of its input.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(server.path("target.new").exists());
+    assert!(!target.exists());
+    session.close().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!target.exists());
 }
 
@@ -251,14 +255,44 @@ async fn a_limit_that_passes_ends_the_wait_and_tells_the_command() {
     let limit = Duration::from_millis(500);
     let start = Instant::now();
     let error = session
-        .exec(script("sleep 2; touch \"$1\"", &[left.to_str().unwrap()]).timeout(limit))
+        .exec(script("sleep 4; touch \"$1\"", &[left.to_str().unwrap()]).timeout(limit))
         .await
         .unwrap_err();
     assert_eq!(error, TransportError::TimedOut { limit });
     assert!(start.elapsed() < Duration::from_secs(2));
     assert_eq!(said(&session, script("echo on", &[])).await, "on\n");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(!left.exists(), "the host passes the signal on");
+    // Who waits no more may end it; closing the session does in any case.
+    session.close().await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!left.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_no_more_can_end_the_command_before_it_sees_an_end_of_its_input() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let session = connect(server.options()).await.unwrap();
+    let target = server.path("target");
+    let target = target.to_str().unwrap();
+    let (_sender, receiver) = mpsc::channel(1);
+    let limit = Duration::from_secs(1);
+    let request = script(
+        "echo $$ >\"$1.pid\"; cat >\"$1.new\" && mv \"$1.new\" \"$1\"",
+        &[target],
+    )
+    .stdin(Stdin::Stream("a part".into(), receiver))
+    .timeout(limit);
+    let error = session.exec(request).await.unwrap_err();
+    assert_eq!(error, TransportError::TimedOut { limit });
+    let stop = script(
+        "kill -KILL -- -$(cat \"$1.pid\"); cat \"$1.new\"",
+        &[target],
+    );
+    assert_eq!(said(&session, stop).await, "a part");
+    session.close().await;
+    assert!(!server.path("target").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,6 +328,7 @@ async fn cancellation_is_at_once_and_ends_the_commands() {
         .await
         .unwrap_err();
     assert_eq!(error, TransportError::Cancelled);
+    session.close().await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     for number in 0..12 {
         assert!(

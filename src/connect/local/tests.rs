@@ -117,6 +117,44 @@ async fn limit_and_cancellation_end_the_whole_group() {
 }
 
 #[tokio::test]
+async fn what_made_itself_a_session_or_does_not_listen_is_ended_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let connector = LocalConnector {
+        grace: Duration::from_millis(300),
+        ..LocalConnector::new()
+    };
+    for (number, text) in [
+        "setsid sh -c 'sleep 2; touch \"$1\"' sh \"$1\" & wait",
+        "setsid sh -c 'trap \"\" TERM; sleep 2; touch \"$1\"' sh \"$1\" & wait",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let left = folder.path().join(number.to_string());
+        let request = script(text, &[left.to_str().unwrap()]);
+        let limit = Duration::from_millis(500);
+        let start = Instant::now();
+        let error = connector.exec(request.timeout(limit)).await.unwrap_err();
+        assert_eq!(error, TransportError::TimedOut { limit });
+        assert!(start.elapsed() < Duration::from_secs(2));
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!folder.path().join("0").exists());
+    assert!(!folder.path().join("1").exists());
+}
+
+#[tokio::test]
+async fn a_dropped_request_ends_its_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = folder.path().join("left");
+    let connector = LocalConnector::new();
+    let request = connector.exec(script("sleep 1; touch \"$1\"", &[left.to_str().unwrap()]));
+    let _ = tokio::time::timeout(Duration::from_millis(300), request).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!left.exists());
+}
+
+#[tokio::test]
 async fn too_much_output_is_an_error() {
     let error = LocalConnector::new()
         .exec(script("cat /dev/zero", &[]))

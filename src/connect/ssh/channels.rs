@@ -10,6 +10,7 @@ use futures::FutureExt as _;
 use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelMsg, Disconnect};
 use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::handler::{Client, Ending};
 use crate::connect::TransportError;
@@ -34,6 +35,7 @@ pub(super) struct Channels {
     state: Mutex<State>,
     freed: Notify,
     all_ended: Notify,
+    is_closing: CancellationToken,
     /// Held by whoever uses the one channel beyond the limit.
     extra: tokio::sync::Mutex<()>,
 }
@@ -77,7 +79,7 @@ impl Drop for Slot {
     }
 }
 
-/// Counts a command that is being ended; [`Channels::close`] waits for those.
+/// Counts a command that is being ended; [`Channels::close`] waits for those, and hastens them.
 pub(super) struct EndingCommand(Arc<Channels>);
 
 impl Drop for EndingCommand {
@@ -125,6 +127,7 @@ impl Channels {
             }),
             freed: Notify::new(),
             all_ended: Notify::new(),
+            is_closing: CancellationToken::new(),
             extra: tokio::sync::Mutex::new(()),
         });
         channels.open_ahead();
@@ -149,6 +152,7 @@ impl Channels {
     /// Ends the session, after the commands that are being ended, but not long after.
     pub(super) async fn close(&self) {
         self.lock().is_closed = true;
+        self.is_closing.cancel();
         let ended = async {
             loop {
                 let changed = self.all_ended.notified();
@@ -166,6 +170,11 @@ impl Channels {
             .disconnect(Disconnect::ByApplication, "", "")
             .await;
         self.freed.notify_waiters();
+    }
+
+    /// When the session is to be closed.
+    pub(super) async fn closing(&self) {
+        self.is_closing.cancelled().await;
     }
 
     /// A channel, as soon as there may be one more. Nothing is left behind if the caller stops waiting.

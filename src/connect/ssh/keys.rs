@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use russh::keys::{Certificate, PrivateKey, PublicKey};
 use sha2::{Digest as _, Sha256};
@@ -38,7 +38,7 @@ pub(super) enum Key {
 }
 
 /// Private keys that were decoded already, so that a key that all hosts share is decrypted once: its passphrase is made
-/// slow to try on purpose. Shared by the connections of a run.
+/// slow to try on purpose. Shared by connections.
 #[derive(Default)]
 pub struct KeyCache(Mutex<HashMap<[u8; 32], Arc<PrivateKey>>>);
 
@@ -50,6 +50,12 @@ impl std::fmt::Debug for KeyCache {
 }
 
 impl KeyCache {
+    /// The one of this process.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: LazyLock<Arc<KeyCache>> = LazyLock::new(Arc::default);
+        Arc::clone(&SHARED)
+    }
+
     /// Decodes a key, unless the same text and passphrase were decoded before. Others that need a key wait meanwhile:
     /// most likely it is the same one.
     fn decode(

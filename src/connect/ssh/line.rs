@@ -15,8 +15,23 @@ use crate::connect::{ExitStatus, OUTPUT_LIMIT, Output, TransportError};
 /// How long a command that was only just requested may take to say that it has started.
 const START_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long ending a command may take before its channel is closed all the same.
-const END_LIMIT: Duration = Duration::from_secs(10);
+/// How long signalling a command may take before its channel is closed all the same.
+const SIGNAL_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the caller has to end a command with the privilege it may need.
+const LINGER: Duration = Duration::from_secs(15);
+
+/// What becomes of a command that nobody waits for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Abandon {
+    /// The channel stays open for a while, so that the caller can end the command before it sees an end of its input.
+    /// Then the signal.
+    Linger(&'static str),
+    /// The signal at once.
+    Signal(&'static str),
+    /// Only the channel is closed.
+    Close,
+}
 
 /// A channel that a command was, or is about to be, requested on.
 pub(super) struct Line {
@@ -29,20 +44,51 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Signals the command's process group, then closes the channel. In this order: a command whose channel is closed
+    /// Ends the command in one of the ways, then closes the channel. In this order: a command whose channel is closed
     /// sees an end of its input, and would take what it got for all there was.
-    pub(super) async fn end(mut self, channels: Arc<Channels>, signal: &'static str) {
-        if self.is_requested {
-            let _ = self.writer.signal(Sig::Custom(signal.to_owned())).await;
-            let _ = timeout(START_LIMIT, self.wait_for_start()).await;
-            if let Some(process) = self.progress.process() {
-                self.kill(channels, process, signal).await;
+    pub(super) async fn end(self, channels: Arc<Channels>, how: Abandon) {
+        let Self {
+            reader,
+            writer,
+            slot,
+            progress,
+            is_requested,
+        } = self;
+        let mut rest = Rest { reader, progress };
+        let signal = match how {
+            _ if !is_requested => None,
+            Abandon::Close => None,
+            Abandon::Signal(signal) => Some(signal),
+            Abandon::Linger(signal) => {
+                // The caller needs a channel to end it.
+                drop(slot);
+                let closed = tokio::select! {
+                    () = rest.drain() => true,
+                    () = channels.closing() => false,
+                    () = tokio::time::sleep(LINGER) => false,
+                };
+                (!closed).then_some(signal)
+            }
+        };
+        if let Some(signal) = signal {
+            // sshd does this for ordinary users; for root, and older ones, it is done by a command.
+            let _ = writer.signal(Sig::Custom(signal.to_owned())).await;
+            let _ = timeout(START_LIMIT, rest.wait_for_start()).await;
+            if let Some(process) = rest.progress.process() {
+                rest.signal(channels, process, signal).await;
             }
         }
-        let _ = self.writer.close().await;
-        drop(self.slot);
+        let _ = writer.close().await;
     }
+}
 
+/// What still comes on a channel, which must be taken: or the whole session would stop.
+struct Rest {
+    reader: ChannelReadHalf,
+    progress: Progress,
+}
+
+impl Rest {
     async fn wait_for_start(&mut self) {
         while self.progress.process().is_none() {
             match self.reader.wait().await {
@@ -52,21 +98,27 @@ impl Line {
         }
     }
 
-    /// Signals the process group, while what the command still says is taken: or the whole session would stop.
-    async fn kill(&mut self, channels: Arc<Channels>, process: u32, signal: &'static str) {
-        let ended = async {
-            while let Some(message) = self.reader.wait().await {
-                if matches!(message, ChannelMsg::Close) {
-                    break;
+    /// Until the command has ended.
+    async fn drain(&mut self) {
+        loop {
+            match self.reader.wait().await {
+                None | Some(ChannelMsg::Close) => return,
+                Some(message) if self.progress.process().is_none() => {
+                    self.progress.note_start(&message);
                 }
+                Some(_) => {}
             }
-        };
+        }
+    }
+
+    /// Signals the process group.
+    async fn signal(&mut self, channels: Arc<Channels>, process: u32, signal: &'static str) {
         // In a task of its own: it may be signalling other commands too when this one ends.
         let signalled = tokio::spawn(async move {
-            let _ = timeout(END_LIMIT, channels.signal(process, signal)).await;
+            let _ = timeout(SIGNAL_LIMIT, channels.signal(process, signal)).await;
         });
         tokio::select! {
-            () = ended => {}
+            () = self.drain() => {}
             _ = signalled => {}
         }
     }

@@ -33,7 +33,7 @@ pub struct SshOptions {
     pub agent_socket: Option<PathBuf>,
     /// Key files tried when neither a key nor a password is given; those that are missing or encrypted are passed over.
     pub default_keys: Vec<PathBuf>,
-    /// Keys that were decoded already, shared by all connections of a run.
+    /// Keys that were decoded already; that of the process by default.
     pub keys: Arc<KeyCache>,
     /// The host keys that are trusted, shared by all connections of a run.
     pub known_hosts: Arc<KnownHosts>,
@@ -81,7 +81,7 @@ impl SshOptions {
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
             default_keys,
-            keys: Arc::default(),
+            keys: KeyCache::shared(),
             known_hosts,
             host_key_policy: HostKeyPolicy::Strict,
             connect_timeout: Duration::from_secs(10),

@@ -10,7 +10,7 @@ use russh::client::Msg;
 
 use super::channels::{Channels, Lease};
 use super::hop::Hop;
-use super::line::{Line, Progress};
+use super::line::{Abandon, Line, Progress};
 use crate::connect::wire::{login_shell_text, new_marker};
 use crate::connect::{Connector, ExecRequest, Output, Stdin, TransportError, expiry};
 
@@ -77,8 +77,12 @@ impl SshConnector {
         };
         match &outcome {
             Ok(_) => running.finish(),
-            Err(TransportError::Input { .. }) => running.abandon("KILL"),
-            Err(_) => running.abandon("TERM"),
+            Err(TransportError::Cancelled | TransportError::TimedOut { .. }) => {
+                running.abandon(Abandon::Linger("TERM"));
+            }
+            // It must not take the end of what it got for the end of what there was.
+            Err(TransportError::Input { .. }) => running.abandon(Abandon::Linger("KILL")),
+            Err(_) => running.abandon(Abandon::Close),
         }
         outcome
     }
@@ -168,7 +172,7 @@ impl<'a> Running<'a> {
     }
 
     /// Ends the command, as far as the login user may, and closes the channel; does not wait for it.
-    fn abandon(&mut self, signal: &'static str) {
+    fn abandon(&mut self, how: Abandon) {
         let Some(line) = self.line.take() else {
             return;
         };
@@ -176,7 +180,7 @@ impl<'a> Running<'a> {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let ending = channels.end_command();
             runtime.spawn(async move {
-                line.end(channels, signal).await;
+                line.end(channels, how).await;
                 drop(ending);
             });
         }
@@ -185,7 +189,7 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.abandon("TERM");
+        self.abandon(Abandon::Signal("TERM"));
     }
 }
 

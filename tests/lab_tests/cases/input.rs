@@ -44,7 +44,7 @@ fn bad_input_touches_no_host() {
         // Unknown words, each with the nearest right one.
         (
             inventory(&site, "connector:", "connetor:"),
-            vec!["`connetor`", "`connector`", "inventory.yaml:7"],
+            vec!["`connetor`", "`connector`", "inventory.yaml:8"],
         ),
         (
             inventory(&site, "private_key:", "privat_key:"),

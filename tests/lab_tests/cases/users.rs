@@ -26,7 +26,7 @@ fn users_with_sudo_install_as_root_does() {
     );
     let ran = site.kk("init registry -o json").run().expect(3);
     ran.expect_finding("privilege", Some("node2"), "fail", &["sudo", "ubuntu"]);
-    ran.expect_finding("privilege", Some("node1"), "pass", &["sudo"]);
+    ran.expect_finding("privilege", Some("node1"), "pass", &["root"]);
     assert!(node1.is("! command -v docker"), "nothing was changed");
 
     case.step("none at all");
