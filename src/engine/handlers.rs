@@ -1,7 +1,8 @@
 //! Handlers: who is owed which, when they run, and how a handler survives a run that is killed.
 //!
 //! What a task notifies stands in the host's ledger before the task changes anything. The next run finds it there and
-//! owes the handler again; it is taken out when the handler has run.
+//! owes the handler again once that task is done, or at the end of the play where the task does not run any more; it is
+//! taken out when the handler has run.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,7 +37,16 @@ impl Runner<'_> {
         }
     }
 
-    /// Owes what an earlier run owed and this play has.
+    /// Which of these names an earlier run notified on a host and did not live to run. They are owed from the task on
+    /// that notified them: what the handler needs may not be there before.
+    pub(super) fn take_recalled(&self, host: &str, names: &[String]) -> Vec<String> {
+        let state = self.variables.hosts.get(host);
+        state.map_or_else(Vec::new, |state| {
+            state.take_recalled(|recalled| names.iter().any(|name| name == recalled))
+        })
+    }
+
+    /// Owes what an earlier run owed, this play has, and no task of it notifies any more.
     pub(super) fn owe_recalled(&self, around: Around<'_>) {
         let handlers = &around.play.handlers;
         for host in &around.view.hosts {

@@ -246,7 +246,6 @@ impl<'a> Runner<'a> {
             rescuable: false,
             handler: false,
         };
-        self.owe_recalled(around);
         if play.gather_facts {
             self.gather_facts(around).await;
         }
@@ -255,6 +254,8 @@ impl<'a> Runner<'a> {
             self.settle(&failures);
             self.flush_handlers(&view.hosts, around).await;
         }
+        self.owe_recalled(around);
+        self.flush_handlers(&view.hosts, around).await;
         for state in view
             .hosts
             .iter()

@@ -222,9 +222,18 @@ impl Runner<'_> {
         let scope = self.variables.scope(host, Some(&task.frame), around.view);
         let names = notified(task, &scope);
         match performed.outcome {
-            Outcome::Changed => self.notify(host, &names, around),
-            // It was noted before it was known that nothing would change.
-            Outcome::Ok if performed.is_noted => self.forget_pending(host, &names, around).await,
+            Outcome::Changed => {
+                self.take_recalled(host, &names);
+                self.notify(host, &names, around);
+            }
+            Outcome::Ok => {
+                let recalled = self.take_recalled(host, &names);
+                self.notify(host, &recalled, around);
+                // It was noted before it was known that nothing would change.
+                if performed.is_noted && recalled.is_empty() {
+                    self.forget_pending(host, &names, around).await;
+                }
+            }
             _ => {}
         }
     }
