@@ -56,6 +56,7 @@ pub async fn run(arguments: InitRegistryArguments, global: &GlobalFlags) -> anyh
     let live = Live::start(&prepared, &options)?;
     let fleet = live.connect(&prepared, &arguments.connection, &asked).await;
     let recorded = waivers.clone();
+    live.settle(&prepared, &fleet).await;
     let assessment = assess(&prepared, &live, &fleet, waivers).await?;
     let failed = exit_of(&assessment.findings);
     if failed != Exit::Ok || live.control.stop.is_cancelled() {

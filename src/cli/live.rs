@@ -195,15 +195,39 @@ impl Live {
                 }
             }
         }));
-        tokio::pin!(taking);
-        let taken = tokio::select! {
-            taken = &mut taking => taken,
-            () = tokio::time::sleep(SHORT_WAIT) => {
-                self.events.notice(NoticeLevel::Info, "waiting for what an earlier run left behind on a host: its lock, or a step that still runs");
-                taking.await
-            }
-        };
+        let taken = self.patiently(taking).await;
         Locks(taken.into_iter().flatten().collect())
+    }
+
+    /// Waits for steps that a killed run left behind, so that nobody looks at a host in the middle of a change. Changes
+    /// nothing; a host that does not settle is dealt with when its lock is taken.
+    pub async fn settle(&self, prepared: &Prepared, fleet: &Fleet) {
+        let members = prepared
+            .names
+            .iter()
+            .filter_map(|name| fleet.member(name))
+            .filter(|member| member.link.is_ok());
+        let settling = futures::future::join_all(members.map(|member| async move {
+            if let Ok(session) = member.session_as("root", &self.control.cancel) {
+                // What keeps a host from answering is found by the checks that follow.
+                let _ = session.settle(LOCK_WAIT).await;
+            }
+        }));
+        self.patiently(settling).await;
+    }
+
+    /// Waits for hosts, and says so when it takes longer than nothing.
+    async fn patiently<T>(&self, waiting: impl Future<Output = T>) -> T {
+        tokio::pin!(waiting);
+        tokio::select! {
+            done = &mut waiting => return done,
+            () = tokio::time::sleep(SHORT_WAIT) => {}
+        }
+        self.events.notice(
+            NoticeLevel::Info,
+            "waiting for what an earlier run left behind on a host: its lock, or a step that still runs",
+        );
+        waiting.await
     }
 
     /// Ends all connections, politely but not for long.
@@ -250,7 +274,7 @@ impl Locks {
 /// How long a step that a killed run left behind is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(120);
 
-/// How long taking the locks may take before the user is told what goes on.
+/// How long hosts may be waited for before the user is told what goes on.
 const SHORT_WAIT: Duration = Duration::from_secs(3);
 
 const SIGNAL_INTERRUPT: u8 = 1;

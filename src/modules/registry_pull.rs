@@ -64,15 +64,21 @@ PATH=$PATH:/usr/local/bin:/usr/local/sbin
 IFS= read -r docker_config || exit 1
 IFS= read -r curl_config || exit 1
 folder=$(mktemp -d) || exit 1
-trap 'rm -rf -- "$folder"' EXIT
-trap 'exit 143' HUP INT TERM
 reference=$endpoint/$repository@$digest
+pulled=
+clean() {
+  rm -rf -- "$folder"
+  if [ -n "$pulled" ]; then docker image rm "$reference" >/dev/null 2>&1; fi
+}
+trap clean EXIT
+# PIPE: the folder holds the password, also when nobody listens any more.
+trap 'exit 143' HUP INT PIPE TERM
 if command -v docker >/dev/null 2>&1 && version=$(docker version --format '{{.Server.Version}}' 2>/dev/null); then
   printf 'runtime Docker %s\n' "$version"
   printf '%s\n' "$docker_config" >"$folder/config.json"
   if docker --config "$folder" pull "$reference" >"$folder/said" 2>&1; then
+    pulled=yes
     echo 'done pull'
-    docker image rm "$reference" >/dev/null 2>&1
     exit 0
   fi
   tail -n 5 "$folder/said" >&2

@@ -64,6 +64,20 @@ until grep -qxF -e "held $2" -- "$1/lock" 2>/dev/null; do
 done
 "#;
 
+/// Waits until no step of a killed run is left. Writes nothing.
+const SETTLE: &str = r#"
+[ -r "$1/step.lock" ] || exit 0
+command -v flock >/dev/null 2>&1 || exit 0
+exec 9<"$1/step.lock"
+tries=$(($2 * 5))
+until flock -n 9; do
+  tries=$((tries - 1))
+  [ "$tries" -gt 0 ] || exit 1
+  sleep 0.2 9<&- 2>/dev/null || { sleep 1 9<&-; tries=$((tries - 4)); }
+done
+exit 0
+"#;
+
 /// How often the holder hears from us; it gives up after 90 seconds of silence.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
@@ -94,6 +108,14 @@ impl Drop for RunLock {
 }
 
 impl Session {
+    /// Waits, at most for `wait`, until no step that a killed run left behind is at work any more; whether that is so.
+    /// Writes nothing on the host. Who looks at the host before would see it in the middle of a change.
+    pub async fn settle(&self, wait: Duration) -> Result<bool, TransportError> {
+        let words = [self.state_dir().to_owned(), wait.as_secs().to_string()];
+        let output = self.probe(Command::script(SETTLE, words)).await?;
+        Ok(output.success())
+    }
+
     /// Takes the host's run lock. `holder` is what another kk tells its user meanwhile: who, from where, since when.
     /// Waits at most `wait` for a step of a killed run to end.
     ///

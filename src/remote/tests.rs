@@ -385,6 +385,7 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
         short.to_string().contains("step of an earlier run"),
         "{short}"
     );
+    assert!(!session.settle(Duration::ZERO).await.unwrap());
     let patient = tokio::spawn({
         let session = session.clone();
         async move { session.lock("r3", "c", Duration::from_secs(60)).await }
@@ -393,6 +394,7 @@ async fn a_new_run_waits_for_the_step_of_a_killed_one_but_not_for_its_daemons() 
     assert!(!patient.is_finished(), "did not wait");
     std::fs::write(&go, "").unwrap();
     // The daemon sleeps for five minutes: only a lock that it had inherited would make this wait.
+    assert!(session.settle(wait).await.unwrap());
     let lock = patient.await.unwrap().unwrap().unwrap();
     lock.release().await;
     left_behind.await.unwrap().unwrap();

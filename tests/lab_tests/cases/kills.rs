@@ -1,6 +1,7 @@
 //! `kill -9` at more than twenty moments of an installation, a change and a removal. Whatever the moment, the next run
 //! makes a working registry of what it finds.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::rngs::StdRng;
@@ -13,7 +14,7 @@ use crate::lab_tests::lab::{self, Case};
 use crate::lab_tests::site::Site;
 
 /// What is killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Victim {
     /// An installation on a bare host.
     Install,
@@ -49,10 +50,11 @@ struct Killing<'a> {
     site: Site,
     random: StdRng,
     /// How long each victim takes when it is let alone, as far as known.
-    installing: Duration,
+    takes: BTreeMap<Victim, Duration>,
     port: u16,
-    /// Which of the moments of a kind this is, so that each host takes another part of the time.
+    /// The number of this host, so that each takes another part of the time.
     number: usize,
+    hosts: usize,
 }
 
 impl Killing<'_> {
@@ -60,69 +62,68 @@ impl Killing<'_> {
         format!("{}:{}", self.host.address, self.port)
     }
 
-    /// A moment in one of as many parts of the whole time as there are kills of this kind.
-    fn moment(&mut self, whole: Duration, parts: usize) -> Duration {
-        let part = whole / u32::try_from(parts).unwrap();
-        let at = part * u32::try_from(self.number % parts).unwrap();
-        at + part.mul_f64(self.random.random_range(0.0..1.0))
+    /// A moment of a victim's time. There are as many parts of it as there are kills of this kind on all hosts, and
+    /// each kill takes a moment in another part.
+    fn moment(&mut self, index: usize) -> Duration {
+        let victim = PLAN[index];
+        let of_kind = |plan: &[Victim]| plan.iter().filter(|other| **other == victim).count();
+        let parts = of_kind(&PLAN) * self.hosts;
+        let part = of_kind(&PLAN[..index]) * self.hosts + self.number;
+        let within: f64 = self.random.random_range(0.0..1.0);
+        self.takes[&victim].mul_f64((part as f64 + within) / parts as f64)
     }
 
-    fn kill(&mut self, victim: Victim, index: usize, hosts: usize) {
-        let words = if victim == Victim::Delete {
-            "delete registry -o jsonl"
-        } else {
-            "init registry -o jsonl"
+    /// Starts a victim and kills it at a moment; false when it had ended by then.
+    fn kill_once(&mut self, index: usize) -> bool {
+        let victim = PLAN[index];
+        let words = match victim {
+            Victim::Install => {
+                lab::call(&["reset", &self.host.name]);
+                "init registry -o jsonl"
+            }
+            Victim::Change => {
+                self.port += 1;
+                self.site
+                    .set("image_registry.https_port", &self.port.to_string());
+                "init registry -o jsonl"
+            }
+            Victim::Delete => "delete registry -o jsonl",
         };
-        let of_kind = PLAN.iter().filter(|other| **other == victim).count();
-        let earlier = PLAN[..index]
-            .iter()
-            .filter(|other| **other == victim)
-            .count();
-        let number = self.number;
-        self.number = earlier * hosts + number;
-        let whole = match victim {
-            Victim::Install => self.installing,
-            Victim::Change => self.installing / 3,
-            Victim::Delete => self.installing / 5,
-        };
-        let moment = self.moment(whole, of_kind * hosts);
-        self.number = number;
-        if victim == Victim::Install {
-            lab::call(&["reset", &self.host.name]);
-        }
-        if victim == Victim::Change {
-            self.port += 1;
-            self.site
-                .set("image_registry.https_port", &self.port.to_string());
-        }
+        let moment = self.moment(index);
         let mut running = self.site.kk(words).start();
         let ended = running.ends_within(moment);
         if !ended {
             running.signal(Signal::KILL);
         }
         let killed = running.wait();
-        let last = killed
+        let at = killed
             .stdout
             .lines()
             .rev()
-            .find(|line| line.contains("\"task_started\""));
-        let last = last.map_or("before the first task".to_owned(), |line| {
-            let event: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-            event["name"].as_str().unwrap_or_default().to_owned()
-        });
+            .find(|line| line.contains("\"task_started\""))
+            .and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .and_then(|event| Some(event["name"].as_str()?.to_owned()))
+            .unwrap_or_else(|| "before the first task".to_owned());
         println!(
             "           {}: {victim:?} killed after {:.1} s: {}",
             self.host.name,
             moment.as_secs_f64(),
-            if ended { "had ended" } else { &last }
+            if ended { "had ended" } else { &at }
         );
+        if ended {
+            self.takes.insert(victim, killed.took.mul_f64(0.8));
+        }
+        !ended
+    }
 
-        let ran = self.site.init(0);
+    fn kill(&mut self, index: usize) {
+        while !self.kill_once(index) {
+            // Whatever it is, it is there again or gone before the next attempt.
+            self.site.init(0);
+        }
+        self.site.init(0);
         assert_registry_works(&self.site, self.host, &self.endpoint());
         self.host.assert_no_remains();
-        if victim == Victim::Install {
-            self.installing = self.installing.max(ran.took);
-        }
         if index % 2 == 0 {
             self.site
                 .init(0)
@@ -148,17 +149,22 @@ fn a_run_that_was_killed_is_made_good_by_the_next_one() {
                     let mut site = Site::of(std::slice::from_ref(host), 1);
                     let port = 8443;
                     site.set("image_registry.https_port", &port.to_string());
-                    let ran = site.init(0);
+                    let whole = site.init(0).took;
                     let mut killing = Killing {
                         host,
                         site,
                         random: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
-                        installing: ran.took,
+                        takes: BTreeMap::from([
+                            (Victim::Install, whole),
+                            (Victim::Change, whole / 3),
+                            (Victim::Delete, whole / 8),
+                        ]),
                         port,
                         number,
+                        hosts,
                     };
-                    for (index, victim) in PLAN.into_iter().enumerate() {
-                        killing.kill(victim, index, hosts);
+                    for index in 0..PLAN.len() {
+                        killing.kill(index);
                     }
                     // What an installation that was killed over and over left is removed like any other.
                     killing.site.kk("delete registry -o json --with-data").run().expect(0);
