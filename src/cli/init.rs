@@ -23,6 +23,7 @@ use crate::template::Layer;
 pub async fn run(arguments: InitRegistryArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
     let prepared = Prepared::load(&arguments.target)?;
     let waivers = waivers(&arguments.waivers)?;
+    prepared.check_registry_group()?;
     supported(&prepared.settings)?;
     let library = Library::built_in(arguments.execution.playbooks.as_deref());
     let install = load_checked(&library, "init_registry.yaml", &prepared)?;
