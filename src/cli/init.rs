@@ -228,7 +228,7 @@ struct Material {
     /// Where the secrets are kept.
     secrets_file: PathBuf,
     /// In check mode, what would be written lies here and goes with it.
-    _scratch: Option<tempfile::TempDir>,
+    scratch: Option<tempfile::TempDir>,
 }
 
 impl Material {
@@ -268,7 +268,7 @@ impl Material {
             password,
             http_secret,
             secrets_file,
-            _scratch: None,
+            scratch: None,
         };
         if registry.plain_http {
             return Ok(material);
@@ -300,7 +300,7 @@ impl Material {
                     .map_err(failed)?
                     .apply()
                     .context("write certificates")?;
-                material._scratch = Some(scratch);
+                material.scratch = Some(scratch);
             } else {
                 plan.apply()
                     .with_context(|| format!("write certificates to `{}`", folder.display()))?;
@@ -493,7 +493,7 @@ fn pulls(prepared: &Prepared, proof: &RunReport) -> IndexMap<String, String> {
         let results = proof
             .variables
             .get(host)
-            .and_then(|variables| variables["pulled"]["results"].as_array());
+            .and_then(|variables| variables.get("pulled")?.get("results")?.as_array());
         let Some(results) = results else { continue };
         let pulled: Vec<&Value> = results
             .iter()

@@ -74,10 +74,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Facts(arguments) => run::facts(arguments, global).await,
         Command::Run(arguments) => run::playbook(arguments, global).await,
         Command::Create(CreateCommand::Inventory(arguments)) => {
-            files::create(&arguments, &inventory::skeleton())
+            files::create(&arguments, inventory::skeleton())
         }
         Command::Create(CreateCommand::Config(arguments)) => {
-            files::create(&arguments, &settings::skeleton_config())
+            files::create(&arguments, settings::skeleton_config())
         }
         Command::Inventory(InventoryCommand::List(arguments)) => files::list(&arguments),
         Command::Playbooks(PlaybooksCommand::Export(arguments)) => files::export(&arguments),

@@ -198,20 +198,18 @@ pub async fn status(arguments: StatusArguments, global: &GlobalFlags) -> anyhow:
 }
 
 fn status_of(text: &str) -> Value {
-    let mut status = json!({"installed": null, "containers": []});
+    let mut installed = Value::Null;
+    let mut containers = Vec::new();
     for line in text.lines() {
         if let Some(json) = line.strip_prefix("installed ") {
-            status["installed"] = serde_json::from_str(json).unwrap_or(Value::Null);
+            installed = serde_json::from_str(json).unwrap_or(Value::Null);
         } else if let Some(words) = line.strip_prefix("container ") {
             let mut words = words.splitn(3, ' ');
-            let container =
-                json!({"name": words.next(), "state": words.next(), "status": words.next()});
-            if let Some(list) = status["containers"].as_array_mut() {
-                list.push(container);
-            }
+            containers
+                .push(json!({"name": words.next(), "state": words.next(), "status": words.next()}));
         }
     }
-    status
+    json!({"installed": installed, "containers": containers})
 }
 
 fn status_text(rows: &[(String, Value, engine::Recap)]) -> String {
