@@ -18,6 +18,8 @@ pub struct Prepared {
     pub settings: Settings,
     /// The hosts that take part, in inventory order.
     pub names: Vec<String>,
+    /// `--limit` chose them.
+    pub limited: bool,
     /// No inventory was given: this machine alone.
     pub implicit: bool,
     /// Working folder, absolute.
@@ -111,6 +113,7 @@ impl Prepared {
             inventory,
             settings,
             names,
+            limited: target.limit.is_some(),
             implicit,
             work_dir,
             warnings,

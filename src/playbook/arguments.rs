@@ -217,27 +217,26 @@ pub(super) fn read(
         let name = key.as_str().unwrap_or_default();
         if let Some(argument) = known(name) {
             add(argument, node, &key.place, found);
-        } else {
-            let names: Vec<&str> = spec
-                .arguments
-                .iter()
-                .flat_map(|argument| {
-                    std::iter::once(&argument.name)
-                        .chain(argument.aliases)
-                        .copied()
-                })
-                .collect();
-            let diagnostic = Diagnostic::at(
-                &key.place,
-                format!("`{}` has no argument `{name}`", spec.name),
-            );
-            let suggested = diagnostic.suggest(name, names.iter().copied());
-            found.push(if suggested.hint.is_some() {
-                suggested
-            } else {
-                suggested.hint(format!("it takes: {}", names.join(", ")))
-            });
+            continue;
         }
+        let names: Vec<&str> = spec
+            .arguments
+            .iter()
+            .flat_map(|argument| {
+                std::iter::once(&argument.name)
+                    .chain(argument.aliases)
+                    .copied()
+            })
+            .collect();
+        let mut diagnostic = Diagnostic::at(
+            &key.place,
+            format!("`{}` has no argument `{name}`", spec.name),
+        )
+        .suggest(name, names.iter().copied());
+        diagnostic
+            .hint
+            .get_or_insert_with(|| format!("it takes: {}", names.join(", ")));
+        found.push(diagnostic);
     }
     for argument in spec.arguments.iter().filter(|argument| argument.required) {
         if !arguments.iter().any(|(name, _)| *name == argument.name) {

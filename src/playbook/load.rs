@@ -142,14 +142,12 @@ impl<'a> Loader<'a> {
 
     /// Parses a YAML file of the library.
     pub(super) fn parse(&mut self, name: &str, bytes: &[u8]) -> Option<Node> {
-        let source = if let Ok(text) = std::str::from_utf8(bytes) {
-            Source::new(name, text)
-        } else {
+        let Ok(text) = std::str::from_utf8(bytes) else {
             self.found
                 .push(Diagnostic::error(format!("`{name}` is not UTF-8 text")));
             return None;
         };
-        yaml::parse(&source)
+        yaml::parse(&Source::new(name, text))
             .map_err(|diagnostic| self.found.push(diagnostic))
             .ok()
     }
@@ -413,15 +411,14 @@ impl<'a> Loader<'a> {
         if node.is_null() {
             return Vec::new();
         }
-        if let Some(nodes) = node.as_sequence() {
-            nodes
-                .iter()
-                .flat_map(|node| task::item(self, node, frame))
-                .collect()
-        } else {
+        let Some(nodes) = node.as_sequence() else {
             self.found.push(node.unexpected("a list of tasks"));
-            Vec::new()
-        }
+            return Vec::new();
+        };
+        nodes
+            .iter()
+            .flat_map(|node| task::item(self, node, frame))
+            .collect()
     }
 
     pub(super) fn handler_list(&mut self, node: &Node, frame: &Arc<Frame>) -> Vec<Arc<Task>> {
