@@ -3,7 +3,7 @@
 use serde_json::{Map, json};
 
 use super::arguments::{DeleteRegistryArguments, GlobalFlags};
-use super::init::{LEDGER, load_checked};
+use super::init::load_checked;
 use super::live::{Asked, Live, LiveOptions, confirm_local};
 use super::prepare::Prepared;
 use crate::engine::{self, RunOptions};
@@ -37,7 +37,7 @@ pub async fn run(arguments: DeleteRegistryArguments, global: &GlobalFlags) -> an
     };
     let live = Live::start(&prepared, &options)?;
     let fleet = live.connect(&prepared, &arguments.connection, &asked).await;
-    let kk = json!({"kk": {"run_id": live.run_id, "delete": {"with_data": arguments.with_data, "component": LEDGER}}});
+    let kk = json!({"kk": {"run_id": live.run_id, "delete": {"with_data": arguments.with_data, "component": prepared.installation()}}});
     let kk = kk.as_object().cloned().unwrap_or_else(Map::new);
     let run_options = RunOptions {
         forks: usize::from(arguments.connection.forks),

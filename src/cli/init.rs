@@ -32,9 +32,6 @@ use crate::template::Layer;
 const PASSWORD: &str = "image_registry.auth.password";
 const HTTP_SECRET: &str = "image_registry.http_secret";
 
-/// The ledger of what this command creates.
-pub const LEDGER: &str = "registry";
-
 /// Brings up a registry.
 pub async fn run(arguments: InitRegistryArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
     let prepared = Prepared::load(&arguments.target)?;
@@ -82,7 +79,7 @@ pub async fn run(arguments: InitRegistryArguments, global: &GlobalFlags) -> anyh
             .limit
             .as_ref()
             .map(|_| prepared.names.clone()),
-        ledger: Some(LEDGER.to_owned()),
+        ledger: Some(prepared.installation()),
         ..RunOptions::default()
     };
     let outcome = bring_up(
@@ -160,11 +157,14 @@ async fn bring_up(
 ) -> anyhow::Result<RunReport> {
     let check_mode = options.check_mode;
     let material = Material::prepare(prepared, live, &assessment.names, check_mode)?;
-    let variables = variables(prepared, live, assessment, waivers, &material);
-    options.variables = vec![
-        Layer::raw(prepared.settings.tree.clone()),
-        Layer::raw(variables),
-    ];
+    let layers = |names: &Names| {
+        let variables = variables(prepared, live, assessment, names, waivers, &material);
+        vec![
+            Layer::raw(prepared.settings.tree.clone()),
+            Layer::raw(variables),
+        ]
+    };
+    options.variables = layers(&assessment.names);
     let locks = live.lock(prepared, fleet, &options).await;
     let mut report = engine::run(
         install,
@@ -176,11 +176,23 @@ async fn bring_up(
         &live.control,
     )
     .await;
-    let usable = !report.failed() && !report.unreachable() && !report.interrupted;
-    let proving = !check_mode && usable && options.tags.is_empty();
-    if proving {
-        let mut prove_options = options.clone();
-        prove_options.ledger = None;
+    // What came through is proven, whatever happened to the others.
+    let healthy: Vec<String> = prepared
+        .names
+        .iter()
+        .filter(|name| report.came_through(name))
+        .cloned()
+        .collect();
+    let mut names = assessment.names.clone();
+    names.hosts.retain(|host, _| healthy.contains(host));
+    let whole = healthy.len() == prepared.names.len() && !report.failed();
+    if !check_mode && options.tags.is_empty() && !report.interrupted && !names.hosts.is_empty() {
+        let prove_options = RunOptions {
+            ledger: None,
+            limit: Some(healthy),
+            variables: layers(&names),
+            ..options
+        };
         let proof = engine::run(
             prove,
             library,
@@ -192,11 +204,15 @@ async fn bring_up(
         )
         .await;
         report.merge(&proof);
-        if !proof.failed() && !proof.unreachable() && !proof.interrupted {
-            summarize(prepared, live, assessment, &material, &proof);
+        if proof.exit() == Exit::Ok || !whole && !proof.failed() && !proof.interrupted {
+            summarize(prepared, live, &names, &material, &proof);
         }
-    } else if !check_mode && !usable {
-        live.events.notice(NoticeLevel::Error, "the registry was not proven: not all hosts came through; run the same command again once that is put right");
+    }
+    if !check_mode && !whole {
+        live.events.notice(
+            NoticeLevel::Error,
+            "not all hosts came through; run the same command again once that is put right",
+        );
     }
     locks.release().await;
     Ok(report)
@@ -302,10 +318,10 @@ fn variables(
     prepared: &Prepared,
     live: &Live,
     assessment: &Assessment,
+    names: &Names,
     waivers: &Waivers,
     material: &Material,
 ) -> Map<String, Value> {
-    let names = &assessment.names;
     let (registry, endpoints) = names.variables();
     let mut packages: Map<String, Value> = Map::new();
     for package in &assessment.packages {
@@ -339,6 +355,7 @@ fn variables(
     );
     let kk = json!({
         "run_id": live.run_id,
+        "installation": prepared.installation(),
         "registry": registry,
         "endpoints": endpoints,
         "packages": packages,
@@ -410,12 +427,11 @@ fn package_variables(package: &Package) -> Value {
 fn summarize(
     prepared: &Prepared,
     live: &Live,
-    assessment: &Assessment,
+    names: &Names,
     material: &Material,
     proof: &RunReport,
 ) {
     let registry = &prepared.settings.image_registry;
-    let names = &assessment.names;
     let mut lines: Vec<(String, String)> = Vec::new();
     let scheme = if registry.plain_http { "http" } else { "https" };
     for (host, endpoint) in &names.hosts {

@@ -168,7 +168,7 @@ impl Live {
             .iter()
             .filter_map(|name| fleet.member(name))
             .filter(|member| member.link.is_ok());
-        let taken = futures::future::join_all(names.map(|member| {
+        let taking = futures::future::join_all(names.map(|member| {
             let holder = &holder;
             async move {
                 let session = member.session_as("root", &self.control.cancel).ok()?;
@@ -194,8 +194,15 @@ impl Live {
                     }
                 }
             }
-        }))
-        .await;
+        }));
+        tokio::pin!(taking);
+        let taken = tokio::select! {
+            taken = &mut taking => taken,
+            () = tokio::time::sleep(SHORT_WAIT) => {
+                self.events.notice(NoticeLevel::Info, "waiting for what an earlier run left behind on a host: its lock, or a step that still runs");
+                taking.await
+            }
+        };
         Locks(taken.into_iter().flatten().collect())
     }
 
@@ -242,6 +249,9 @@ impl Locks {
 
 /// How long a step that a killed run left behind is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(120);
+
+/// How long taking the locks may take before the user is told what goes on.
+const SHORT_WAIT: Duration = Duration::from_secs(3);
 
 const SIGNAL_INTERRUPT: u8 = 1;
 const SIGNAL_TERMINATE: u8 = 2;

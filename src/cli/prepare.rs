@@ -118,6 +118,28 @@ impl Prepared {
         })
     }
 
+    /// The name of this installation, the same from every control machine: the address of the group's first host. One
+    /// host may take part in several installations; each has a ledger of its own there.
+    pub fn installation(&self) -> String {
+        let first = self
+            .inventory
+            .hosts_of(super::REGISTRY_GROUP)
+            .into_iter()
+            .next();
+        let address = first
+            .and_then(|name| self.inventory.host(name))
+            .map(|host| host.internal_address().to_lowercase());
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        format!(
+            "registry-{}",
+            address
+                .unwrap_or_default()
+                .chars()
+                .map(plain)
+                .collect::<String>()
+        )
+    }
+
     /// The hosts of the group `image_registry` that take part.
     pub fn registry_hosts(&self) -> Vec<String> {
         let hosts = self.inventory.hosts_of(super::REGISTRY_GROUP).into_iter();

@@ -303,7 +303,7 @@ impl Doing<'_> {
 }
 
 fn debug(
-    message: Option<&Template>,
+    message: Option<&ArgumentValue>,
     variable: Option<&Template>,
     scope: &Scope,
 ) -> Result<Attempt, Diagnostic> {
@@ -316,7 +316,10 @@ fn debug(
             };
             (variable.source().to_owned(), value)
         }
-        (None, Some(message)) => ("msg".to_owned(), message.evaluate(scope)?),
+        (None, Some(message)) => {
+            let value = message.resolve(scope)?;
+            ("msg".to_owned(), value.unwrap_or(Json::Null))
+        }
         (None, None) => ("msg".to_owned(), json!("Hello world!")),
     };
     attempt.message = Some(display(&value));

@@ -295,9 +295,10 @@ impl EventKind {
                 hint,
                 diff,
                 details,
+                delegated_to,
                 ..
             } => {
-                for text in [item, message, hint, diff, details] {
+                for text in [item, message, hint, diff, details, delegated_to] {
                     mask_option(text);
                 }
             }

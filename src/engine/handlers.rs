@@ -1,7 +1,7 @@
 //! Handlers: who is owed which, when they run, and how a handler survives a run that is killed.
 //!
-//! What a task notifies stands in the host's ledger before the task changes anything. The next run finds it there and
-//! owes the handler again; it is taken out when the handler has run.
+//! What a task notifies stands in the host's ledger before the task changes anything, and is taken out when the handler
+//! has run. A later run that finds it there owes the handler as soon as it has come past that task.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,22 +28,20 @@ fn called(handlers: &[Arc<Task>], name: &str) -> BTreeSet<usize> {
 }
 
 impl Runner<'_> {
+    /// A task has come to its end on a host without failing. What an earlier run owed because of it is owed now and not
+    /// sooner: the handler may need what the tasks before it bring.
+    pub(super) fn owe_recalled(&self, host: &str, names: &[String], around: &Around<'_>) {
+        if let Some(state) = self.variables.hosts.get(host) {
+            let recalled = state.take_recalled(names);
+            self.notify(host, &recalled, around);
+        }
+    }
+
     /// A host has changed something.
     pub(super) fn notify(&self, host: &str, names: &[String], around: &Around<'_>) {
         if let Some(state) = self.variables.hosts.get(host) {
             let handlers = &around.play.handlers;
             state.owe(names.iter().flat_map(|name| called(handlers, name)));
-        }
-    }
-
-    /// Owes what an earlier run owed and this play has.
-    pub(super) fn owe_recalled(&self, around: Around<'_>) {
-        let handlers = &around.play.handlers;
-        for host in &around.view.hosts {
-            if let Some(state) = self.variables.hosts.get(host) {
-                let names = state.take_recalled(|name| !called(handlers, name).is_empty());
-                state.owe(names.iter().flat_map(|name| called(handlers, name)));
-            }
         }
     }
 

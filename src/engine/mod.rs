@@ -116,6 +116,12 @@ impl RunReport {
         self.aborted |= other.aborted;
     }
 
+    /// Whether a host went through the run without failing or being lost.
+    pub fn came_through(&self, host: &str) -> bool {
+        let recap = self.recap.iter().find(|(name, _)| name == host);
+        recap.is_some_and(|(_, recap)| recap.failed == 0 && recap.unreachable == 0)
+    }
+
     /// Whether any host failed.
     pub fn failed(&self) -> bool {
         self.recap.iter().any(|(_, recap)| recap.failed > 0)

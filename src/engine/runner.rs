@@ -246,7 +246,6 @@ impl<'a> Runner<'a> {
             rescuable: false,
             handler: false,
         };
-        self.owe_recalled(around);
         if play.gather_facts {
             self.gather_facts(around).await;
         }

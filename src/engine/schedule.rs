@@ -221,6 +221,12 @@ impl Runner<'_> {
         }
         let scope = self.variables.scope(host, Some(&task.frame), around.view);
         let names = notified(task, &scope);
+        if !matches!(
+            performed.outcome,
+            Outcome::Failed | Outcome::Rescued | Outcome::Unreachable
+        ) {
+            self.owe_recalled(host, &names, around);
+        }
         match performed.outcome {
             Outcome::Changed => self.notify(host, &names, around),
             // It was noted before it was known that nothing would change.

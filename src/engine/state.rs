@@ -112,14 +112,14 @@ impl HostState {
         self.lock().recalled.push(name);
     }
 
-    /// Takes the names that an earlier run owed and that are known now.
-    pub(super) fn take_recalled(&self, is_known: impl Fn(&str) -> bool) -> Vec<String> {
+    /// Takes those of these names that an earlier run owed.
+    pub(super) fn take_recalled(&self, names: &[String]) -> Vec<String> {
         let recalled = &mut self.lock().recalled;
-        let (known, unknown) = std::mem::take(recalled)
+        let (asked, left) = std::mem::take(recalled)
             .into_iter()
-            .partition(|name| is_known(name));
-        *recalled = unknown;
-        known
+            .partition(|name| names.contains(name));
+        *recalled = left;
+        asked
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut Recap)) {

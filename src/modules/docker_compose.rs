@@ -264,9 +264,8 @@ impl Compose {
             .iter()
             .any(|path| !found.compose_files.contains(path) && !path.ends_with("/.env"));
         // Containers that were made by a run that was killed before it could remember what they mount.
-        let is_unsure = !found.is_remembered
-            && !found.containers.is_empty()
-            && !self.config_files.is_empty();
+        let is_unsure =
+            !found.is_remembered && !found.containers.is_empty() && !self.config_files.is_empty();
         let recreate = match self.recreate {
             Recreate::Always => true,
             Recreate::Never => false,

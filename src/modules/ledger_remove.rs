@@ -324,7 +324,6 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::Unit { name } | LedgerEntry::ComposeProject { name, .. } => {
             plain(name) && !name.contains('/')
         }
-        LedgerEntry::PendingHandler { name } => plain(name),
         LedgerEntry::Image { reference, id } => {
             plain(reference) && id.starts_with("sha256:") && !id.contains('/')
         }
@@ -367,7 +366,6 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
             };
             (kind, port.clone(), none())
         }
-        LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
     }
 }
 

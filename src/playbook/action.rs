@@ -45,7 +45,10 @@ pub(super) fn action(
     let name = word.as_str().unwrap_or_default();
     let inner = |loader: &mut Loader<'_>| {
         Fields::new(value, format!("`{name}`"))
-            .map_err(|diagnostic| loader.found.push(diagnostic))
+            .map_err(|diagnostic| {
+                let hint = format!("write one `argument: value` per line under `{name}:`");
+                loader.found.push(diagnostic.hint(hint));
+            })
             .ok()
     };
     if ACTIONS.contains(&short_name(name))
@@ -80,7 +83,9 @@ pub(super) fn action(
         }
         "debug" => {
             let inner = inner(loader)?;
-            let message = loader.template(&inner, "msg");
+            let message = inner
+                .value("msg")
+                .map(|node| ArgumentValue::any(node, &mut loader.found));
             let variable = inner.value("var").and_then(|node| {
                 let result = node
                     .expect_str()

@@ -45,10 +45,13 @@ impl ArgumentValue {
         match kind.coerce(&plain_value(node, kind)) {
             Ok(value) => Self::Literal(value),
             Err(message) => {
-                found.push(Diagnostic::at(
-                    &node.place,
-                    format!("{message}, found {}", shown(node)),
-                ));
+                // A choice says what was found itself.
+                let message = if message.starts_with('`') {
+                    message
+                } else {
+                    format!("{message}, found {}", shown(node))
+                };
+                found.push(Diagnostic::at(&node.place, message));
                 Self::Literal(Json::Null)
             }
         }

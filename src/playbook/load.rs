@@ -169,10 +169,12 @@ impl<'a> Loader<'a> {
             return None;
         }
         let Some(hosts) = self.template(&fields, "hosts") else {
-            self.found.push(
-                Diagnostic::at(fields.place(), "a play needs `hosts`")
-                    .hint("name a group or a host: `hosts: all`"),
-            );
+            if fields.value("hosts").is_none() {
+                self.found.push(
+                    Diagnostic::at(fields.place(), "a play needs `hosts`")
+                        .hint("name a group or a host: `hosts: all`"),
+                );
+            }
             return None;
         };
         let name = fields
@@ -237,9 +239,17 @@ impl<'a> Loader<'a> {
             .collect();
         for (name, place) in std::mem::take(&mut self.notified) {
             if !names.contains(&name) {
-                let diagnostic = Diagnostic::at(&place, format!("there is no handler `{name}`"));
-                self.found
-                    .push(diagnostic.suggest(&name, names.iter().map(String::as_str)));
+                let mut diagnostic =
+                    Diagnostic::at(&place, format!("there is no handler `{name}`"))
+                        .suggest(&name, names.iter().map(String::as_str));
+                diagnostic.hint.get_or_insert_with(|| {
+                    if names.is_empty() {
+                        "the play has none; they stand under `handlers:`".to_owned()
+                    } else {
+                        format!("there are: {}", names.join(", "))
+                    }
+                });
+                self.found.push(diagnostic);
             }
         }
     }
@@ -261,16 +271,14 @@ impl<'a> Loader<'a> {
 
     /// Reports unknown keys, apart from Ansible's that are not supported.
     pub(super) fn finish(&mut self, fields: Fields<'_>) {
-        let mut unsupported = false;
         for (key, _) in fields.rest() {
-            if let Some(name) = key.as_str().filter(|name| NOT_SUPPORTED.contains(name)) {
-                unsupported = true;
+            let name = key.as_str().unwrap_or_default();
+            if let Some(known) = NOT_SUPPORTED.iter().find(|known| **known == name) {
+                let _ = fields.node(known);
                 self.found.push(not_supported(name, &key.place));
             }
         }
-        if !unsupported {
-            fields.finish(&mut self.found);
-        }
+        fields.finish(&mut self.found);
     }
 
     /// A text that may be a template.
@@ -300,7 +308,10 @@ impl<'a> Loader<'a> {
             return self.template_of(node);
         }
         let Some(boolean) = node.as_bool() else {
-            self.found.push(node.unexpected("a boolean"));
+            self.found.push(
+                node.unexpected("a boolean")
+                    .hint("write `true`, `false`, or a template"),
+            );
             return None;
         };
         let text = if boolean { "true" } else { "false" };

@@ -198,7 +198,7 @@ pub enum Action {
     /// `debug`: a message or a variable.
     Debug {
         /// `msg`.
-        message: Option<Template>,
+        message: Option<ArgumentValue>,
         /// `var`.
         variable: Option<Template>,
     },

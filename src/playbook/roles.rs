@@ -82,16 +82,16 @@ impl Loader<'_> {
         let Some(role) = self.role(name, place) else {
             return Vec::new();
         };
-        let given = given(&role, wanted.vars.as_ref(), &parent);
-        if !wanted.again && self.used.contains(&given) {
-            return Vec::new();
-        }
         if self.reading.contains(&role.folder) {
             let circle = format!("{} -> {}", self.reading.join(" -> "), role.folder);
             self.found.push(
                 Diagnostic::at(place, format!("the role `{name}` depends on itself"))
                     .hint(format!("it is reached by {circle}")),
             );
+            return Vec::new();
+        }
+        let given = given(&role, wanted.vars.as_ref(), &parent);
+        if !wanted.again && self.used.contains(&given) {
             return Vec::new();
         }
         self.reading.push(role.folder.clone());

@@ -42,16 +42,16 @@ pub(super) const KEYWORDS: &[&str] = &[
 
 /// One entry of a list of tasks.
 pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) -> Vec<Item> {
-    let Ok(fields) =
-        Fields::new(node, "a task").map_err(|diagnostic| loader.found.push(diagnostic))
-    else {
+    let is_block = node.get("block").is_some();
+    let fields = Fields::new(node, if is_block { "a block" } else { "a task" });
+    let Some(fields) = fields.ok().filter(|_| !node.is_null()) else {
+        loader.found.push(
+            node.unexpected("a task")
+                .hint("a task is a mapping: `- name: …` and a module with its arguments"),
+        );
         return Vec::new();
     };
-    if node.is_null() {
-        loader.found.push(node.unexpected("a task"));
-        return Vec::new();
-    }
-    if node.get("block").is_some() {
+    if is_block {
         return vec![block(loader, fields, parent)];
     }
     for keyword in KEYWORDS {

@@ -11,15 +11,20 @@ use tokio_util::sync::CancellationToken;
 use super::{RemoteError, Session};
 use crate::connect::{Command, Output, Stdin, TransportError};
 
-/// Takes the lock, waits for a step that a killed run left behind, says so in the lock's file, and holds on as long as
-/// something arrives on standard input.
+/// Takes the lock, from a silent holder as soon as that gives up; waits for a step that a killed run left behind, says so
+/// in the lock's file, and holds on as long as something arrives on standard input.
 const HOLD: &str = r#"
 state=$1 id=$2 holder=$3 wait=$4
 umask 077
 mkdir -p -- "$state" || exit 1
 command -v flock >/dev/null 2>&1 || exit 20
 exec 8>>"$state/lock"
-if ! flock -n 8; then cat -- "$state/lock"; exit 21; fi
+until flock -n 8; do
+  # A holder that was not heard of for two heartbeats has lost its machine or its network and is about to give up.
+  heard=$(stat -c %Y -- "$state/lock" 2>/dev/null) || heard=$(date +%s)
+  if [ "$(($(date +%s) - heard))" -lt 45 ]; then cat -- "$state/lock"; exit 21; fi
+  sleep 1 8>&-
+done
 # A run that just ended may have taken the file away.
 [ "$state/lock" -ef "/proc/$$/fd/8" ] || exit 21
 printf '%s\n' "$holder" >"$state/lock" || exit 1
@@ -35,6 +40,7 @@ printf '%s\nheld %s\n' "$holder" "$id" >"$state/lock" || exit 1
 while :; do
   if command -v timeout >/dev/null 2>&1; then line=$(timeout 90 head -n 1); else IFS= read -r line || line=; fi
   [ -n "$line" ] || break
+  touch -c -- "$state/lock"
 done
 : >"$state/lock"
 # Where nothing of ours is left the locks go too, unless a step of a killed run goes on.

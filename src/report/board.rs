@@ -28,6 +28,8 @@ pub struct Task {
     pub title: String,
     /// Runs as a handler.
     pub handler: bool,
+    /// Its only purpose is to say something (`debug`).
+    pub speaks: bool,
     /// Hosts that will run it.
     pub hosts: Vec<String>,
     /// When it began.
@@ -167,6 +169,7 @@ impl Board {
                 task,
                 name,
                 role,
+                module,
                 handler,
                 hosts,
                 ..
@@ -177,6 +180,7 @@ impl Board {
                         number: *task,
                         title: title(role.as_deref(), name),
                         handler: *handler,
+                        speaks: module == "debug",
                         hosts: hosts.clone(),
                         since: at,
                         running: IndexMap::new(),

@@ -104,6 +104,14 @@ impl<S: Screen> Narrator<S> {
         }
     }
 
+    /// Whether a task is there to say something.
+    fn speaks(&self, number: u64) -> bool {
+        self.board
+            .tasks
+            .get(&number)
+            .is_some_and(|task| task.speaks)
+    }
+
     fn run_started(&mut self, event: &Event) {
         let EventKind::RunStarted {
             command,
@@ -150,6 +158,7 @@ impl<S: Screen> Narrator<S> {
         let shown = match outcome {
             // On a terminal the line of the whole task says who changed; here every host has its own.
             Outcome::Changed => !self.screen.draws() || diff.is_some() || self.verbosity > 0,
+            Outcome::Ok if message.is_some() && self.speaks(*task) => true,
             Outcome::Ok | Outcome::Skipped => self.verbosity > 1,
             // Said once, by the event of the host or by the task that noticed it.
             Outcome::Unreachable => !self.lost.contains(host),

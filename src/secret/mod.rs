@@ -198,8 +198,12 @@ fn masked(finder: &AhoCorasick, text: &str) -> String {
 
 fn forms_of(secret: &str) -> Vec<String> {
     let json = serde_json::to_string(secret).unwrap_or_default();
-    let json = json.trim_matches('"').to_owned();
+    let json = json.strip_prefix('"').unwrap_or(&json);
+    let json = json.strip_suffix('"').unwrap_or(json).to_owned();
+    let ascii_json = escape_beyond_ascii(&json);
     let shell = secret.replace('\'', r"'\''");
+    // As Python's `shlex.quote` and the filter `quote` write it.
+    let quoted = secret.replace('\'', r#"'"'"'"#);
     let url: String = secret
         .bytes()
         .map(|byte| match byte {
@@ -214,16 +218,50 @@ fn forms_of(secret: &str) -> Vec<String> {
     vec![
         secret.to_owned(),
         json,
+        ascii_json,
         shell,
+        quoted,
         url,
         standard.trim_end_matches('=').to_owned(),
         url_safe,
     ]
 }
 
+/// Every character beyond ASCII as `\uXXXX`, as JSON that is pure ASCII has it.
+pub fn escape_beyond_ascii(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii() {
+            escaped.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            escaped.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quoted_and_escaped_forms_are_masked() {
+        let redactor = Redactor::new();
+        redactor.learn("it's \u{e9}\u{1f600}\"");
+        for form in [
+            r#"'it'"'"'s é😀"'"#,
+            r#"{"a": "it's \u00e9\ud83d\ude00\""}"#,
+            r#"{"a": "it's é😀\""}"#,
+        ] {
+            let masked = redactor.mask(form);
+            assert!(
+                masked.contains(MASK) && !masked.contains("s é") && !masked.contains("u00e9"),
+                "{masked}"
+            );
+        }
+    }
 
     #[test]
     fn debug_shows_nothing() {

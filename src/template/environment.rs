@@ -1,5 +1,6 @@
 //! The environment: Ansible's habits, and the check of a template before it is used.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use minijinja::machinery::{Instruction, Instructions, get_compiled_template, parse_expr};
@@ -65,61 +66,93 @@ pub(super) fn is_expression(text: &str) -> bool {
     parse_expr(text).is_ok()
 }
 
-/// Checks syntax and the names of filters and tests. `shown` is the part of `text` that the user wrote.
-pub(super) fn check(text: &str, place: Option<&Place>, shown: &str) -> Result<(), Diagnostic> {
-    let at = |message: String| match place {
-        Some(place) => Diagnostic::at(place, message),
+/// Checks syntax and the names of filters and tests. `shown` is the part of `text` that the user wrote, `lead` bytes
+/// from its start.
+pub(super) fn check(
+    text: &str,
+    place: Option<&Place>,
+    shown: &str,
+    lead: usize,
+) -> Result<(), Diagnostic> {
+    let at = |message: String, range: Option<Range<usize>>| match place {
+        Some(place) => Diagnostic::at(&locate(place, shown, lead, range), message),
         None => Diagnostic::error(format!("{message} (in `{shown}`)")),
     };
     let template = environment()
         .template_from_str(text)
-        .map_err(|error| at(format!("template: {}", describe(&error))))?;
+        .map_err(|error| at(format!("template: {}", describe(&error)), error.range()))?;
     let compiled = get_compiled_template(&template);
     for instructions in std::iter::once(&compiled.instructions).chain(compiled.blocks.values()) {
-        check_instructions(instructions).map_err(|(kind, name, known)| {
-            let diagnostic = at(format!("unknown {kind} `{name}`"));
-            match nearest(name, known.iter().copied()) {
-                Some(other) => diagnostic.hint(format!("did you mean `{other}`?")),
-                None => {
-                    let mut known = known;
-                    known.retain(|name| name.starts_with(|c: char| c.is_alphabetic()));
-                    known.sort_unstable();
-                    diagnostic.hint(format!("there are: {}", known.join(", ")))
-                }
+        let Some(unknown) = find_unknown(instructions) else {
+            continue;
+        };
+        let Unknown { kind, name, .. } = unknown;
+        let diagnostic = at(format!("unknown {kind} `{name}`"), unknown.range);
+        let mut known = unknown.known;
+        return Err(match nearest(name, known.iter().copied()) {
+            Some(other) => diagnostic.hint(format!("did you mean `{other}`?")),
+            None => {
+                known.retain(|name| name.starts_with(|c: char| c.is_alphabetic()));
+                known.sort_unstable();
+                diagnostic.hint(format!("there are: {}", known.join(", ")))
             }
-        })?;
+        });
     }
     Ok(())
 }
 
-type Unknown<'a> = (&'static str, &'a str, Vec<&'static str>);
+/// A range of a template's text in the user's file; the whole scalar where they differ, as with escapes.
+fn locate(place: &Place, shown: &str, lead: usize, range: Option<Range<usize>>) -> Place {
+    let written = place.source.text.get(place.span.start..place.span.end);
+    let start = written.and_then(|written| written.find(shown));
+    let (Some(start), Some(range)) = (start, range) else {
+        return place.clone();
+    };
+    let from = range.start.saturating_sub(lead).min(shown.len());
+    let to = range.end.saturating_sub(lead).clamp(from, shown.len());
+    if !shown.is_char_boundary(from) || !shown.is_char_boundary(to) {
+        return place.clone();
+    }
+    place.within(start + from, to - from)
+}
 
-fn check_instructions<'a>(instructions: &'a Instructions<'_>) -> Result<(), Unknown<'a>> {
+/// A filter, test or function that is not there.
+struct Unknown<'a> {
+    kind: &'static str,
+    name: &'a str,
+    known: Vec<&'static str>,
+    range: Option<Range<usize>>,
+}
+
+fn find_unknown<'a>(instructions: &'a Instructions<'_>) -> Option<Unknown<'a>> {
     let mut index = 0;
     while let Some(instruction) = instructions.get(index) {
-        let (kind, name, known) = match instruction {
+        let found = match instruction {
             Instruction::ApplyFilter(name, ..) => {
-                ("filter", *name, [BUILTIN_FILTERS, OWN_FILTERS].concat())
+                Some(("filter", *name, [BUILTIN_FILTERS, OWN_FILTERS].concat()))
             }
             Instruction::PerformTest(name, ..) => {
-                ("test", *name, [BUILTIN_TESTS, OWN_TESTS].concat())
+                Some(("test", *name, [BUILTIN_TESTS, OWN_TESTS].concat()))
             }
-            Instruction::CallFunction(name, _)
-                if !FUNCTIONS.contains(name) && !is_local(instructions, name) =>
-            {
-                ("function", *name, FUNCTIONS.to_vec())
+            Instruction::CallFunction(name, _) if !is_local(instructions, name) => {
+                Some(("function", *name, FUNCTIONS.to_vec()))
             }
-            _ => {
-                index += 1;
-                continue;
-            }
+            _ => None,
         };
-        if kind == "function" || !known.contains(&name) {
-            return Err((kind, name, known));
+        if let Some((kind, name, known)) = found.filter(|(_, name, known)| !known.contains(name)) {
+            let range = instructions
+                .get_span(index)
+                .map(|span| span.start_offset as usize..span.end_offset as usize);
+            return Some(Unknown {
+                kind,
+                name,
+                known,
+                range,
+            });
         }
         index += 1;
     }
-    Ok(())
+    None
 }
 
 /// Whether the template defines that name itself, for instance as a macro.

@@ -213,6 +213,12 @@ pub(super) fn nothing_called(name: &str) -> Option<Value> {
     Some(remember(&rendering, name))
 }
 
+/// The same for a key in `[…]`.
+pub(super) fn nothing_at(key: &str) -> Option<Value> {
+    let rendering = innermost().filter(|rendering| rendering.asked.items)?;
+    Some(remember(&rendering, key))
+}
+
 fn remember(rendering: &Rendering, name: &str) -> Value {
     let number = NUMBERS.get() + 1;
     NUMBERS.set(number);
@@ -282,10 +288,7 @@ pub(super) struct Mapping(pub(super) IndexMap<String, Value>);
 impl Object for Mapping {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
-        self.0.get(name).cloned().or_else(|| {
-            let rendering = innermost().filter(|rendering| rendering.asked.items)?;
-            Some(remember(&rendering, name))
-        })
+        self.0.get(name).cloned().or_else(|| nothing_at(name))
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {

@@ -55,7 +55,7 @@ impl Template {
                 place: place.cloned(),
             });
         }
-        environment::check(text, place, text)?;
+        environment::check(text, place, text, 0)?;
         let kind = match sole_expression(text) {
             Some(_) => Kind::Expression,
             None => Kind::Mixed,
@@ -82,7 +82,7 @@ impl Template {
             })?;
             return Self::expression(inner, place);
         }
-        environment::check(&format!("{{{{ {text} }}}}"), place, text)?;
+        environment::check(&format!("{{{{ {text} }}}}"), place, text, "{{ ".len())?;
         Ok(Self {
             text: text.trim().into(),
             kind: Kind::Expression,
@@ -184,7 +184,7 @@ pub fn check_file(name: &str, text: &str) -> Result<(), Diagnostic> {
             end: text.len(),
         },
     );
-    environment::check(text, Some(&place), text)
+    environment::check(text, Some(&place), text, 0)
 }
 
 /// A value as it appears inside a text.

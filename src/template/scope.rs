@@ -342,13 +342,19 @@ impl std::fmt::Debug for HostVariables {
     }
 }
 
+impl HostVariables {
+    fn of(&self, host: &str) -> Option<Value> {
+        (self.0)(host).map(|scope| Value::from_object(Context(scope)))
+    }
+}
+
 impl Object for HostVariables {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        (self.0)(key.as_str()?).map(|scope| Value::from_object(Context(scope)))
+        let host = key.as_str()?;
+        self.of(host).or_else(|| missing::nothing_at(host))
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        self.get_value(&Value::from(key))
-            .or_else(|| missing::nothing_called(key))
+        self.of(key).or_else(|| missing::nothing_called(key))
     }
 }

@@ -55,18 +55,7 @@ fn write_json(json: &serde_json::Value, indent: Option<usize>, level: usize, out
 
 /// A scalar as Python writes it: everything outside ASCII escaped.
 fn scalar(json: &serde_json::Value) -> String {
-    let mut escaped = String::new();
-    for character in json.to_string().chars() {
-        if character.is_ascii() {
-            escaped.push(character);
-        } else {
-            let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    escaped
+    crate::secret::escape_beyond_ascii(&json.to_string())
 }
 
 fn sorted(json: serde_json::Value) -> serde_json::Value {

@@ -77,7 +77,8 @@ async fn a_command_costs_one_round_trip() {
     }
     let each = start.elapsed() / COUNT;
     assert!(each >= one_way * 2, "{each:?}");
-    assert!(each < one_way * 3, "{each:?}");
+    // Two round trips would be four times the way.
+    assert!(each < one_way * 7 / 2, "{each:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,6 +66,36 @@ fn the_summary_is_read_last() {
 }
 
 #[test]
+fn what_debug_says_is_always_shown() {
+    let EventKind::TaskStarted {
+        task,
+        name,
+        role,
+        place,
+        ..
+    } = task_started(1, None, "say")
+    else {
+        unreachable!()
+    };
+    let started = EventKind::TaskStarted {
+        task,
+        name,
+        role,
+        module: "debug".to_owned(),
+        place,
+        handler: false,
+        hosts: hosts(1),
+    };
+    let mut said = ends(1, "node1", crate::engine::event::Outcome::Ok);
+    if let EventKind::HostTaskFinished { message, .. } = &mut said {
+        *message = Some("one\ntwo".to_owned());
+    }
+    let events = [at(0, started), at(10, begins(1, "node1")), at(20, said)];
+    let (progress, _) = plain(0, FindingsView::Problems, STYLE, &events);
+    insta::assert_snapshot!(progress);
+}
+
+#[test]
 fn plain_lines_that_say_more() {
     insta::assert_snapshot!(
         "plain_v",

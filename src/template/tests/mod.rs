@@ -71,10 +71,10 @@ fn mistakes_are_found_without_rendering() {
     let error = Template::expression("a | defualt(1)", Some(&place)).unwrap_err();
     insta::assert_snapshot!(render(&error, Colour::Never), @r"
     error: unknown filter `defualt`
-     --> play.yaml:1:7
+     --> play.yaml:1:11
       |
     1 | when: a | defualt(1)
-      |       ^^^^^^^^^^^^^^
+      |           ^^^^^^^^^^
       |
       = hint: did you mean `default`?
     ");

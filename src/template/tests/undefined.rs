@@ -142,6 +142,10 @@ fn other_hosts_are_asked_in_the_same_way() {
         value("{{ hostvars.node2.x | default('-') }}"),
         Ok(json!("-"))
     );
+    assert_eq!(
+        value("{{ hostvars['node2'].x | default('-') }}"),
+        Ok(json!("-"))
+    );
     assert_eq!(value("{{ 'node2' in hostvars }}"), Ok(json!(false)));
     assert!(value("{{ hostvars['node2'].x }}").is_err());
 }

@@ -66,7 +66,11 @@ fn hosts_that_are_lost_while_they_get_packages_do_not_stop_the_others() {
     let full = package_bytes();
     for (host, half) in [("node2", half2), ("node3", half3)] {
         let sent = ran.recap(host, "bytes_sent");
-        assert_eq!(sent + half, full, "{host}: {half} bytes were there already");
+        // Beside the packages only configuration files are sent.
+        assert!(
+            (full..full + 20_000).contains(&(sent + half)),
+            "{host}: {half} of {full} bytes were there already, {sent} were sent"
+        );
     }
     for host in &case.hosts {
         let other = if host.name == "node1" { node2 } else { node1 };

@@ -37,7 +37,7 @@ fn a_full_disk_is_named_and_the_next_run_converges() {
     let ran = running.wait();
     site.over(&ran);
     let ran = ran.expect(2);
-    ran.says(&["node1", "No space left on device"]);
+    ran.says(&["node1", "no space left", "make room"]);
     assert!(node.is("! command -v docker && [ ! -e /usr/local/bin/dockerd ]"));
     node.sh("rm /var/lib/kk/filler");
 
