@@ -3,7 +3,7 @@
 HOSTS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test check demo lab lab-down fmt lint audit snapshots
+.PHONY: help build release test check bench demo lab lab-down fmt lint audit snapshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: ## every test there is, lab included; installs what is missing
 
 check: ## what is fast: format, lints, tests that need no lab
 	@tests/run install fmt clippy scripts cargo
+
+bench: ## measure against OpenSSH, ansible-core and pyinfra, and write docs/benchmarks.md; on a machine with nothing else to do
+	@tests/bench/run
 
 lab: ## hosts to play with: make lab HOSTS=3
 	@tests/lab/lab up $(HOSTS)

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on is a test that failed; clippy knows that of `#[test]` alone, not of what it calls"
 )]
 
+mod built_in_playbooks;
 mod cli;
 mod dependencies;
 mod documents;

@@ -40,7 +40,7 @@ pub async fn assess(
 ) -> anyhow::Result<Assessment> {
     gather(prepared, live, fleet).await;
     let registry_hosts = prepared.registry_hosts();
-    let names = Names::of(prepared, fleet, &registry_hosts);
+    let names = Names::of(prepared, fleet, &prepared.all_registry_hosts());
     let arches: BTreeSet<String> = registry_hosts
         .iter()
         .filter_map(|name| {

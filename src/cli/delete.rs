@@ -3,7 +3,7 @@
 use serde_json::{Map, json};
 
 use super::arguments::{DeleteRegistryArguments, GlobalFlags};
-use super::init::load_checked;
+use super::execution::{load_checked, options, pending};
 use super::live::{Asked, Live, LiveOptions, confirm_local};
 use super::prepare::Prepared;
 use crate::engine::{self, RunOptions};
@@ -27,7 +27,7 @@ pub async fn run(arguments: DeleteRegistryArguments, global: &GlobalFlags) -> an
     } else {
         "delete registry"
     };
-    let options = LiveOptions {
+    let live_options = LiveOptions {
         command,
         global,
         output: arguments.output.output,
@@ -35,21 +35,13 @@ pub async fn run(arguments: DeleteRegistryArguments, global: &GlobalFlags) -> an
         check_mode,
         log: true,
     };
-    let live = Live::start(&prepared, &options)?;
+    let live = Live::start(&prepared, &live_options)?;
     let fleet = live.connect(&prepared, &arguments.connection, &asked).await;
     let kk = json!({"kk": {"run_id": live.run_id, "delete": {"with_data": arguments.with_data, "component": prepared.installation()}}});
     let kk = kk.as_object().cloned().unwrap_or_else(Map::new);
     let run_options = RunOptions {
-        forks: usize::from(arguments.connection.forks),
-        check_mode,
-        diff: arguments.execution.diff,
-        limit: arguments
-            .target
-            .limit
-            .as_ref()
-            .map(|_| prepared.names.clone()),
         variables: vec![Layer::raw(prepared.settings.tree.clone()), Layer::raw(kk)],
-        ..RunOptions::default()
+        ..options(&prepared, &arguments.connection, &arguments.execution)
     };
     let locks = live.lock(&prepared, &fleet, &run_options).await;
     let report = engine::run(
@@ -64,11 +56,6 @@ pub async fn run(arguments: DeleteRegistryArguments, global: &GlobalFlags) -> an
     .await;
     locks.release().await;
     Live::close(&fleet).await;
-    let pending = check_mode
-        && arguments.execution.exit_code
-        && report.exit() == Exit::Ok
-        && report.changed();
-    Ok(live
-        .finish(&report, pending.then_some(Exit::ChangesPending))
-        .await)
+    let exit = pending(&arguments.execution, &report);
+    Ok(live.finish(&report, exit).await)
 }

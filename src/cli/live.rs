@@ -37,6 +37,20 @@ pub struct LiveOptions<'a> {
     pub log: bool,
 }
 
+impl<'a> LiveOptions<'a> {
+    /// A command that only looks, prints its own data and writes no log.
+    pub fn quiet(command: &'a str, global: &'a GlobalFlags) -> Self {
+        Self {
+            command,
+            global,
+            output: OutputFormat::Text,
+            findings: FindingsView::Problems,
+            check_mode: true,
+            log: false,
+        }
+    }
+}
+
 /// A command at work.
 pub struct Live {
     /// Where events go.

@@ -6,16 +6,22 @@
 pub mod arguments;
 mod assess;
 mod delete;
+mod execution;
+mod facts;
 mod files;
 pub mod flags;
 mod init;
 mod live;
 pub mod local;
+mod material;
 mod names;
 mod precheck;
 mod prepare;
 mod run;
+mod status;
+mod summary;
 pub mod usage;
+mod variables;
 
 use anyhow::Context as _;
 
@@ -70,14 +76,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         Command::Init(InitCommand::Registry(arguments)) => init::run(arguments, global).await,
         Command::Delete(DeleteCommand::Registry(arguments)) => delete::run(arguments, global).await,
-        Command::Status(arguments) => run::status(arguments, global).await,
-        Command::Facts(arguments) => run::facts(arguments, global).await,
+        Command::Status(arguments) => status::run(arguments, global).await,
+        Command::Facts(arguments) => facts::run(arguments, global).await,
         Command::Run(arguments) => run::playbook(arguments, global).await,
         Command::Create(CreateCommand::Inventory(arguments)) => {
-            files::create(&arguments, &inventory::skeleton())
+            files::create(&arguments, inventory::skeleton())
         }
         Command::Create(CreateCommand::Config(arguments)) => {
-            files::create(&arguments, &settings::skeleton_config())
+            files::create(&arguments, settings::skeleton_config())
         }
         Command::Inventory(InventoryCommand::List(arguments)) => files::list(&arguments),
         Command::Playbooks(PlaybooksCommand::Export(arguments)) => files::export(&arguments),

@@ -13,6 +13,7 @@ use crate::report::FindingsView;
 /// Looks at every host and says everything that would go wrong.
 pub async fn run(arguments: PrecheckArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
     let prepared = Prepared::load(&arguments.target)?;
+    prepared.check_registry_group()?;
     let waivers = waivers(&arguments.waivers)?;
     let asked = Asked::ask(&arguments.connection, &prepared)?;
     let options = LiveOptions {

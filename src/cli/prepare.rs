@@ -18,6 +18,8 @@ pub struct Prepared {
     pub settings: Settings,
     /// The hosts that take part, in inventory order.
     pub names: Vec<String>,
+    /// `--limit` chose them.
+    pub limited: bool,
     /// No inventory was given: this machine alone.
     pub implicit: bool,
     /// Working folder, absolute.
@@ -111,6 +113,7 @@ impl Prepared {
             inventory,
             settings,
             names,
+            limited: target.limit.is_some(),
             implicit,
             work_dir,
             warnings,
@@ -138,6 +141,35 @@ impl Prepared {
                 .map(plain)
                 .collect::<String>()
         )
+    }
+
+    /// Without a host in the group `image_registry` there is nothing to install on.
+    ///
+    /// # Errors
+    ///
+    /// There is none; points at the group where it is written.
+    pub fn check_registry_group(&self) -> Result<(), Diagnostic> {
+        if !self.all_registry_hosts().is_empty() {
+            return Ok(());
+        }
+        let Some(group) = self.inventory.groups.get(super::REGISTRY_GROUP) else {
+            let source = self.inventory.source.as_deref().unwrap_or_default();
+            let message = format!("the inventory `{source}` has no group `image_registry`");
+            return Err(Diagnostic::error(message)
+                .hint("add `image_registry: {hosts: [HOST]}` under `spec.groups`"));
+        };
+        let message = "the group `image_registry` is empty";
+        let diagnostic = match &group.place {
+            Some(place) => Diagnostic::at(place, message),
+            None => Diagnostic::error(message),
+        };
+        Err(diagnostic.hint("name at least one host under its `hosts:`"))
+    }
+
+    /// The hosts of the group `image_registry`, whether they take part or not: names and certificates are for all.
+    pub fn all_registry_hosts(&self) -> Vec<String> {
+        let hosts = self.inventory.hosts_of(super::REGISTRY_GROUP).into_iter();
+        hosts.map(str::to_owned).collect()
     }
 
     /// The hosts of the group `image_registry` that take part.

@@ -11,6 +11,16 @@ enum Token {
     Quoted(String),
 }
 
+impl Token {
+    /// What it says, without quotes.
+    fn word(&self) -> &str {
+        match self {
+            Self::Literal(words) => words,
+            Self::Quoted(word) => word,
+        }
+    }
+}
+
 /// A command for a POSIX shell, as tokens. There is no conversion from a text: quoting is structural.
 ///
 /// Secrets do not belong in a command at all (anybody on the host can read its arguments): they go over standard
@@ -95,6 +105,37 @@ impl Command {
         }
     }
 
+    /// The same for a shell of which the connector chooses the name, `$0`: a script with its arguments runs in that
+    /// shell itself, which spares the host the start of another one.
+    pub(in crate::connect) fn to_named_script(&self) -> (String, String) {
+        let is_name = |word: &str| {
+            word.starts_with(|letter: char| letter.is_ascii_alphabetic())
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        if self.is_script()
+            && let [_, Token::Quoted(script), name, arguments @ ..] = self.tokens.as_slice()
+            && is_name(name.word())
+        {
+            let text = if arguments.is_empty() {
+                script.clone()
+            } else {
+                format!("set -- {};{script}", to_text(arguments))
+            };
+            return (name.word().to_owned(), text);
+        }
+        ("sh".to_owned(), self.to_script())
+    }
+
+    /// Whether this is `sh -c` with a script and nothing but words after it.
+    pub(crate) fn is_script(&self) -> bool {
+        matches!(
+            self.tokens.as_slice(),
+            [Token::Literal("sh -c"), Token::Quoted(_), ..]
+        ) && self.is_one_program()
+    }
+
     /// Whether this is certain to be one program with arguments, not something that only a shell can do.
     fn is_one_program(&self) -> bool {
         let is_plain = |words: &str| {
@@ -115,16 +156,19 @@ impl Command {
 
     /// The text as a person would type it.
     pub(in crate::connect) fn to_shell(&self) -> String {
-        let words: Vec<String> = self
-            .tokens
-            .iter()
-            .map(|token| match token {
-                Token::Literal(words) => (*words).to_owned(),
-                Token::Quoted(word) => quote(word),
-            })
-            .collect();
-        words.join(" ")
+        to_text(&self.tokens)
     }
+}
+
+fn to_text(tokens: &[Token]) -> String {
+    let words: Vec<String> = tokens
+        .iter()
+        .map(|token| match token {
+            Token::Literal(words) => (*words).to_owned(),
+            Token::Quoted(word) => quote(word),
+        })
+        .collect();
+    words.join(" ")
 }
 
 /// For people: the same text the shell gets.
@@ -181,6 +225,40 @@ mod tests {
             (Command::program("cd"), "cd"),
         ] {
             assert_eq!(command.to_script(), expected);
+        }
+    }
+
+    #[test]
+    fn a_script_runs_in_the_shell_that_is_there_anyway() {
+        let named = |command: Command| command.to_named_script();
+        let text = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(
+            named(Command::script("a \"$1\"", ["b c", "$d"])),
+            text("sh", "set -- 'b c' '$d';a \"$1\"")
+        );
+        assert_eq!(
+            named(
+                Command::new("sh -c")
+                    .arg("a")
+                    .arg("kk-step-1")
+                    .literal("id -u")
+            ),
+            text("kk-step-1", "set -- id -u;a")
+        );
+        assert_eq!(
+            named(Command::new("sh -c").arg("a").arg("kk-step-1")),
+            text("kk-step-1", "a")
+        );
+        // No name, a name that is none, something that the outer shell must do, another program.
+        for command in [
+            Command::new("sh -c").arg("a"),
+            Command::new("sh -c").arg("a").arg("-x"),
+            Command::script("a", ["b"]).literal("; c"),
+            Command::script("a", ["b"]).prefixed(Command::new("sudo -n --")),
+            Command::new("id"),
+        ] {
+            let expected = command.to_script();
+            assert_eq!(named(command), text("sh", &expected));
         }
     }
 

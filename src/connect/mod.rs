@@ -264,6 +264,17 @@ impl TransportError {
         )
     }
 
+    /// Whether the host itself cannot be reached, or no longer, and not only this one command was not run.
+    pub const fn loses_host(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::HostKey { .. }
+                | Self::Authentication { .. }
+                | Self::Lost { .. }
+        )
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<&str> {
         match self {

@@ -23,8 +23,9 @@ pub(super) fn new_marker() -> String {
     format!("kk{:032x}", rand::random::<u128>())
 }
 
-/// The text for the login shell that runs `script` by `sh` in the C locale, after the marker.
-pub(super) fn login_shell_text(script: &str, marker: &str) -> Result<String, String> {
+/// The text for the login shell that runs `script` by `sh` in the C locale, after the marker. `name` becomes `$0`: one
+/// plain word.
+pub(super) fn login_shell_text(name: &str, script: &str, marker: &str) -> Result<String, String> {
     if script.contains('\0') {
         return Err("the command holds a zero byte".to_owned());
     }
@@ -33,11 +34,14 @@ pub(super) fn login_shell_text(script: &str, marker: &str) -> Result<String, Str
         "printf {marker}:%s: $$&&printf {marker}:%s: $$ >&2||exit 127;LC_ALL=C;export LC_ALL;"
     );
     let text = if script.len() <= LONGEST_WORD && script.bytes().all(is_plain) {
-        format!("exec sh -c '{prologue}{}'", script.replace('\'', r"'\''"))
+        format!(
+            "exec sh -c '{prologue}{}' {name}",
+            script.replace('\'', r"'\''")
+        )
     } else {
         // `printf` uses its format for each of its arguments.
         format!(
-            "exec sh -c '{prologue}eval \"set --;$(printf %b \"$@\")\"' sh {}",
+            "exec sh -c '{prologue}eval \"set --;$(printf %b \"$@\")\"' {name} {}",
             encode(script)
         )
     };
@@ -209,7 +213,7 @@ mod tests {
                 .env("LC_ALL", "C")
                 .output()
                 .unwrap();
-            let text = login_shell_text(script, &marker).unwrap();
+            let text = login_shell_text("sh", script, &marker).unwrap();
             for shell in shells() {
                 let output = run(&shell, &text);
                 let mut stdout = Vec::new();
@@ -235,7 +239,7 @@ mod tests {
         runner
             .run(&"[^\0]{0,30}", |word| {
                 let script = format!("printf %s '{}'", word.replace('\'', r"'\''"));
-                let text = login_shell_text(&script, "m").unwrap();
+                let text = login_shell_text("sh", &script, "m").unwrap();
                 for shell in shells() {
                     let output = run(&shell, &text);
                     let mut said = Vec::new();
@@ -280,7 +284,7 @@ mod tests {
 
     #[test]
     fn what_no_host_would_take_is_refused_here() {
-        assert!(login_shell_text(&"a".repeat(200_000), "m").is_err());
-        assert!(login_shell_text("a\0b", "m").is_err());
+        assert!(login_shell_text("sh", &"a".repeat(200_000), "m").is_err());
+        assert!(login_shell_text("sh", "a\0b", "m").is_err());
     }
 }

@@ -86,7 +86,7 @@ impl Attempt {
     /// A session that failed. Only what says that the host itself is gone loses it.
     pub(super) fn from_transport(error: TransportError) -> Self {
         let hint = error.hint().map(str::to_owned);
-        let is_lost = loses_host(&error);
+        let is_lost = error.loses_host();
         let mut attempt = Self {
             hint,
             ..Self::failed(error.to_string())
@@ -97,15 +97,4 @@ impl Attempt {
         }
         attempt
     }
-}
-
-/// Whether an error says that the host itself is gone, and not only that one command could not be run.
-pub(super) const fn loses_host(error: &TransportError) -> bool {
-    matches!(
-        error,
-        TransportError::Unreachable { .. }
-            | TransportError::HostKey { .. }
-            | TransportError::Authentication { .. }
-            | TransportError::Lost { .. }
-    )
 }

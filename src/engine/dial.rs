@@ -66,15 +66,19 @@ impl InventoryDial<'_> {
             .password
             .clone()
             .or_else(|| self.password.clone());
-        options.private_key_content = connection.private_key_content.clone();
-        options.private_key = connection.private_key.clone();
+        options
+            .private_key_content
+            .clone_from(&connection.private_key_content);
+        options.private_key.clone_from(&connection.private_key);
         if options.private_key.is_none()
             && options.private_key_content.is_none()
             && connection.password.is_none()
         {
-            options.private_key = self.private_key.clone();
+            options.private_key.clone_from(&self.private_key);
         }
-        options.passphrase = connection.private_key_passphrase.clone();
+        options
+            .passphrase
+            .clone_from(&connection.private_key_passphrase);
         options.host_key_policy = self.host_key_policy.clone();
         options.connect_timeout = self.timeout;
         options

@@ -315,9 +315,12 @@ impl EventKind {
             }
             Self::RunStarted { command, .. } => mask(command),
             Self::Summary { lines, data } => {
-                lines.iter_mut().for_each(|(_, value)| mask(value));
-                data.values_mut()
-                    .for_each(|value| *value = redactor.mask_json(value));
+                for (_, value) in lines {
+                    mask(value);
+                }
+                for value in data.values_mut() {
+                    *value = redactor.mask_json(value);
+                }
             }
             Self::HostTaskStarted { .. }
             | Self::CancelRequested { .. }

@@ -92,7 +92,7 @@ impl Runner<'_> {
                 Outcome::Failed
             };
         }
-        doing.complete(&mut attempt.result, attempt.outcome);
+        Doing::complete(&mut attempt.result, attempt.outcome);
         self.count(host, attempt.outcome);
         let performed = Performed {
             outcome: attempt.outcome,
@@ -133,7 +133,7 @@ impl Doing<'_> {
     }
 
     /// Fills in what every result has.
-    fn complete(&self, result: &mut Map<String, Json>, outcome: Outcome) {
+    fn complete(result: &mut Map<String, Json>, outcome: Outcome) {
         let failed = matches!(
             outcome,
             Outcome::Failed | Outcome::Ignored | Outcome::Rescued
@@ -206,7 +206,7 @@ impl Doing<'_> {
                 Some(label) => label.render(&with_item).unwrap_or_else(|_| display(item)),
                 None => display(item),
             };
-            self.complete(&mut attempt.result, attempt.outcome);
+            Self::complete(&mut attempt.result, attempt.outcome);
             attempt.result.insert(repeat.variable.clone(), item.clone());
             attempt.result.insert(
                 "ansible_loop_var".to_owned(),
@@ -410,7 +410,7 @@ impl Doing<'_> {
         let mut extra = Map::new();
         if let Some(name) = &self.task.register {
             let mut result = attempt.result.clone();
-            self.complete(&mut result, attempt.outcome);
+            Self::complete(&mut result, attempt.outcome);
             extra.insert(name.clone(), Json::Object(result));
         }
         Layer::raw(extra)
@@ -475,8 +475,7 @@ const fn worse(so_far: Outcome, item: Outcome) -> Outcome {
         (Outcome::Unreachable, _) | (_, Outcome::Unreachable) => Outcome::Unreachable,
         (Outcome::Failed, _) | (_, Outcome::Failed) => Outcome::Failed,
         (Outcome::Changed, _) | (_, Outcome::Changed) => Outcome::Changed,
-        (Outcome::Skipped, other) => other,
-        (other, _) => other,
+        (Outcome::Skipped, other) | (other, _) => other,
     }
 }
 

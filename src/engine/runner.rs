@@ -327,7 +327,7 @@ impl<'a> Runner<'a> {
                 member.set_facts(Ok(facts));
                 (Outcome::Ok, None)
             }
-            Err(FactsError::Transport(error)) if super::attempt::loses_host(&error) => {
+            Err(FactsError::Transport(error)) if error.loses_host() => {
                 self.lose(&host, &error);
                 (Outcome::Unreachable, Some(error.to_string()))
             }

@@ -63,17 +63,14 @@ impl Files for TaskFiles<'_> {
     }
 
     fn template(&self, src: &str) -> Result<String, ModuleError> {
-        let (name, bytes) = match own_path(src) {
-            Some(path) => {
-                let bytes = std::fs::read(&path).map_err(|error| {
-                    ModuleError::failed(format!("read the template `{src}`: {error}"))
-                })?;
-                (src.to_owned(), bytes)
-            }
-            None => {
-                let entry = self.find("templates", src)?;
-                (entry.name, entry.bytes.into_owned())
-            }
+        let (name, bytes) = if let Some(path) = own_path(src) {
+            let bytes = std::fs::read(&path).map_err(|error| {
+                ModuleError::failed(format!("read the template `{src}`: {error}"))
+            })?;
+            (src.to_owned(), bytes)
+        } else {
+            let entry = self.find("templates", src)?;
+            (entry.name, entry.bytes.into_owned())
         };
         let text = String::from_utf8(bytes)
             .map_err(|_| ModuleError::failed(format!("the template `{src}` is not UTF-8 text")))?;

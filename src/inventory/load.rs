@@ -64,19 +64,22 @@ impl Inventory {
         finish::finish(raw, Some(source.name.clone()), machine)
     }
 
-    /// This machine alone: the host `localhost` with the local connector.
+    /// This machine alone: the host `localhost` with the local connector, and the registry on it if there is to be one.
     pub fn implicit() -> Self {
         let mut inventory = Self::default();
         inventory.hosts.insert(
             LOCALHOST.to_owned(),
             Host::new(LOCALHOST, Connection::Local),
         );
-        for name in [ALL, UNGROUPED] {
+        for name in [ALL, "image_registry", UNGROUPED] {
             let group = Group {
                 name: name.to_owned(),
                 ..Group::default()
             };
             inventory.groups.insert(name.to_owned(), group);
+        }
+        if let Some(group) = inventory.groups.get_mut("image_registry") {
+            group.hosts.push(LOCALHOST.to_owned());
         }
         inventory
     }

@@ -215,30 +215,28 @@ pub(super) fn read(
     }
     for (key, node) in pairs {
         let name = key.as_str().unwrap_or_default();
-        match known(name) {
-            Some(argument) => add(argument, node, &key.place, found),
-            None => {
-                let names: Vec<&str> = spec
-                    .arguments
-                    .iter()
-                    .flat_map(|argument| {
-                        std::iter::once(&argument.name)
-                            .chain(argument.aliases)
-                            .copied()
-                    })
-                    .collect();
-                let diagnostic = Diagnostic::at(
-                    &key.place,
-                    format!("`{}` has no argument `{name}`", spec.name),
-                );
-                let suggested = diagnostic.suggest(name, names.iter().copied());
-                found.push(if suggested.hint.is_some() {
-                    suggested
-                } else {
-                    suggested.hint(format!("it takes: {}", names.join(", ")))
-                });
-            }
+        if let Some(argument) = known(name) {
+            add(argument, node, &key.place, found);
+            continue;
         }
+        let names: Vec<&str> = spec
+            .arguments
+            .iter()
+            .flat_map(|argument| {
+                std::iter::once(&argument.name)
+                    .chain(argument.aliases)
+                    .copied()
+            })
+            .collect();
+        let mut diagnostic = Diagnostic::at(
+            &key.place,
+            format!("`{}` has no argument `{name}`", spec.name),
+        )
+        .suggest(name, names.iter().copied());
+        diagnostic
+            .hint
+            .get_or_insert_with(|| format!("it takes: {}", names.join(", ")));
+        found.push(diagnostic);
     }
     for argument in spec.arguments.iter().filter(|argument| argument.required) {
         if !arguments.iter().any(|(name, _)| *name == argument.name) {

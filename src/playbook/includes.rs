@@ -47,7 +47,7 @@ pub(super) fn import(
     keyword: &str,
     value: &Node,
     parent: &Arc<Frame>,
-) -> Option<Item> {
+) -> Item {
     refuse(loader, fields, keyword, IMPORTED);
     let mut frame = loader.frame(fields, Some(parent));
     let is_role = keyword == "import_role";
@@ -59,12 +59,12 @@ pub(super) fn import(
     } else {
         file_items(loader, value, &frame)
     };
-    Some(Item::Block(Arc::new(Block {
+    Item::Block(Arc::new(Block {
         frame,
         items,
         rescue: Vec::new(),
         always: Vec::new(),
-    })))
+    }))
 }
 
 /// An include as the action of a task. `frame` is the task's own.

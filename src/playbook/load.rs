@@ -142,15 +142,12 @@ impl<'a> Loader<'a> {
 
     /// Parses a YAML file of the library.
     pub(super) fn parse(&mut self, name: &str, bytes: &[u8]) -> Option<Node> {
-        let source = match std::str::from_utf8(bytes) {
-            Ok(text) => Source::new(name, text),
-            Err(_) => {
-                self.found
-                    .push(Diagnostic::error(format!("`{name}` is not UTF-8 text")));
-                return None;
-            }
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            self.found
+                .push(Diagnostic::error(format!("`{name}` is not UTF-8 text")));
+            return None;
         };
-        yaml::parse(&source)
+        yaml::parse(&Source::new(name, text))
             .map_err(|diagnostic| self.found.push(diagnostic))
             .ok()
     }
@@ -327,7 +324,7 @@ impl<'a> Loader<'a> {
         };
         let nodes = node
             .as_sequence()
-            .map_or_else(|| std::slice::from_ref(node), |items| items);
+            .unwrap_or_else(|| std::slice::from_ref(node));
         let mut conditions = Vec::new();
         for node in nodes {
             let result = node
@@ -414,16 +411,14 @@ impl<'a> Loader<'a> {
         if node.is_null() {
             return Vec::new();
         }
-        match node.as_sequence() {
-            Some(nodes) => nodes
-                .iter()
-                .flat_map(|node| task::item(self, node, frame))
-                .collect(),
-            None => {
-                self.found.push(node.unexpected("a list of tasks"));
-                Vec::new()
-            }
-        }
+        let Some(nodes) = node.as_sequence() else {
+            self.found.push(node.unexpected("a list of tasks"));
+            return Vec::new();
+        };
+        nodes
+            .iter()
+            .flat_map(|node| task::item(self, node, frame))
+            .collect()
     }
 
     pub(super) fn handler_list(&mut self, node: &Node, frame: &Arc<Frame>) -> Vec<Arc<Task>> {

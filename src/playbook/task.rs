@@ -70,9 +70,7 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
     match actions.as_slice() {
         [(word, value)] => match short_name(word.as_str().unwrap_or_default()) {
             keyword @ ("import_tasks" | "import_role") => {
-                includes::import(loader, &fields, keyword, value, parent)
-                    .into_iter()
-                    .collect()
+                vec![includes::import(loader, &fields, keyword, value, parent)]
             }
             _ => task(loader, &fields, word, value, parent)
                 .into_iter()

@@ -42,6 +42,7 @@ impl Connector for ShellConnector {
             let mut child = tokio::process::Command::new(program)
                 .args(arguments)
                 .arg(text)
+                .env("LC_ALL", "C")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())

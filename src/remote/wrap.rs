@@ -60,6 +60,13 @@ else
 fi
 exit $?"#;
 
+/// The same for a command that puts nothing into the ledger, as most do: `$1` the state folder, then the command.
+/// One line of characters that every login shell leaves alone, so that it goes over the wire as it is.
+const BARE_STEP: &str = concat!(
+    r#"if [ -r "$1/step.lock" ]&&command -v flock >/dev/null 2>&1;then exec 9<"$1/step.lock";flock -s 9;fi;shift;"#,
+    r#"if command -v setsid >/dev/null 2>&1;then setsid "$@" 9<&-;else "$@" 9<&-;fi;exit $?"#
+);
+
 /// The start of the name of a step's wrapper among the host's processes.
 pub(super) const STEP_NAME: &str = "kk-step-";
 
@@ -82,17 +89,18 @@ pub(super) fn random_name() -> String {
 
 /// Puts the step's wrapper around a command. `name` is what [`super::stop`] looks for.
 pub(super) fn step(command: Command, name: &str, state: &str, note: Option<&Note>) -> Command {
-    let (file, lines): (String, &[String]) = note.map_or_else(
-        || (String::new(), [].as_slice()),
-        |note| (super::ledger::file(state, &note.component), &note.lines),
-    );
-    let wrapper = Command::new("sh -c")
-        .arg(STEP)
-        .arg(format!("{STEP_NAME}{name}"))
-        .arg(state)
-        .arg(file)
-        .arg(lines.len().to_string())
-        .args(lines);
+    let shell = Command::new("sh -c");
+    let name = format!("{STEP_NAME}{name}");
+    let wrapper = match note {
+        None => shell.arg(BARE_STEP).arg(name).arg(state),
+        Some(note) => shell
+            .arg(STEP)
+            .arg(name)
+            .arg(state)
+            .arg(super::ledger::file(state, &note.component))
+            .arg(note.lines.len().to_string())
+            .args(&note.lines),
+    };
     command.prefixed(wrapper)
 }
 
@@ -106,8 +114,14 @@ pub(super) fn privilege(
     let user = match &privilege.user {
         Some(user) if user != session_user => user.clone(),
         _ => {
+            // The connector's own shell has the locale; only what does not start there needs to be told.
+            let command = if command.is_script() {
+                command
+            } else {
+                command.prefixed(Command::new("env LC_ALL=C"))
+            };
             return Ok(Wrapped {
-                command: command.prefixed(Command::new("env LC_ALL=C")),
+                command,
                 prefix: Bytes::new(),
                 mark: None,
                 user: session_user.to_owned(),

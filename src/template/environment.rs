@@ -89,14 +89,14 @@ pub(super) fn check(
         let Unknown { kind, name, .. } = unknown;
         let diagnostic = at(format!("unknown {kind} `{name}`"), unknown.range);
         let mut known = unknown.known;
-        return Err(match nearest(name, known.iter().copied()) {
-            Some(other) => diagnostic.hint(format!("did you mean `{other}`?")),
-            None => {
-                known.retain(|name| name.starts_with(|c: char| c.is_alphabetic()));
-                known.sort_unstable();
-                diagnostic.hint(format!("there are: {}", known.join(", ")))
-            }
-        });
+        let hint = if let Some(other) = nearest(name, known.iter().copied()) {
+            format!("did you mean `{other}`?")
+        } else {
+            known.retain(|name| name.starts_with(|c: char| c.is_alphabetic()));
+            known.sort_unstable();
+            format!("there are: {}", known.join(", "))
+        };
+        return Err(diagnostic.hint(hint));
     }
     Ok(())
 }

@@ -55,7 +55,8 @@ impl SshConnector {
         if cancel.is_cancelled() {
             return Err(TransportError::Cancelled);
         }
-        let text = login_shell_text(&command.to_script(), &self.marker)
+        let (shell_name, script) = command.to_named_script();
+        let text = login_shell_text(&shell_name, &script, &self.marker)
             .map_err(|reason| self.not_started(reason))?;
         let expired = expiry(timeout);
         tokio::pin!(expired);

@@ -92,7 +92,8 @@ async fn write(check: bool, diff: bool, no_log: bool) -> (Story, String) {
     )
 }
 
-struct RealDial;
+/// Dials this machine.
+pub(super) struct RealDial;
 
 impl Dial for RealDial {
     fn dial<'a>(

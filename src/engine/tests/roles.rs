@@ -121,17 +121,8 @@ async fn files_are_found_in_the_role_first() {
     let library = Library::folder(folder.path());
     let playbook = crate::playbook::load(&library, "site.yaml").unwrap();
     let inventory = Inventory::implicit();
-    let local: Arc<dyn Connector> = Arc::new(crate::connect::local::LocalConnector::new());
-    struct Local(Arc<dyn Connector>);
-    impl Dial for Local {
-        fn dial<'a>(
-            &'a self,
-            _: &'a Host,
-        ) -> BoxFuture<'a, Result<Arc<dyn Connector>, TransportError>> {
-            Box::pin(std::future::ready(Ok(Arc::clone(&self.0))))
-        }
-    }
-    let fleet = Fleet::connect(&inventory, &[LOCALHOST.to_owned()], &Local(local), 1, None).await;
+    let names = [LOCALHOST.to_owned()];
+    let fleet = Fleet::connect(&inventory, &names, &checks::RealDial, 1, None).await;
     let (events, mut receiver) = Events::channel(Redactor::new());
     run(
         &playbook,

@@ -1,0 +1,124 @@
+//! What the built-in playbooks see under `kk`: names, packages, certificates, secrets.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::assess::Assessment;
+use super::live::Live;
+use super::material::Material;
+use super::names::{Names, port};
+use super::prepare::Prepared;
+use crate::artifact::{Contents, Package};
+use crate::precheck::Waivers;
+use crate::settings::{Settings, Storage};
+
+/// What the playbooks see under `kk`.
+pub fn variables(
+    prepared: &Prepared,
+    live: &Live,
+    assessment: &Assessment,
+    names: &Names,
+    waivers: &Waivers,
+    material: &Material,
+) -> Map<String, Value> {
+    let (registry, endpoints) = names.variables();
+    let mut packages: Map<String, Value> = Map::new();
+    for package in &assessment.packages {
+        let of_arch = packages
+            .entry(package.arch.clone())
+            .or_insert_with(|| json!({}));
+        if let Value::Object(of_arch) = of_arch {
+            of_arch.insert(package.name.clone(), package_variables(package));
+        }
+    }
+    let folders: Vec<String> = ["/etc/docker", "/etc/containerd"]
+        .into_iter()
+        .flat_map(|root| {
+            let certs = format!("{root}/certs.d");
+            let own: Vec<String> = names
+                .hosts
+                .values()
+                .map(|host| format!("{certs}/{}", host.endpoint))
+                .collect();
+            [root.to_owned(), certs].into_iter().chain(own)
+        })
+        .collect();
+    let sources: Vec<Value> = names
+        .hosts
+        .iter()
+        .map(|(host, endpoint)| json!({"host": host, "endpoint": endpoint.endpoint}))
+        .collect();
+    let repository = names.project.as_deref().map_or_else(
+        || "kk-proof".to_owned(),
+        |project| format!("{project}/kk-proof"),
+    );
+    let kk = json!({
+        "run_id": live.run_id,
+        "installation": prepared.installation(),
+        "registry": registry,
+        "endpoints": endpoints,
+        "packages": packages,
+        "pki": {"ca_file": material.ca_file, "cert_file": material.cert_file, "key_file": material.key_file},
+        "secrets": {"password": material.password.expose(), "http_secret": material.http_secret.expose()},
+        "trust": {"folders": folders, "hosts_lines": names.hosts_lines()},
+        "proof": {"repository": repository, "tag": live.run_id, "sources": sources},
+        "status": status(&prepared.settings, names, waivers),
+    });
+    Map::from_iter([("kk".to_owned(), kk)])
+}
+
+/// What is kept on each registry host about what is installed. The same for two runs that install the same.
+fn status(settings: &Settings, names: &Names, waivers: &Waivers) -> Value {
+    let waived: BTreeMap<&str, &str> = waivers.iter().collect();
+    let storage = match &settings.image_registry.storage {
+        Storage::Filesystem { rootdir, .. } => json!({"driver": "filesystem", "rootdir": rootdir}),
+        Storage::Object { driver, .. } => json!({"driver": driver}),
+    };
+    json!({
+        "component": "registry",
+        "type": "docker-registry",
+        "version": settings.versions.docker_registry,
+        "docker_version": settings.versions.docker,
+        "dockercompose_version": settings.versions.dockercompose,
+        "endpoint": names.registry().map(|host| &host.endpoint),
+        "port": port(settings),
+        "storage": storage,
+        "waived": waived,
+        "kk_version": super::local::VERSION,
+    })
+}
+
+fn package_variables(package: &Package) -> Value {
+    let inspection = &package.inspection;
+    let mut variables = json!({
+        "path": package.path,
+        "sha256": inspection.sha256,
+        "size": inspection.size,
+        "version": package.version,
+    });
+    let Value::Object(map) = &mut variables else {
+        return variables;
+    };
+    match &inspection.contents {
+        Contents::Engine { binaries, .. } => {
+            let binaries: Vec<Value> =
+                binaries.iter().map(|binary| json!({"name": binary.name, "sha256": binary.sha256, "size": binary.size})).collect();
+            map.insert("binaries".to_owned(), binaries.into());
+        }
+        Contents::Image { images, .. } => {
+            let reference = package.reference.clone().unwrap_or_default();
+            if let Some(image) = images
+                .iter()
+                .find(|image| image.tags.contains(&reference))
+                .or_else(|| images.first())
+            {
+                map.insert("image_id".to_owned(), image.id.clone().into());
+                map.insert("manifest_digest".to_owned(), json!(image.manifest_digest));
+            }
+            map.insert("reference".to_owned(), reference.into());
+        }
+        _ => {}
+    }
+    variables
+}
