@@ -10,4 +10,5 @@
 //! | `KK` | the program to test, the one Cargo built when absent |
 //! | `KK_LAB_SEED` | seed of the random moments of `kills`, to see a failure again |
 
+#[cfg(test)]
 mod lab_tests;

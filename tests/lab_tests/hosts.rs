@@ -116,10 +116,10 @@ if [ -e /var/lib/kk/step.lock ]; then flock -n /var/lib/kk/step.lock true || ech
     pub fn assert_no_remains(&self) {
         self.assert_ended();
         let said = self.sh(
-            r#"find / /var/lib/docker /data /tmp /run -xdev \( -path /proc -o -path /sys -o -path /var/lib/docker/overlay2 \) -prune -o \
+            r"find / /var/lib/docker /data /tmp /run -xdev \( -path /proc -o -path /sys -o -path /var/lib/docker/overlay2 \) -prune -o \
   \( -name '*.kk-*' -o -name '.kk-*' -o -name '*.part' -o -path '/var/lib/kk/*.new' -o -path '/var/lib/kk/*.gone' \) -print
 find /tmp -mindepth 1 ! -path '/tmp/systemd-private-*' ! -name '.*-unix'
-[ ! -d /var/lib/kk ] || find /var/lib/kk -type f -size +1M"#,
+[ ! -d /var/lib/kk ] || find /var/lib/kk -type f -size +1M",
         );
         assert_eq!(said, "", "{}: remains of a run", self.name);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Condvar, Mutex, OnceLock};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::hosts::Host;
@@ -128,12 +128,12 @@ impl Case {
     /// Waits for the hosts of these numbers, resets them and begins.
     pub fn new(name: &'static str, numbers: &[usize]) -> Self {
         let lab = lab();
-        let mut busy = lab.busy.lock().unwrap_or_else(|held| held.into_inner());
+        let mut busy = lab.busy.lock().unwrap_or_else(PoisonError::into_inner);
         while numbers.iter().any(|number| busy.contains(number)) {
             busy = lab
                 .released
                 .wait(busy)
-                .unwrap_or_else(|held| held.into_inner());
+                .unwrap_or_else(PoisonError::into_inner);
         }
         busy.extend(numbers);
         drop(busy);
@@ -159,7 +159,7 @@ impl Case {
 
     /// Names what comes next, and says how long the step before it took.
     pub fn step(&self, what: &str) {
-        let mut step = self.step.lock().unwrap_or_else(|held| held.into_inner());
+        let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
         report(step.replace((what.to_owned(), Instant::now())));
     }
 }
@@ -172,7 +172,7 @@ fn report(step: Option<(String, Instant)>) {
 
 impl Drop for Case {
     fn drop(&mut self) {
-        let mut step = self.step.lock().unwrap_or_else(|held| held.into_inner());
+        let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
         report(step.take());
         drop(step);
         // The form of a line that `tests/run` sorts.
@@ -182,7 +182,7 @@ impl Drop for Case {
             self.name
         );
         let lab = lab();
-        let mut busy = lab.busy.lock().unwrap_or_else(|held| held.into_inner());
+        let mut busy = lab.busy.lock().unwrap_or_else(PoisonError::into_inner);
         for number in &self.numbers {
             busy.remove(number);
         }

@@ -53,8 +53,8 @@ struct Killing<'a> {
     takes: BTreeMap<Victim, Duration>,
     port: u16,
     /// The number of this host, so that each takes another part of the time.
-    number: usize,
-    hosts: usize,
+    number: u32,
+    hosts: u32,
 }
 
 impl Killing<'_> {
@@ -66,11 +66,12 @@ impl Killing<'_> {
     /// each kill takes a moment in another part.
     fn moment(&mut self, index: usize) -> Duration {
         let victim = PLAN[index];
-        let of_kind = |plan: &[Victim]| plan.iter().filter(|other| **other == victim).count();
+        let of_kind =
+            |plan: &[Victim]| -> u32 { plan.iter().map(|other| u32::from(*other == victim)).sum() };
         let parts = of_kind(&PLAN) * self.hosts;
         let part = of_kind(&PLAN[..index]) * self.hosts + self.number;
         let within: f64 = self.random.random_range(0.0..1.0);
-        self.takes[&victim].mul_f64((part as f64 + within) / parts as f64)
+        self.takes[&victim].mul_f64((f64::from(part) + within) / f64::from(parts))
     }
 
     /// Starts a victim and kills it at a moment; false when it had ended by then.
@@ -124,7 +125,7 @@ impl Killing<'_> {
         self.site.init(0);
         assert_registry_works(&self.site, self.host, &self.endpoint());
         self.host.assert_no_remains();
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             self.site
                 .init(0)
                 .expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
@@ -139,12 +140,12 @@ fn a_run_that_was_killed_is_made_good_by_the_next_one() {
     println!("           KK_LAB_SEED={seed}");
     case.step("the three hosts side by side");
     std::thread::scope(|scope| {
-        let hosts = case.hosts.len();
+        let hosts = u32::try_from(case.hosts.len()).unwrap();
         let threads: Vec<_> = case
             .hosts
             .iter()
-            .enumerate()
-            .map(|(number, host)| {
+            .zip(0_u32..)
+            .map(|(host, number)| {
                 scope.spawn(move || {
                     let mut site = Site::of(std::slice::from_ref(host), 1);
                     let port = 8443;
@@ -153,7 +154,7 @@ fn a_run_that_was_killed_is_made_good_by_the_next_one() {
                     let mut killing = Killing {
                         host,
                         site,
-                        random: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
+                        random: StdRng::seed_from_u64(seed.wrapping_add(number.into())),
                         takes: BTreeMap::from([
                             (Victim::Install, whole),
                             (Victim::Change, whole / 3),

@@ -18,14 +18,14 @@ struct Watch {
 impl Watch {
     fn start(host: &Host) -> Self {
         // Ends with its input. A word once seen is not said again.
-        let script = r#"
+        let script = r"
 exec 3<&0
 ( while read -r _; do :; done; kill $$ ) <&3 &
 while :; do
   cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null
   sleep 0.03
 done | tr '\0' '\n' | awk '!seen[$0]++ { print; fflush() }'
-"#;
+";
         let mut child = host.start(script);
         let mut stdout = child.stdout.take().unwrap();
         let said = std::thread::spawn(move || {
@@ -192,6 +192,17 @@ fn three_hosts_from_nothing_to_push_and_pull_and_through_a_reboot() {
         ("unreachable", 0),
         ("bytes_sent", 0),
     ]);
+
+    case.step("a run beside another one is refused");
+    let mut first = site.kk("init registry -o jsonl").start();
+    first.wait_for("a task", |event| event["event"] == "task_started");
+    first.frozen(|| {
+        let second = site.kk("init registry").run().expect(2);
+        second.says(&["node1", "another run holds it"]);
+    });
+    let first = first.wait();
+    site.over(&first);
+    first.expect(0);
 
     case.step("neither does --check");
     let ran = site

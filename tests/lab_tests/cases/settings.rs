@@ -96,7 +96,7 @@ fn port_password_and_version_change_without_losing_images() {
         .expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
 
     case.step("another version");
-    let size = std::fs::metadata(format!(
+    let package = std::fs::metadata(format!(
         "{}/image-registry/docker-registry/{version}/{arch}/docker-registry-{version}-linux-{arch}.tgz",
         lab().get("BINARY_DIR"),
         version = lab().get("REGISTRY_VERSION_2"),
@@ -108,8 +108,8 @@ fn port_password_and_version_change_without_losing_images() {
     let ran = site.init(0);
     let sent = ran.recap("node1", "bytes_sent");
     assert!(
-        (size..size + SMALL).contains(&sent),
-        "the one package of {size} bytes, once: {sent}"
+        (package..package + SMALL).contains(&sent),
+        "the one package of {package} bytes, once: {sent}"
     );
     assert_eq!(ran.recap("node2", "changed"), 0);
     let running = node1.sh("docker inspect -f '{{.Config.Image}}' kk-registry");
