@@ -20,15 +20,6 @@ fn hosts_that_are_lost_while_they_get_packages_do_not_stop_the_others() {
     running.frozen(|| node2.lab("power-off"));
     running.wait_for("an upload to node3", |event| uploading(event, "node3"));
     running.frozen(|| node3.lab("cut"));
-    for host in ["node2", "node3"] {
-        let event = running.wait_for("a lost host", |event| {
-            event["event"] == "host_unreachable" && event["host"] == host
-                || event["event"] == "host_task_finished"
-                    && event["host"] == host
-                    && event["outcome"] == "unreachable"
-        });
-        println!("           {event}");
-    }
     let ran = running.wait();
     site.over(&ran);
     let ran = ran.expect(4);
@@ -66,9 +57,10 @@ fn hosts_that_are_lost_while_they_get_packages_do_not_stop_the_others() {
     let full = package_bytes();
     for (host, half) in [("node2", half2), ("node3", half3)] {
         let sent = ran.recap(host, "bytes_sent");
-        // Beside the packages only configuration files are sent.
+        // What had arrived is not sent again; a host may have had whole packages before it was lost. Beside packages
+        // only configuration files are sent.
         assert!(
-            (full..full + 20_000).contains(&(sent + half)),
+            sent < full && sent + half < full + 20_000,
             "{host}: {half} of {full} bytes were there already, {sent} were sent"
         );
     }
