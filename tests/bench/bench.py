@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -217,6 +218,9 @@ def main():
     unknown = [suite for suite in arguments.suites if suite not in SUITES]
     if unknown:
         parser.error(f"there is no suite `{unknown[0]}`; there is: {', '.join(SUITES)}")
+    # Ended from outside, the servers and what they hold go as well.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     load = os.getloadavg()[0]
     if load > 1:
         print(f"warning: the machine is busy (load average {load:.1f}); ratios will vary", file=sys.stderr)
