@@ -323,7 +323,8 @@ fn the_implicit_inventory_is_this_machine() {
     assert_eq!(names(inventory.hosts.keys()), ["localhost"]);
     assert_eq!(inventory.hosts["localhost"].connection, Connection::Local);
     assert_eq!(inventory.hosts_of("all"), ["localhost"]);
-    assert_eq!(inventory.hosts_of("ungrouped"), ["localhost"]);
+    assert_eq!(inventory.hosts_of("image_registry"), ["localhost"]);
+    assert!(inventory.hosts_of("ungrouped").is_empty());
     assert_eq!(inventory.source, None);
 }
 
