@@ -33,10 +33,10 @@ lab-down: ## remove the hosts
 	@tests/lab/lab down
 
 fmt: ## format the code
-	cargo fmt
+	cargo fmt --all
 
 lint: ## clippy, warnings are errors
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 audit: ## licences, bans, sources and advisories of every dependency (installs cargo-deny once; needs a network)
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

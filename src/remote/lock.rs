@@ -16,17 +16,23 @@ use crate::connect::{Command, Output, Stdin, TransportError};
 const HOLD: &str = r#"
 state=$1 id=$2 holder=$3 wait=$4
 umask 077
-mkdir -p -- "$state" || exit 1
-command -v flock >/dev/null 2>&1 || exit 20
-exec 8>>"$state/lock"
-until flock -n 8; do
-  # A holder that was not heard of for two heartbeats has lost its machine or its network and is about to give up.
-  heard=$(stat -c %Y -- "$state/lock" 2>/dev/null) || heard=$(date +%s)
-  if [ "$(($(date +%s) - heard))" -lt 45 ]; then cat -- "$state/lock"; exit 21; fi
-  sleep 1 8>&-
+command -v flock >/dev/null 2>&1 || { mkdir -p -- "$state" || exit 1; exit 20; }
+tries=0
+# A run that ends at this moment takes file and folder away: then it is begun again.
+while :; do
+  mkdir -p -- "$state" || exit 1
+  if command exec 8>>"$state/lock"; then
+    until flock -n 8; do
+      # A holder that was not heard of for two heartbeats has lost its machine or its network and is about to give up.
+      heard=$(stat -c %Y -- "$state/lock" 2>/dev/null) || heard=$(date +%s)
+      if [ "$(($(date +%s) - heard))" -lt 45 ]; then cat -- "$state/lock"; exit 21; fi
+      sleep 1 8>&-
+    done
+    [ "$state/lock" -ef "/proc/$$/fd/8" ] && break
+  fi
+  tries=$((tries + 1))
+  [ "$tries" -lt 20 ] || exit 1
 done
-# A run that just ended may have taken the file away.
-[ "$state/lock" -ef "/proc/$$/fd/8" ] || exit 21
 printf '%s\n' "$holder" >"$state/lock" || exit 1
 exec 9>>"$state/step.lock"
 tries=0
