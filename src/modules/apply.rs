@@ -53,7 +53,7 @@ pub async fn apply(
             owner,
             group,
         } => {
-            session
+            let about = session
                 .write_file(
                     path,
                     &content.bytes,
@@ -62,8 +62,9 @@ pub async fn apply(
                     group.as_deref(),
                 )
                 .await?;
-            Ok(StepOutput::Done {
+            Ok(StepOutput::Wrote {
                 bytes_sent: content.bytes.len() as u64,
+                about,
             })
         }
         Step::Upload {
@@ -90,6 +91,21 @@ pub async fn apply(
         Step::Remove { path } => {
             session.remove(path).await?;
             Ok(StepOutput::Done { bytes_sent: 0 })
+        }
+        Step::Save { path, content } => {
+            let (path, bytes) = (path.clone(), content.bytes.clone());
+            let shown = path.display().to_string();
+            let written = tokio::task::spawn_blocking(move || {
+                if let Some(folder) = path.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
+                std::fs::write(&path, &bytes)
+            });
+            match written.await {
+                Ok(Ok(())) => Ok(StepOutput::Done { bytes_sent: 0 }),
+                Ok(Err(error)) => Err(ModuleError::failed(format!("write `{shown}`: {error}"))),
+                Err(error) => Err(ModuleError::failed(format!("write `{shown}`: {error}"))),
+            }
         }
         Step::Control(call) => {
             let answer = crate::registry::execute(call, session.cancel()).await;
@@ -125,7 +141,7 @@ pub async fn apply_plan(
     for step in &plan.steps {
         let output = match note.take() {
             // A call of this machine does not carry the note to the host.
-            Some(pending) if matches!(step, Step::Control(_)) => {
+            Some(pending) if matches!(step, Step::Control(_) | Step::Save { .. }) => {
                 session
                     .ledger_add(&pending.component, pending.lines)
                     .await?;

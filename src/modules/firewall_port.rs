@@ -27,6 +27,14 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "`open` by default; `closed` takes the rule away",
         ),
     ],
+    examples: r#"- name: clients reach the registry
+  firewall_port:
+    port: 443/tcp
+"#,
+    returns: &[(
+        "firewall",
+        "`firewalld`, `ufw`, or nothing when no firewall is on",
+    )],
     free_form: None,
     build,
     check: None,

@@ -12,10 +12,13 @@
 mod accounts;
 pub mod apply;
 pub mod arguments;
+mod attributes;
 mod blockinfile;
 mod command;
 mod compose_state;
 mod copy;
+mod copy_folder;
+mod copy_remote;
 mod docker;
 mod docker_compose;
 mod docker_engine;
@@ -23,16 +26,19 @@ mod docker_image;
 mod edited_file;
 mod file;
 mod file_state;
+mod file_times;
 mod firewall_port;
 mod group;
 mod htpasswd;
 mod ledger_remove;
 mod line_edit;
 mod lineinfile;
+pub mod mode;
 mod package_file;
 pub mod plan;
 mod registry_api;
 mod registry_pull;
+mod replace;
 mod shell;
 mod slurp;
 mod stat;
@@ -41,6 +47,7 @@ mod systemd;
 mod template;
 mod undo;
 mod user;
+mod user_account;
 mod wait_for;
 
 use std::path::PathBuf;
@@ -68,6 +75,10 @@ pub struct ModuleSpec {
     pub summary: &'static str,
     /// Every argument.
     pub arguments: &'static [Argument],
+    /// How it is used: tasks in YAML.
+    pub examples: &'static str,
+    /// What a registered result holds besides `changed`, `failed` and `msg`: name and meaning.
+    pub returns: &'static [(&'static str, &'static str)],
     /// The argument that takes a free-form text (`command: ls`), if any.
     pub free_form: Option<&'static str>,
     /// Makes the module from arguments whose kinds have been checked. Fails on combinations that make no sense.
@@ -88,8 +99,11 @@ pub trait Module: Send + Sync {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>>;
 
     /// Turns the outputs of the executed steps into the task's result. Not called in check mode or without steps.
-    fn conclude(&self, _outputs: &[StepOutput]) -> Result<Conclusion, ModuleError> {
-        Ok(Conclusion::default())
+    fn conclude(&self, outputs: &[StepOutput]) -> Result<Conclusion, ModuleError> {
+        Ok(Conclusion {
+            result: attributes::values_of(outputs),
+            changed: None,
+        })
     }
 }
 
@@ -106,6 +120,8 @@ pub struct Conclusion {
 pub struct Look<'a> {
     /// The host, read-only by convention of [`Session::probe`]: modules call nothing else on it.
     pub session: &'a Session,
+    /// The name in the inventory of the host that the task is for.
+    pub host: &'a str,
     /// The facts of that host, when they were gathered.
     pub facts: Option<&'a Facts>,
     /// Renders templates and finds files for the running task.
@@ -121,6 +137,14 @@ pub trait Files: Send + Sync {
     /// The bytes of `src`, searched for in `files/` of the role, then beside the playbook; an absolute path or one
     /// with `~` is taken as it is.
     fn file(&self, src: &str) -> Result<FileSource, ModuleError>;
+    /// A path of this machine that a module writes to: a relative one starts at the playbook.
+    fn own_path(&self, path: &str) -> PathBuf {
+        path.into()
+    }
+    /// The permission bits of the file behind a template, where it lies on this machine.
+    fn template_mode(&self, _src: &str) -> Option<u32> {
+        None
+    }
     /// The text of a template, searched for in `templates/` likewise and rendered with the task's variables.
     fn template(&self, src: &str) -> Result<String, ModuleError>;
 }
@@ -202,6 +226,7 @@ pub fn specs() -> &'static [&'static ModuleSpec] {
         &package_file::SPEC,
         &registry_api::SPEC,
         &registry_pull::SPEC,
+        &replace::SPEC,
         &shell::SPEC,
         &slurp::SPEC,
         &stat::SPEC,

@@ -63,6 +63,15 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "its architecture; amd64 by default",
         ),
     ],
+    examples: r#"- name: the registry answers
+  registry_api:
+    action: wait
+    name: registry.example.com
+    port: 443
+    username: admin
+    password: "{{ registry_password }}"
+"#,
+    returns: &[("digest", "`push`: the manifest's digest")],
     free_form: None,
     build,
     check: None,
