@@ -86,7 +86,9 @@ impl Module for Fetch {
                 follow: true,
                 digest: Some(None),
                 limit: LIMIT,
-                unless_sha256: old.as_ref().map(|bytes| hexadecimal(&Sha256::digest(bytes))),
+                unless_sha256: old
+                    .as_ref()
+                    .map(|bytes| hexadecimal(&Sha256::digest(bytes))),
                 ..FileContent::default()
             };
             let found = look.session.look_at(&self.src, &request).await?;
@@ -142,7 +144,11 @@ impl Fetch {
     fn here(&self, look: &Look<'_>) -> std::path::PathBuf {
         let dest = if !self.is_flat {
             let dest = self.dest.trim_end_matches('/');
-            format!("{dest}/{}/{}", look.host, self.src.trim_start_matches(['/', '~']))
+            format!(
+                "{dest}/{}/{}",
+                look.host,
+                self.src.trim_start_matches(['/', '~'])
+            )
         } else if self.dest.ends_with('/') {
             format!("{}{}", self.dest, base_name(&self.src))
         } else {

@@ -13,6 +13,7 @@ mod accounts;
 pub mod apply;
 pub mod arguments;
 mod attributes;
+mod authorized_key;
 mod blockinfile;
 mod command;
 mod compose_state;
@@ -24,27 +25,43 @@ mod docker_compose;
 mod docker_engine;
 mod docker_image;
 mod edited_file;
+mod fetch;
 mod file;
 mod file_state;
 mod file_times;
+mod find;
 mod firewall_port;
+mod getent;
 mod group;
+mod hostname;
 mod htpasswd;
+mod ini_edit;
+mod ini_file;
 mod ledger_remove;
 mod line_edit;
 mod lineinfile;
 pub mod mode;
+mod modprobe;
+mod package_facts;
 mod package_file;
+mod ping;
 pub mod plan;
+mod raw;
 mod registry_api;
 mod registry_pull;
 mod replace;
+mod script;
+mod service_facts;
+mod setup;
 mod shell;
 mod slurp;
 mod stat;
+mod sysctl;
 mod system_trust;
 mod systemd;
 mod template;
+mod temporary_file;
+mod timezone;
 mod undo;
 mod user;
 mod user_account;
@@ -211,28 +228,44 @@ impl ModuleError {
 /// Every module, in alphabetical order.
 pub fn specs() -> &'static [&'static ModuleSpec] {
     static SPECS: &[&ModuleSpec] = &[
+        &authorized_key::SPEC,
         &blockinfile::SPEC,
         &command::SPEC,
         &copy::SPEC,
         &docker_compose::SPEC,
         &docker_engine::SPEC,
         &docker_image::SPEC,
+        &fetch::SPEC,
         &file::SPEC,
+        &find::SPEC,
         &firewall_port::SPEC,
+        &getent::SPEC,
         &group::SPEC,
+        &hostname::SPEC,
         &htpasswd::SPEC,
+        &ini_file::SPEC,
         &ledger_remove::SPEC,
         &lineinfile::SPEC,
+        &modprobe::SPEC,
+        &package_facts::SPEC,
         &package_file::SPEC,
+        &ping::SPEC,
+        &raw::SPEC,
         &registry_api::SPEC,
         &registry_pull::SPEC,
         &replace::SPEC,
+        &script::SPEC,
+        &service_facts::SPEC,
+        &setup::SPEC,
         &shell::SPEC,
         &slurp::SPEC,
         &stat::SPEC,
+        &sysctl::SPEC,
         &system_trust::SPEC,
         &systemd::SPEC,
+        &temporary_file::SPEC,
         &template::SPEC,
+        &timezone::SPEC,
         &user::SPEC,
         &wait_for::SPEC,
     ];

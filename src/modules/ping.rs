@@ -48,6 +48,8 @@ impl Module for Ping {
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     Ok(Box::new(Ping {
-        data: arguments.filled("data").unwrap_or_else(|| "pong".to_owned()),
+        data: arguments
+            .filled("data")
+            .unwrap_or_else(|| "pong".to_owned()),
     }))
 }

@@ -86,9 +86,11 @@ impl Module for Script {
             }
             let bytes = match look.files.file(&self.program)? {
                 FileSource::Bytes(bytes) => bytes,
-                FileSource::Path(path) => std::fs::read(&path).map(Bytes::from).map_err(|error| {
-                    ModuleError::failed(format!("read `{}`: {error}", path.display()))
-                })?,
+                FileSource::Path(path) => {
+                    std::fs::read(&path).map(Bytes::from).map_err(|error| {
+                        ModuleError::failed(format!("read `{}`: {error}", path.display()))
+                    })?
+                }
             };
             if look.check_mode && !self.execution.has_guard() {
                 return Ok(Plan::skipped("what a script changes is known only to it"));

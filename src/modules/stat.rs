@@ -157,6 +157,26 @@ impl Module for Stat {
     }
 }
 
+/// Permission bits one by one.
+pub(super) fn values_of_mode(mode: u32) -> Map<String, Value> {
+    [
+        ("rusr", 0o400),
+        ("wusr", 0o200),
+        ("xusr", 0o100),
+        ("rgrp", 0o40),
+        ("wgrp", 0o20),
+        ("xgrp", 0o10),
+        ("roth", 4),
+        ("woth", 2),
+        ("xoth", 1),
+        ("isuid", 0o4000),
+        ("isgid", 0o2000),
+    ]
+    .into_iter()
+    .map(|(name, bit)| (name.to_owned(), (mode & bit != 0).into()))
+    .collect()
+}
+
 /// The answer in Ansible's words.
 fn parse(answer: &str) -> Option<Map<String, Value>> {
     let mut stat = Map::new();
@@ -189,21 +209,7 @@ fn parse(answer: &str) -> Option<Map<String, Value>> {
     if kind != "absent" {
         let mode = stat.get("mode").and_then(Value::as_str).unwrap_or_default();
         let mode = u32::from_str_radix(mode, 8).unwrap_or(0);
-        for (name, bit) in [
-            ("rusr", 0o400),
-            ("wusr", 0o200),
-            ("xusr", 0o100),
-            ("rgrp", 0o40),
-            ("wgrp", 0o20),
-            ("xgrp", 0o10),
-            ("roth", 4),
-            ("woth", 2),
-            ("xoth", 1),
-            ("isuid", 0o4000),
-            ("isgid", 0o2000),
-        ] {
-            stat.insert(name.to_owned(), (mode & bit != 0).into());
-        }
+        stat.extend(values_of_mode(mode));
         for (name, is) in [
             ("isreg", kind.starts_with("regular")),
             ("isdir", kind == "directory"),

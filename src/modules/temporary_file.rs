@@ -110,7 +110,8 @@ impl Module for Tempfile {
 }
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
-    let text = |name: &str, default: &str| arguments.text(name).unwrap_or_else(|| default.to_owned());
+    let text =
+        |name: &str, default: &str| arguments.text(name).unwrap_or_else(|| default.to_owned());
     Ok(Box::new(Tempfile {
         words: [
             text("state", "file"),
