@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 mod delete;
+mod firewalls;
 mod input;
 mod kills;
 mod logins;
