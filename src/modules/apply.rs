@@ -108,7 +108,20 @@ pub async fn apply(
             }
         }
         Step::Control(call) => {
-            let answer = crate::registry::execute(call, session.cancel()).await;
+            let (endpoint, cancel) = (call.endpoint(), session.cancel());
+            let address = endpoint
+                .connect_to
+                .map_or_else(|| endpoint.name.clone(), |address| address.to_string());
+            // A registry may be where only its host sees it: behind a jump host, or a firewall that lets SSH in alone.
+            // A host that forwards nothing is asked directly.
+            let forward = session.forward(&address, endpoint.port).await;
+            let answer = match &forward {
+                Ok(forward) => {
+                    crate::registry::execute(&call.clone().through(forward.entrance), cancel).await
+                }
+                Err(error) if error.loses_host() => return Err(error.clone().into()),
+                Err(_) => crate::registry::execute(call, cancel).await,
+            };
             answer.map(StepOutput::Answered).map_err(|error| {
                 let failed = ModuleError::failed(format!("{}: {}", call.purpose(), error.message));
                 match error.hint {

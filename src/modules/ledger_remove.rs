@@ -271,8 +271,12 @@ impl LedgerRemove {
                     let without = |old: &str| gone.put_into(old);
                     steps.extend(file.plan(look, without).await?.0.steps);
                 }
-                LedgerEntry::FirewallPort { firewall, port } => {
-                    steps.push(close_port(firewall, port));
+                LedgerEntry::FirewallPort {
+                    firewall,
+                    port,
+                    zone,
+                } => {
+                    steps.push(close_port(firewall, port, zone));
                 }
                 LedgerEntry::User { name } => steps.push(remove_user(name)),
                 LedgerEntry::Group { name } => steps.push(remove_group(name)),
@@ -338,8 +342,14 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::User { name } | LedgerEntry::Group { name } => {
             check_name(name.clone()).is_ok()
         }
-        LedgerEntry::FirewallPort { firewall, port } => {
-            matches!(firewall.as_str(), "firewalld" | "ufw") && plain(port)
+        LedgerEntry::FirewallPort {
+            firewall,
+            port,
+            zone,
+        } => {
+            matches!(firewall.as_str(), "firewalld" | "ufw")
+                && plain(port)
+                && (zone.is_empty() || plain(zone))
         }
     }
 }
@@ -370,13 +380,17 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
         LedgerEntry::Group { name } => ("group", name.clone(), none()),
         // The probe knows no such kind and calls it absent: it is forgotten without a step.
         LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
-        LedgerEntry::FirewallPort { firewall, port } => {
+        LedgerEntry::FirewallPort {
+            firewall,
+            port,
+            zone,
+        } => {
             let kind = if firewall == "ufw" {
                 "ufw"
             } else {
                 "firewalld"
             };
-            (kind, port.clone(), none())
+            (kind, port.clone(), zone.clone())
         }
     }
 }

@@ -330,6 +330,9 @@ pub enum LedgerEntry {
         firewall: String,
         /// `443/tcp`.
         port: String,
+        /// firewalld's zone; nothing for the default zone and for ufw.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        zone: String,
     },
     /// A certificate in the system's trust store; the store is rebuilt after its file went.
     TrustAnchor {

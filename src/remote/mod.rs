@@ -4,6 +4,7 @@
 //! as arguments or standard input, never pasted into the script. It knows neither modules nor tasks.
 
 mod files;
+mod forward;
 mod found;
 mod ledger;
 mod lock;

@@ -216,9 +216,20 @@ pub(super) fn value_of(json: &serde_json::Value) -> Value {
     }
 }
 
-/// A value of the template engine as plain data. Something undefined in it is an error.
+/// The most elements that one value may have: `[1] * 24 ** 5` would fill the memory.
+const MAX_ELEMENTS: usize = 2_000_000;
+
+/// A value of the template engine as plain data. Something undefined in it is an error, and so is one without an end.
 pub(super) fn json_of(value: &Value) -> Result<serde_json::Value, Error> {
+    let mut left = MAX_ELEMENTS;
+    json_within(value, &mut left)
+}
+
+fn json_within(value: &Value, left: &mut usize) -> Result<serde_json::Value, Error> {
     use serde_json::Value as Json;
+    *left = left
+        .checked_sub(1)
+        .ok_or_else(|| invalid(format!("the value has more than {MAX_ELEMENTS} elements")))?;
     if missing::is_undefined(value) {
         let detail = "a part of the value is undefined";
         return Err(Error::new(ErrorKind::UndefinedError, detail));
@@ -226,13 +237,13 @@ pub(super) fn json_of(value: &Value) -> Result<serde_json::Value, Error> {
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => value
             .try_iter()?
-            .map(|item| json_of(&item))
+            .map(|item| json_within(&item, left))
             .collect::<Result<Vec<_>, _>>()
             .map(Json::Array),
         ValueKind::Map => {
             let mut map = serde_json::Map::new();
             for key in value.try_iter()? {
-                let item = json_of(&value.get_item(&key)?)?;
+                let item = json_within(&value.get_item(&key)?, left)?;
                 map.insert(key.to_string(), item);
             }
             Ok(Json::Object(map))

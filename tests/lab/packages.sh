@@ -5,15 +5,17 @@
 # digest of the recipe: the function's own text, the support files it reads, and the keys of the entries it builds on.
 
 ARCH=$(dpkg --print-architecture)
-ENTRIES=(debs engine docker compose registry registry2 keepalived rootfs)
+ENTRIES=(debs engine docker compose registry registry2 keepalived rootfs firewalls)
 PACKAGES=(docker compose registry registry2 keepalived)
 
 # Which entries and files a recipe depends on.
-declare -A NEEDS=([engine]=debs [docker]=engine [compose]=debs [registry]=debs [registry2]=debs)
+declare -A NEEDS=([engine]=debs [docker]=engine [compose]=debs [registry]=debs [registry2]=debs
+  [firewalls]=rootfs)
 declare -A FILES=([registry]=registry [registry2]=registry [keepalived]=keepalived [rootfs]=host)
 
 HOST_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,iptables,iproute2,iputils-ping,procps,kmod,ca-certificates
 HOST_PACKAGES+=,curl,openssl,tar,gzip,xz-utils,e2fsprogs,libsystemd0,libseccomp2,libdevmapper1.02.1
+FIREWALLS=(firewalld ufw)
 KEEPALIVED_PACKAGES=keepalived,bash,coreutils,grep,sed,iproute2,procps,curl,base-passwd,libnss-systemd
 
 declare -A KEYS=()
@@ -24,8 +26,8 @@ key() {
     KEYS[$name]=$(
       {
         echo "$ARCH"
-        declare -f "build_$name" registry_image archive layer mm
-        echo "$HOST_PACKAGES $KEEPALIVED_PACKAGES"
+        declare -f "build_$name" registry_image archive layer mm apt_aside
+        echo "$HOST_PACKAGES $KEEPALIVED_PACKAGES ${FIREWALLS[*]}"
         for dep in ${NEEDS[$name]:-}; do echo "${KEYS[$dep]}"; done
         [ -z "${FILES[$name]:-}" ] || (cd "$HERE/${FILES[$name]}" && find . -type f | sort | xargs sha256sum)
       } | sha256sum | cut -c1-12
@@ -100,6 +102,7 @@ build() {
       sweep
       prepare_build
       case " ${missing[*]} " in
+        *" firewalls "*) in_parallel "rootfs firewalls" ;;
         *" rootfs "*) in_parallel rootfs "debs engine docker compose registry registry2 keepalived" ;;
         *) in_parallel "debs engine docker compose registry registry2 keepalived" ;;
       esac
@@ -141,22 +144,30 @@ prepare_build() {
 
 # Debian packages of three releases: docker of trixie, compose of sid, and what must fit bookworm from bookworm.
 build_debs() {
-  local out=$1 suite apt=()
-  mkdir -p "$out/apt/lists/partial" "$out/apt/cache/archives/partial"
-  for suite in bookworm trixie sid; do
-    echo "deb [arch=$ARCH signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $MIRROR $suite main"
-  done >"$out/apt/sources.list"
-  apt=(apt-get -q -o "Dir::Etc::sourcelist=$out/apt/sources.list" -o Dir::Etc::sourceparts=/nonexistent
-    -o "Dir::State::lists=$out/apt/lists" -o "Dir::Cache=$out/apt/cache" -o Dir::State::status=/dev/null
-    -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
-    -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false -o APT::Sandbox::User=root)
-  retry "${apt[@]}" update
+  local out=$1 apt=()
+  apt_aside "$out" bookworm trixie sid
   mkdir "$out/new" "$out/old"
   (cd "$out/new" && retry "${apt[@]}" download docker.io/trixie docker-cli/trixie containerd/trixie \
     docker-registry/trixie docker-compose/sid)
   (cd "$out/old" && retry "${apt[@]}" download runc/bookworm tini/bookworm docker-registry/bookworm \
     busybox-static/bookworm libc6/bookworm ca-certificates/bookworm)
   rm -rf "$out/apt"
+}
+
+# apt_aside FOLDER SUITE…: makes the caller's `apt` an apt-get of its own, with its state in FOLDER/apt and fresh lists.
+apt_aside() {
+  local out=$1 suite
+  shift
+  mkdir -p "$out/apt/lists/partial" "$out/apt/cache/archives/partial"
+  for suite; do
+    echo "deb [arch=$ARCH signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $MIRROR $suite main"
+  done >"$out/apt/sources.list"
+  : >"$out/apt/status"
+  apt=(apt-get -q -o "Dir::Etc::sourcelist=$out/apt/sources.list" -o Dir::Etc::sourceparts=/nonexistent
+    -o "Dir::State::lists=$out/apt/lists" -o "Dir::Cache=$out/apt/cache" -o "Dir::State::status=$out/apt/status"
+    -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+    -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false -o APT::Sandbox::User=root)
+  retry "${apt[@]}" update
 }
 
 unpack() {
@@ -289,6 +300,19 @@ build_rootfs() {
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
     --customize-hook="'$HERE/host/customize' \"\$1\"" bookworm "$1/rootfs.tar"
+}
+
+# What a host needs for each firewall, on top of what it has: a folder of packages each.
+build_firewalls() {
+  local out=$1 name apt=()
+  apt_aside "$out" bookworm
+  tar -xOf "$(entry rootfs)/rootfs.tar" ./var/lib/dpkg/status >"$out/apt/status"
+  for name in "${FIREWALLS[@]}"; do
+    mkdir "$out/$name"
+    retry "${apt[@]}" install --yes --download-only --no-install-recommends "$name"
+    mv "$out/apt/cache/archives"/*.deb "$out/$name/"
+  done
+  rm -rf "$out/apt"
 }
 
 mm() {

@@ -54,6 +54,21 @@ fn a_loop_of_variables_is_an_error() {
 }
 
 #[test]
+fn a_value_that_would_fill_the_memory_is_an_error() {
+    for text in [
+        "{{ [1] * 24 ** 5 }}",
+        "{{ range(100000) | list * 100 }}",
+        "{{ ([1] * 24 ** 5) | to_json }}",
+    ] {
+        let error = value(text, json!({})).unwrap_err();
+        assert!(
+            error.contains("more than 2000000 elements"),
+            "{text}: {error}"
+        );
+    }
+}
+
+#[test]
 fn raw_layers_are_not_templates() {
     let raw = json!({"password": "{{ nope }}"})
         .as_object()

@@ -1,7 +1,9 @@
 //! The cases, by what they are about.
 
 mod delete;
+mod firewalls;
 mod input;
+mod jumps;
 mod kills;
 mod logins;
 mod losses;
