@@ -44,7 +44,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         STDIN_NEWLINE,
         STRIP,
     ],
-    examples: r#"- name: the database is set up
+    examples: r"- name: the database is set up
   command: /opt/app/bin/setup --force
   args:
     chdir: /opt/app
@@ -53,7 +53,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 - name: words with spaces
   command:
     argv: [/usr/bin/logger, deployed by kk]
-"#,
+",
     returns: COMMAND_RETURNS,
     free_form: Some("cmd"),
     build,

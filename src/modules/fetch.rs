@@ -44,7 +44,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "check that what came is what was there; kk does that in any case",
         ),
     ],
-    examples: r#"- name: the log of every host, in logs/HOST/var/log/app.log
+    examples: r"- name: the log of every host, in logs/HOST/var/log/app.log
   fetch:
     src: /var/log/app.log
     dest: logs
@@ -55,7 +55,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
     dest: keys/
     flat: true
   run_once: true
-"#,
+",
     returns: &[
         ("dest", "the file here"),
         ("file", "the file on the host"),

@@ -14,6 +14,7 @@ use super::copy::FILE_RETURNS;
 use super::copy_folder::make_folders;
 use super::file_state::{entries_for_new_file, host_path};
 use super::file_times::{Time, as_touch_takes_it};
+use super::mode::Mode;
 use super::{
     Argument, ArgumentKind, Arguments, LedgerEntry, Look, Module, ModuleError, ModuleSpec, Plan,
     Step, Verdict,
@@ -332,7 +333,7 @@ impl File {
                     self.attributes
                         .mode
                         .as_ref()
-                        .map_or_else(String::new, |mode| mode.as_chmod_takes_it()),
+                        .map_or_else(String::new, Mode::as_chmod_takes_it),
                     text(&self.attributes.owner),
                     text(&self.attributes.group),
                 ],

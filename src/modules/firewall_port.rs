@@ -37,10 +37,10 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "a ledger: other ports that were opened under it are closed",
         ),
     ],
-    examples: r#"- name: clients reach the registry
+    examples: r"- name: clients reach the registry
   firewall_port:
     port: 443/tcp
-"#,
+",
     returns: &[(
         "firewall",
         "`firewalld`, `ufw`, or nothing when no firewall is on",

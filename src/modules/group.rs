@@ -38,9 +38,9 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "`present` by default",
         ),
     ],
-    examples: r#"- name: the group is there
+    examples: r"- name: the group is there
   group: {name: app, system: true}
-"#,
+",
     returns: &[
         ("name", "the group"),
         ("gid", "its number"),

@@ -23,6 +23,25 @@ struct Line<'a> {
     value: Option<&'a str>,
 }
 
+/// What a line says about an option, if it does.
+fn read<'a>(line: &'a str, option: &str) -> Option<Line<'a>> {
+    let text = line.trim();
+    let active = text.trim_start_matches(['#', ';', ' ', '\t']);
+    let is_comment = text.starts_with(['#', ';']);
+    let rest = active.strip_prefix(option)?.trim_start();
+    match rest.strip_prefix('=') {
+        Some(value) => Some(Line {
+            is_comment,
+            value: Some(value.trim()),
+        }),
+        None if rest.is_empty() => Some(Line {
+            is_comment,
+            value: None,
+        }),
+        None => None,
+    }
+}
+
 impl Wanted {
     /// The text with what is wanted, and Ansible's words for what was done.
     pub(super) fn put_into(&self, text: &str) -> (String, &'static str) {
@@ -96,25 +115,6 @@ impl Wanted {
         lines.len()
     }
 
-    /// What a line says about an option, if it does.
-    fn read<'a>(&self, line: &'a str, option: &str) -> Option<Line<'a>> {
-        let text = line.trim();
-        let active = text.trim_start_matches(['#', ';', ' ', '\t']);
-        let is_comment = text.starts_with(['#', ';']);
-        let rest = active.strip_prefix(option)?.trim_start();
-        match rest.strip_prefix('=') {
-            Some(value) => Some(Line {
-                is_comment,
-                value: Some(value.trim()),
-            }),
-            None if rest.is_empty() => Some(Line {
-                is_comment,
-                value: None,
-            }),
-            None => None,
-        }
-    }
-
     fn new_line(&self, option: &str, value: &str) -> String {
         if self.narrow {
             format!("{option}={value}\n")
@@ -138,15 +138,13 @@ impl Wanted {
         let mut taken = vec![false; end - start];
         // What is there already stays as it is.
         for (line, taken) in lines.iter().skip(start).zip(&mut taken) {
-            let Some(found) = self.read(line, option).filter(|found| !found.is_comment) else {
+            let Some(found) = read(line, option).filter(|found| !found.is_comment) else {
                 continue;
             };
             let same = missing.iter().position(|new| {
                 new == line
                     || self.ignore_spaces
-                        && self
-                            .read(new, option)
-                            .is_some_and(|new| new.value == found.value)
+                        && read(new, option).is_some_and(|new| new.value == found.value)
             });
             if let Some(index) = same {
                 missing.remove(index);
@@ -162,7 +160,7 @@ impl Wanted {
             let Some(line) = lines.get_mut(start + index) else {
                 continue;
             };
-            let may = match self.read(line, option) {
+            let may = match read(line, option) {
                 Some(found) if found.is_comment => self.takes_comments,
                 Some(_) => self.exclusive,
                 None => false,
@@ -177,10 +175,7 @@ impl Wanted {
             let mut index = start;
             for taken in &taken {
                 let line = lines.get(index).cloned().unwrap_or_default();
-                let is_other = !taken
-                    && self
-                        .read(&line, option)
-                        .is_some_and(|found| !found.is_comment);
+                let is_other = !taken && read(&line, option).is_some_and(|found| !found.is_comment);
                 if is_other {
                     lines.remove(index);
                     said = "option changed";
@@ -215,7 +210,7 @@ impl Wanted {
         let mut index = start;
         for _ in start..end {
             let line = lines.get(index).cloned().unwrap_or_default();
-            let goes = self.read(&line, option).is_some_and(|found| {
+            let goes = read(&line, option).is_some_and(|found| {
                 let is_wanted = self.exclusive
                     || self.values.is_empty()
                     || found

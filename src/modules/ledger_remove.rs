@@ -42,10 +42,10 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "folders with the user's data too; false by default",
         ),
     ],
-    examples: r#"- name: everything of the registry goes, but for its data
+    examples: r"- name: everything of the registry goes, but for its data
   ledger_remove:
     component: registry
-"#,
+",
     returns: &[("removed", "what went"), ("kept", "what stayed, and why")],
     free_form: None,
     build,

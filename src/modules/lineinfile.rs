@@ -60,7 +60,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         GROUP,
         UNSAFE_WRITES,
     ],
-    examples: r#"- name: no password logins
+    examples: r"- name: no password logins
   lineinfile:
     path: /etc/ssh/sshd_config
     regexp: ^#?PasswordAuthentication
@@ -72,7 +72,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
     path: /etc/hosts
     regexp: \sold\.example\.com$
     state: absent
-"#,
+",
     returns: &[
         (
             "msg",

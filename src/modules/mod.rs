@@ -6,6 +6,7 @@
 
 #![expect(
     clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
     reason = "every module is made by a function of one type, which takes its arguments whole"
 )]
 

@@ -27,11 +27,11 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "whether a boot loads it, by `/etc/modules-load.d` and `/etc/modprobe.d`; `disabled`, the default, leaves these alone",
         ),
     ],
-    examples: r#"- name: bridges are seen by the firewall, after a boot too
+    examples: r"- name: bridges are seen by the firewall, after a boot too
   community.general.modprobe:
     name: br_netfilter
     persistent: present
-"#,
+",
     returns: &[
         ("name", "the module"),
         ("params", "its parameters"),

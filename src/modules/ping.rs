@@ -17,9 +17,9 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         ArgumentKind::Text,
         "what is answered; `pong` by default, and `crash` fails",
     )],
-    examples: r#"- name: is everybody there?
+    examples: r"- name: is everybody there?
   ping:
-"#,
+",
     returns: &[("ping", "the value of `data`")],
     free_form: None,
     build,

@@ -19,10 +19,10 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "the shell; `/bin/sh` by default",
         ),
     ],
-    examples: r#"- name: Python for other tools
+    examples: r"- name: Python for other tools
   raw: test -e /usr/bin/python3 || (apt-get -y update && apt-get install -y python3-minimal)
   changed_when: false
-"#,
+",
     returns: COMMAND_RETURNS,
     free_form: Some("cmd"),
     build,

@@ -56,12 +56,12 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         GROUP,
         UNSAFE_WRITES,
     ],
-    examples: r#"- name: the new name of the mirror
+    examples: r"- name: the new name of the mirror
   replace:
     path: /etc/apt/sources.list
     regexp: http://old\.example\.com/(\S+)
     replace: http://new.example.com/\1
-"#,
+",
     returns: &[
         ("msg", "`2 replacements made`, or why there are none"),
         (

@@ -34,12 +34,12 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         CREATES,
         REMOVES,
     ],
-    examples: r#"- name: our own check
+    examples: r"- name: our own check
   script: check.sh --verbose
   args:
     creates: /var/lib/checked
     executable: /bin/bash
-"#,
+",
     returns: COMMAND_RETURNS,
     free_form: Some("cmd"),
     build,

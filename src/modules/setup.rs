@@ -31,10 +31,10 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "ignored: there is one command, which has the task's own limit",
         ),
     ],
-    examples: r#"- name: only what is about the system
+    examples: r"- name: only what is about the system
   setup:
     filter: ansible_distribution*
-"#,
+",
     returns: &[(
         "ansible_facts",
         "the facts, which become variables of the host",

@@ -26,7 +26,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         STDIN_NEWLINE,
         STRIP,
     ],
-    examples: r#"- name: how many
+    examples: r"- name: how many
   shell: ps aux | grep -c [n]ginx
   register: count
   changed_when: false
@@ -36,7 +36,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
     cmd: set -o pipefail; zcat dump.gz | mysql
     executable: /bin/bash
     chdir: /srv/backup
-"#,
+",
     returns: COMMAND_RETURNS,
     free_form: Some("cmd"),
     build,

@@ -39,14 +39,14 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "Ansible's attributes by lsattr, which are not asked for here; only false means anything",
         ),
     ],
-    examples: r#"- name: is it there?
+    examples: r"- name: is it there?
   stat: {path: /etc/app.conf}
   register: settings
 
 - name: only then
   command: /usr/sbin/app --reload
   when: settings.stat.exists and settings.stat.isreg
-"#,
+",
     returns: &[
         (
             "stat.exists",

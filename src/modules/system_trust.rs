@@ -32,11 +32,11 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "the name of its file, without suffix",
         ),
     ],
-    examples: r#"- name: the host trusts our authority
+    examples: r"- name: the host trusts our authority
   system_trust:
     src: ca.crt
     name: our-ca
-"#,
+",
     returns: &[("path", "where the certificate lies")],
     free_form: None,
     build,

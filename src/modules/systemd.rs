@@ -69,7 +69,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "whose units; `system` by default",
         ),
     ],
-    examples: r#"- name: the service runs, now and after a boot
+    examples: r"- name: the service runs, now and after a boot
   systemd_service:
     name: app
     state: started
@@ -78,7 +78,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 
 - name: app restarts
   service: {name: app, state: restarted}
-"#,
+",
     returns: &[
         ("name", "the unit, as it was written"),
         ("state", "the state that was asked for"),

@@ -33,10 +33,10 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         ),
         Argument::optional("suffix", ArgumentKind::Text, "how its name ends"),
     ],
-    examples: r#"- name: a place for the package
+    examples: r"- name: a place for the package
   tempfile: {state: directory, suffix: .build}
   register: place
-"#,
+",
     returns: &[
         ("path", "the file or folder"),
         ("mode", "its permission bits"),

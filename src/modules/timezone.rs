@@ -17,8 +17,8 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         ArgumentKind::Text,
         "the zone, as in `Europe/Berlin`",
     )],
-    examples: r#"- community.general.timezone: {name: Etc/UTC}
-"#,
+    examples: r"- community.general.timezone: {name: Etc/UTC}
+",
     returns: &[("diff", "the zone before and after")],
     free_form: None,
     build,

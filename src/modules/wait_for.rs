@@ -61,7 +61,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         ),
         Argument::optional("msg", ArgumentKind::Text, "what to say when the time is up"),
     ],
-    examples: r#"- name: the service answers
+    examples: r"- name: the service answers
   wait_for:
     port: 8080
     delay: 2
@@ -71,7 +71,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
   wait_for:
     path: /var/log/app.log
     search_regex: ready on port \d+
-"#,
+",
     returns: &[
         ("elapsed", "how many seconds it took"),
         ("port", "the port"),
