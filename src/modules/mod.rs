@@ -12,6 +12,7 @@
 
 mod accounts;
 pub mod apply;
+mod apt;
 pub mod arguments;
 mod attributes;
 mod authorized_key;
@@ -21,6 +22,9 @@ mod compose_state;
 mod copy;
 mod copy_folder;
 mod copy_remote;
+mod cron;
+mod cron_edit;
+mod dnf;
 mod docker;
 mod docker_compose;
 mod docker_engine;
@@ -32,17 +36,22 @@ mod file_state;
 mod file_times;
 mod find;
 mod firewall_port;
+mod get_url;
 mod getent;
 mod group;
 mod hostname;
 mod htpasswd;
+mod http;
 mod ini_edit;
 mod ini_file;
+mod known_hosts;
 mod ledger_remove;
 mod line_edit;
 mod lineinfile;
 pub mod mode;
 mod modprobe;
+mod mount;
+mod package;
 mod package_facts;
 mod package_file;
 mod ping;
@@ -64,6 +73,7 @@ mod template;
 mod temporary_file;
 mod timezone;
 mod undo;
+mod uri;
 mod user;
 mod user_account;
 mod wait_for;
@@ -229,10 +239,13 @@ impl ModuleError {
 /// Every module, in alphabetical order.
 pub fn specs() -> &'static [&'static ModuleSpec] {
     static SPECS: &[&ModuleSpec] = &[
+        &apt::SPEC,
         &authorized_key::SPEC,
         &blockinfile::SPEC,
         &command::SPEC,
         &copy::SPEC,
+        &cron::SPEC,
+        &dnf::SPEC,
         &docker_compose::SPEC,
         &docker_engine::SPEC,
         &docker_image::SPEC,
@@ -240,14 +253,18 @@ pub fn specs() -> &'static [&'static ModuleSpec] {
         &file::SPEC,
         &find::SPEC,
         &firewall_port::SPEC,
+        &get_url::SPEC,
         &getent::SPEC,
         &group::SPEC,
         &hostname::SPEC,
         &htpasswd::SPEC,
         &ini_file::SPEC,
+        &known_hosts::SPEC,
         &ledger_remove::SPEC,
         &lineinfile::SPEC,
         &modprobe::SPEC,
+        &mount::SPEC,
+        &package::SPEC,
         &package_facts::SPEC,
         &package_file::SPEC,
         &ping::SPEC,
@@ -267,6 +284,7 @@ pub fn specs() -> &'static [&'static ModuleSpec] {
         &temporary_file::SPEC,
         &template::SPEC,
         &timezone::SPEC,
+        &uri::SPEC,
         &user::SPEC,
         &wait_for::SPEC,
     ];

@@ -77,7 +77,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 struct Replace {
     file: EditedFile,
     pattern: Regex,
-    replace: String,
+    with: String,
     section: Option<Regex>,
 }
 
@@ -97,7 +97,7 @@ impl Replace {
             .pattern
             .replace_all(part, |found: &regex::Captures<'_>| {
                 count += 1;
-                expanded(&self.replace, found)
+                expanded(&self.with, found)
             });
         let before = text.get(..start).unwrap_or_default();
         let after = text.get(end..).unwrap_or_default();
@@ -156,7 +156,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             care: Care::from_arguments(&arguments)?,
         },
         pattern: pattern(&arguments.required_text("regexp")?, "m")?,
-        replace: arguments.text("replace").unwrap_or_default(),
+        with: arguments.text("replace").unwrap_or_default(),
         section: section.map(|text| pattern(&text, "s")).transpose()?,
     }))
 }

@@ -67,18 +67,18 @@ fn services(text: &str) -> Map<String, Value> {
         }
         if are_files {
             let status = Value::from(word(1));
-            match services.get_mut(name).and_then(Value::as_object_mut) {
-                Some(service) => {
-                    service.insert("status".to_owned(), status);
-                }
-                None => {
-                    let state = if word(1) == "static" {
-                        "stopped"
-                    } else {
-                        "inactive"
-                    };
-                    services.insert(name.to_owned(), json!({"name": name, "state": state, "status": status, "source": "systemd"}));
-                }
+            if let Some(service) = services.get_mut(name).and_then(Value::as_object_mut) {
+                service.insert("status".to_owned(), status);
+            } else {
+                let state = if word(1) == "static" {
+                    "stopped"
+                } else {
+                    "inactive"
+                };
+                services.insert(
+                    name.to_owned(),
+                    json!({"name": name, "state": state, "status": status, "source": "systemd"}),
+                );
             }
         } else {
             let state = match (word(3), word(2)) {

@@ -63,6 +63,11 @@ const NETWORK: [&str; 5] = [
 ];
 const VIRTUAL: [&str; 1] = ["ansible_virtualization*"];
 
+/// What `gather_subset` may name.
+const KNOWN: [&str; 7] = [
+    "all", "min", "hardware", "network", "virtual", "facter", "ohai",
+];
+
 struct Setup {
     filter: Vec<regex::Regex>,
     subset: Vec<String>,
@@ -76,7 +81,9 @@ impl Module for Setup {
                     .await
                     .map_err(|error| match error {
                         FactsError::Transport(error) => ModuleError::Transport(error),
-                        other => ModuleError::failed(other.to_string()),
+                        other @ FactsError::Incomplete { .. } => {
+                            ModuleError::failed(other.to_string())
+                        }
                     })?;
             let facts: Map<String, Value> = facts
                 .to_vars()
@@ -129,9 +136,6 @@ impl Setup {
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let subset = arguments.texts("gather_subset");
-    const KNOWN: [&str; 7] = [
-        "all", "min", "hardware", "network", "virtual", "facter", "ohai",
-    ];
     for word in &subset {
         if !KNOWN.contains(&word.trim_start_matches('!')) {
             return Err(ModuleError::failed(format!(

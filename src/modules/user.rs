@@ -211,6 +211,10 @@ line=$(getent passwd "$2") || exit 1
 chown -R -- "$(printf '%s' "$line" | cut -d: -f3,4)" "$1"
 "#;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of the module"
+)]
 struct User {
     name: String,
     account: Account,
