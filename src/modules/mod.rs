@@ -13,6 +13,7 @@
 mod accounts;
 pub mod apply;
 mod apt;
+mod archive;
 pub mod arguments;
 mod attributes;
 mod authorized_key;
@@ -72,6 +73,7 @@ mod systemd;
 mod template;
 mod temporary_file;
 mod timezone;
+mod unarchive;
 mod undo;
 mod uri;
 mod user;
@@ -240,6 +242,7 @@ impl ModuleError {
 pub fn specs() -> &'static [&'static ModuleSpec] {
     static SPECS: &[&ModuleSpec] = &[
         &apt::SPEC,
+        &archive::SPEC,
         &authorized_key::SPEC,
         &blockinfile::SPEC,
         &command::SPEC,
@@ -284,6 +287,7 @@ pub fn specs() -> &'static [&'static ModuleSpec] {
         &temporary_file::SPEC,
         &template::SPEC,
         &timezone::SPEC,
+        &unarchive::SPEC,
         &uri::SPEC,
         &user::SPEC,
         &wait_for::SPEC,
