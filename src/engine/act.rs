@@ -28,10 +28,7 @@ impl Doing<'_> {
                 spec,
                 arguments,
                 more,
-            } => {
-                self.module(spec, arguments, more.as_ref(), scope)
-                    .await
-            }
+            } => self.module(spec, arguments, more.as_ref(), scope).await,
             Action::SetFact {
                 pairs,
                 more,
@@ -46,9 +43,7 @@ impl Doing<'_> {
                 Ok(false) => engine(debug(message.as_ref(), variable.as_ref(), scope)),
                 Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
             },
-            Action::Engine { kind, arguments } => {
-                self.engine_action(*kind, arguments, scope).await
-            }
+            Action::Engine { kind, arguments } => self.engine_action(*kind, arguments, scope).await,
             Action::Assert {
                 that,
                 fail_message,
@@ -93,7 +88,9 @@ impl Doing<'_> {
             facts.extend(more);
         }
         for (name, value) in pairs {
-            let name = name.resolve(scope)?.map_or_else(String::new, |name| display(&name));
+            let name = name
+                .resolve(scope)?
+                .map_or_else(String::new, |name| display(&name));
             let mut value = value.resolve(scope)?.unwrap_or(Json::Null);
             // Ansible without native types takes these words for booleans.
             if let Json::String(text) = &value {

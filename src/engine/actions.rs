@@ -205,7 +205,9 @@ impl Doing<'_> {
             let is_main = name.contains('.') && extensions.iter().any(|known| known == ending);
             if depth > 0 && level > depth
                 || ignored.iter().any(|known| known == name)
-                || pattern.as_ref().is_some_and(|pattern| !pattern.is_match(name))
+                || pattern
+                    .as_ref()
+                    .is_some_and(|pattern| !pattern.is_match(name))
             {
                 continue;
             }
@@ -216,7 +218,10 @@ impl Doing<'_> {
                 if tolerates || pattern.is_some() {
                     continue;
                 }
-                return Err(format!("`{path}` has none of the extensions {}", extensions.join(", ")));
+                return Err(format!(
+                    "`{path}` has none of the extensions {}",
+                    extensions.join(", ")
+                ));
             }
             let (more, _) = self.variables_of_path(&path)?;
             variables.extend(more);
@@ -280,7 +285,10 @@ impl Doing<'_> {
         let mut attempt = Attempt::ended(Outcome::Ok, Map::new());
         let said = match seconds {
             Some(_) if arguments.contains_key("minutes") => {
-                format!("Paused for {} minutes", display(&json!(seconds.unwrap_or(0.0) / 60.0)))
+                format!(
+                    "Paused for {} minutes",
+                    display(&json!(seconds.unwrap_or(0.0) / 60.0))
+                )
             }
             Some(seconds) => format!("Paused for {seconds} seconds"),
             None => format!("Paused for {delta} seconds"),
@@ -297,11 +305,7 @@ impl Doing<'_> {
 
     async fn setup(&self, arguments: &Map<String, Json>, scope: &Scope) -> Attempt {
         let target = self.target().to_owned();
-        let Some(member) = self
-            .runner
-            .reach(&target, &self.task.frame, scope)
-            .await
-        else {
+        let Some(member) = self.runner.reach(&target, &self.task.frame, scope).await else {
             return Attempt::failed(format!("`{target}` is no host of this run"));
         };
         let wanted = crate::facts::Wanted::default();

@@ -201,9 +201,10 @@ impl Runner<'_> {
         let (Some(component), false) = (&self.options.ledger, self.options.check_mode) else {
             return;
         };
-        let active = self.fleet.members().filter(|member| {
-            self.is_active(&member.name) && self.is_of_inventory(&member.name)
-        });
+        let active = self
+            .fleet
+            .members()
+            .filter(|member| self.is_active(&member.name) && self.is_of_inventory(&member.name));
         let reading = active.map(|member| async move {
             let session = member.session_as("root", &self.control.cancel).ok()?;
             Some((member, session.ledger(component).await))

@@ -11,9 +11,7 @@ use super::event::{EventKind, Outcome};
 use super::runner::{Around, Runner};
 use super::schedule::{Failure, is_set};
 use crate::diagnostic::Diagnostic;
-use crate::playbook::{
-    Frame, Include, IncludeTarget, Included, Resolved, Task, read_included,
-};
+use crate::playbook::{Frame, Include, IncludeTarget, Included, Resolved, Task, read_included};
 use crate::template::{Layer, Scope, Template};
 
 /// What some hosts include together.
@@ -22,6 +20,9 @@ struct Group {
     given: Vec<Layer>,
     hosts: Vec<String>,
 }
+
+/// How deep includes may be nested: one that includes itself must come to an end.
+const MAX_DEPTH: usize = 64;
 
 /// One thing that a host includes: what, and the variables of the loop.
 type Wanted = (Resolved, Option<Map<String, Json>>);
@@ -37,16 +38,23 @@ impl Runner<'_> {
         around: Around<'_>,
     ) -> Vec<Failure> {
         let mut failures: Vec<Failure> = Vec::new();
+        if around.depth > MAX_DEPTH {
+            let attempt = Attempt::failed(format!("includes are nested deeper than {MAX_DEPTH}"));
+            for host in hosts {
+                failures.extend(self.failed(task, number, host, &attempt, false, around));
+            }
+            return failures;
+        }
         let mut groups: Vec<Group> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
         for host in hosts {
             let scope = self.scope(host, &task.frame, &around);
-            match self.wanted(task, include, &scope, host, around) {
-                Ok(wanted) if wanted.is_empty() => {
-                    let skipped = Attempt::skipped("no include is wanted");
+            match self.wanted(task, include, &scope, host) {
+                Ok(Err(reason)) => {
+                    let skipped = Attempt::skipped(&reason);
                     self.say(task, number, host, Outcome::Skipped, skipped);
                 }
-                Ok(wanted) => {
+                Ok(Ok(wanted)) => {
                     let mut seen: HashMap<String, usize> = HashMap::new();
                     for (what, vars) in wanted {
                         let mut key = format!("{what:?} {}", serde_json::json!(vars));
@@ -66,7 +74,9 @@ impl Runner<'_> {
                         }
                     }
                 }
-                Err(attempt) => failures.push(self.failed(task, number, host, &attempt, around)),
+                Err(attempt) => {
+                    failures.extend(self.failed(task, number, host, &attempt, true, around));
+                }
             }
         }
         for group in groups {
@@ -85,7 +95,7 @@ impl Runner<'_> {
                 Err(diagnostics) => {
                     let attempt = Attempt::failed(diagnostics);
                     for host in &hosts {
-                        failures.push(self.failed(task, number, host, &attempt, around));
+                        failures.extend(self.failed(task, number, host, &attempt, false, around));
                     }
                     continue;
                 }
@@ -100,6 +110,7 @@ impl Runner<'_> {
             given.extend(group.given);
             let inner = Around {
                 given: &given,
+                depth: around.depth + 1,
                 ..around
             };
             failures.extend(self.items(&included.items, hosts, inner).await);
@@ -114,33 +125,40 @@ impl Runner<'_> {
         include: &Include,
         scope: &Scope,
         host: &str,
-        around: Around<'_>,
-    ) -> Result<Vec<Wanted>, Attempt> {
+    ) -> Result<Result<Vec<Wanted>, String>, Attempt> {
         let Some(repeat) = &task.repeat else {
-            if !holds(&task.frame, scope)? {
-                return Ok(Vec::new());
-            }
-            return Ok(vec![(resolved(include, scope)?, None)]);
+            return match unmet(&task.frame, scope)? {
+                Some(reason) => Ok(Err(reason)),
+                None => Ok(Ok(vec![(resolved(include, scope)?, None)])),
+            };
         };
         let items = match self.loop_items(repeat, scope, task, host) {
             Ok(items) => items,
             Err(attempt) => {
-                return match holds(&task.frame, scope) {
-                    Ok(false) => Ok(Vec::new()),
+                return match unmet(&task.frame, scope) {
+                    Ok(Some(reason)) => Ok(Err(reason)),
                     _ => Err(*attempt),
                 };
             }
         };
-        let _ = around;
         let mut wanted = Vec::new();
+        let mut first = None;
         for index in 0..items.len() {
             let vars = super::repeat::item_variables(repeat, &items, index, scope);
             let inner = scope.with(Layer::raw(vars.clone()));
-            if holds(&task.frame, &inner)? {
-                wanted.push((resolved(include, &inner)?, Some(vars)));
+            match unmet(&task.frame, &inner)? {
+                None => wanted.push((resolved(include, &inner)?, Some(vars))),
+                Some(reason) => {
+                    first.get_or_insert(reason);
+                }
             }
         }
-        Ok(wanted)
+        if wanted.is_empty() {
+            return Ok(Err(
+                first.unwrap_or_else(|| "no items in the list".to_owned())
+            ));
+        }
+        Ok(Ok(wanted))
     }
 
     /// The tasks of an include, read now unless they were read before.
@@ -185,12 +203,15 @@ impl Runner<'_> {
         number: u64,
         host: &str,
         attempt: &Attempt,
+        can_be_ignored: bool,
         around: Around<'_>,
-    ) -> Failure {
+    ) -> Option<Failure> {
         let scope = self.scope(host, &task.frame, &around);
-        let is_ignored = is_set(&task.frame, &scope, |frame| frame.ignore_errors.as_ref());
-        let _ = is_ignored;
-        let outcome = if around.rescuable {
+        let is_ignored = can_be_ignored
+            && is_set(&task.frame, &scope, |frame| frame.ignore_errors.as_ref()).unwrap_or(false);
+        let outcome = if is_ignored {
+            Outcome::Ignored
+        } else if around.rescuable {
             Outcome::Rescued
         } else {
             Outcome::Failed
@@ -201,13 +222,13 @@ impl Runner<'_> {
         self.say(task, number, host, outcome, said);
         let mut result = attempt.result.clone();
         result.insert("failed".to_owned(), true.into());
-        Failure {
+        (!is_ignored).then(|| Failure {
             host: host.to_owned(),
             task: self.title(task, &scope),
             action: task.action.name(),
             result,
             lost: false,
-        }
+        })
     }
 
     fn say(&self, task: &Task, number: u64, host: &str, outcome: Outcome, attempt: Attempt) {
@@ -219,7 +240,11 @@ impl Runner<'_> {
             result.entry("changed").or_insert(false.into());
             result.insert(
                 "failed".to_owned(),
-                matches!(outcome, Outcome::Failed | Outcome::Rescued).into(),
+                matches!(
+                    outcome,
+                    Outcome::Failed | Outcome::Rescued | Outcome::Ignored
+                )
+                .into(),
             );
             state.set_variable(name, Json::Object(result));
         }
@@ -238,18 +263,21 @@ impl Runner<'_> {
     }
 }
 
-/// Whether the conditions of an include hold.
-fn holds(frame: &Frame, scope: &Scope) -> Result<bool, Attempt> {
+/// The first condition of an include that does not hold, in words.
+fn unmet(frame: &Frame, scope: &Scope) -> Result<Option<String>, Attempt> {
     let frames: Vec<&Frame> = frame.chain().collect();
     for condition in frames.into_iter().rev().flat_map(|frame| &frame.when) {
         let holds = condition
             .is_true(scope)
             .map_err(|diagnostic| Attempt::from_diagnostic(&diagnostic))?;
         if !holds {
-            return Ok(false);
+            return Ok(Some(format!(
+                "the condition `{}` is false",
+                condition.source()
+            )));
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 /// The names in an include, for one host.

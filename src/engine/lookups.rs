@@ -142,7 +142,11 @@ fn sub_elements(terms: Vec<Json>) -> Result<Vec<Json>, String> {
                 pairs.extend(elements.iter().map(|element| json!([item, element])));
             }
             _ if skips => {}
-            Some(_) => return Err(format!("`{key}` of an item of `with_subelements` is no list")),
+            Some(_) => {
+                return Err(format!(
+                    "`{key}` of an item of `with_subelements` is no list"
+                ));
+            }
             None => return Err(format!("an item of `with_subelements` has no `{key}`")),
         }
     }
@@ -248,10 +252,7 @@ fn formatted(format: &str, number: i64) -> Option<String> {
 }
 
 /// Files that match patterns, in the first folder that has the pattern's.
-pub(super) fn file_glob(
-    patterns: &[Json],
-    places: impl Fn(&str) -> Vec<String>,
-) -> Vec<String> {
+pub(super) fn file_glob(patterns: &[Json], places: impl Fn(&str) -> Vec<String>) -> Vec<String> {
     let mut found = Vec::new();
     for pattern in patterns {
         for place in places(&display(pattern)) {
@@ -354,7 +355,11 @@ mod tests {
             (With::Items, json!("a"), r#"["a"]"#),
             (With::List, json!([1, [2]]), "[1,[2]]"),
             (With::Flattened, json!([1, [2, [3, []]]]), "[1,2,3]"),
-            (With::IndexedItems, json!(["a", ["b"]]), r#"[[0,"a"],[1,"b"]]"#),
+            (
+                With::IndexedItems,
+                json!(["a", ["b"]]),
+                r#"[[0,"a"],[1,"b"]]"#,
+            ),
             (With::Dict, json!({"a": 1}), r#"[{"key":"a","value":1}]"#),
             (With::Dict, json!(["a"]), "`with_dict` wants a mapping"),
             (
@@ -370,7 +375,7 @@ mod tests {
             (
                 With::SubElements,
                 json!([[{"n": 1, "k": ["x", "y"]}], "k"]),
-                r#"[[{"k":["x","y"],"n":1},"x"],[{"k":["x","y"],"n":1},"y"]]"#,
+                r#"[[{"n":1,"k":["x","y"]},"x"],[{"n":1,"k":["x","y"]},"y"]]"#,
             ),
             (
                 With::SubElements,
@@ -386,7 +391,11 @@ mod tests {
             (With::Sequence, json!("1-3"), r#"["1","2","3"]"#),
             (With::Sequence, json!("5"), r#"["1","2","3","4","5"]"#),
             (With::Sequence, json!("2-10/4"), r#"["2","6","10"]"#),
-            (With::Sequence, json!("2:host%02d"), r#"["host01","host02"]"#),
+            (
+                With::Sequence,
+                json!("2:host%02d"),
+                r#"["host01","host02"]"#,
+            ),
             (
                 With::Sequence,
                 json!("start=4 end=0 stride=-2"),

@@ -81,7 +81,8 @@ fn tasks(items: &[Item], options: &RunOptions, outlined: &mut OutlinedPlay) {
                 }
                 let title = task.title().to_owned();
                 let role = task.frame.role();
-                let name = role.map_or_else(|| title.clone(), |role| format!("{} : {title}", role.name));
+                let name =
+                    role.map_or_else(|| title.clone(), |role| format!("{} : {title}", role.name));
                 let tags = sorted(all);
                 outlined.task_tags.extend(tags.iter().cloned());
                 outlined.tasks.push(OutlinedTask { name, tags });

@@ -68,14 +68,10 @@ impl Runner<'_> {
         let started = Instant::now();
         let scope = self.scope(host, &task.frame, around);
         let set = |pick: fn(&Frame) -> Option<&Template>| is_set(&task.frame, &scope, pick);
-        let check_mode =
-            set(|frame| frame.check_mode.as_ref()).unwrap_or(self.options.check_mode);
+        let check_mode = set(|frame| frame.check_mode.as_ref()).unwrap_or(self.options.check_mode);
         let diff = set(|frame| frame.diff.as_ref()).unwrap_or(self.options.diff);
         // What is secret only when nobody can tell stays secret.
-        let has_no_log = task
-            .frame
-            .chain()
-            .any(|frame| frame.no_log.is_some());
+        let has_no_log = task.frame.chain().any(|frame| frame.no_log.is_some());
         let no_log = set(|frame| frame.no_log.as_ref()).unwrap_or(has_no_log);
         let mut doing = Doing {
             runner: self,
@@ -94,14 +90,15 @@ impl Runner<'_> {
         if task.asynchronous.is_some() {
             attempt = doing.in_background(attempt, &scope);
         }
-        if attempt.lost.is_some()
-            && set(|frame| frame.ignore_unreachable.as_ref()).unwrap_or(false)
+        if attempt.lost.is_some() && set(|frame| frame.ignore_unreachable.as_ref()).unwrap_or(false)
         {
             attempt.lost = None;
             attempt.outcome = Outcome::Ignored;
             attempt.result.insert("unreachable".to_owned(), true.into());
             attempt.result.insert("failed".to_owned(), false.into());
-            attempt.result.insert("skip_reason".to_owned(), "unreachable".into());
+            attempt
+                .result
+                .insert("skip_reason".to_owned(), "unreachable".into());
         }
         if attempt.outcome == Outcome::Failed {
             attempt.outcome = if doing.ignores_errors(&scope) {
@@ -243,10 +240,7 @@ impl Doing<'_> {
         let Some(repeat) = &self.task.repeat else {
             return self.tries(scope).await;
         };
-        let items = match self
-            .runner
-            .loop_items(repeat, scope, self.task, self.host)
-        {
+        let items = match self.runner.loop_items(repeat, scope, self.task, self.host) {
             Ok(items) => items,
             // The list need not be there when a condition that needs no item does not hold.
             Err(failed) => return self.condition_without_item(scope).unwrap_or(*failed),
@@ -297,18 +291,13 @@ impl Doing<'_> {
                 Action::SetFact { .. } | Action::Engine { .. }
             ) {
                 // The next item sees what this one has set.
-                scope = self
-                    .runner
-                    .scope(self.host, &self.task.frame, self.around);
+                scope = self.runner.scope(self.host, &self.task.frame, self.around);
             }
         }
         whole
             .result
             .insert("results".to_owned(), Json::Array(results));
-        whole.result.insert(
-            "changed".to_owned(),
-            is_changed.into(),
-        );
+        whole.result.insert("changed".to_owned(), is_changed.into());
         match whole.outcome {
             Outcome::Failed => whole.message = Some("one or more items failed".to_owned()),
             Outcome::Skipped => {

@@ -152,6 +152,7 @@ impl Runner<'_> {
             rescuable: false,
             handler: false,
             given: &[],
+            depth: 0,
         };
         if self.gathers(around) {
             self.gather_facts(around).await;

@@ -69,7 +69,9 @@ impl Runner<'_> {
                 };
                 let find = |path: &str| {
                     let places = task.frame.places(kind, path);
-                    places.into_iter().map(|place| self.library.absolute(&place))
+                    places
+                        .into_iter()
+                        .map(|place| self.library.absolute(&place))
                 };
                 let found = if with == With::FileGlob {
                     let paths = lookups::listed(terms);

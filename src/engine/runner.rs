@@ -33,6 +33,8 @@ pub(super) struct Around<'p> {
     pub(super) handler: bool,
     /// What includes around it give: the item of their loop.
     pub(super) given: &'p [Layer],
+    /// How many includes are around it.
+    pub(super) depth: usize,
 }
 
 /// One run.
@@ -228,9 +230,8 @@ impl<'a> Runner<'a> {
             .hosts
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_asked = |name: &str| {
-            inventory.hosts.contains_key(name) && self.fleet.member(name).is_some()
-        };
+        let is_asked =
+            |name: &str| inventory.hosts.contains_key(name) && self.fleet.member(name).is_some();
         let recap = hosts.iter().filter_map(|(name, state)| {
             let recap = state.recap();
             let took_part = recap != super::Recap::default() || is_asked(name);
@@ -307,12 +308,14 @@ impl<'a> Runner<'a> {
     }
 
     pub(super) fn is_running(&self, host: &str) -> bool {
-        self.variables.host(host)
+        self.variables
+            .host(host)
             .is_some_and(|state| state.is_running())
     }
 
     pub(super) fn is_active(&self, host: &str) -> bool {
-        self.variables.host(host)
+        self.variables
+            .host(host)
             .is_some_and(|state| state.standing() == Standing::Active)
     }
 }

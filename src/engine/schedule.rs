@@ -114,10 +114,7 @@ impl Runner<'_> {
         if !block.rescue.is_empty() && !failures.is_empty() && !self.control.stop.is_cancelled() {
             let (rescued, lost): (Vec<Failure>, Vec<Failure>) =
                 failures.into_iter().partition(|failure| !failure.lost);
-            for failure in rescued
-                .iter()
-                .filter(|failure| !failure.result.is_empty())
-            {
+            for failure in rescued.iter().filter(|failure| !failure.result.is_empty()) {
                 if let Some(state) = self.variables.host(&failure.host) {
                     state.set_variable(
                         "ansible_failed_task",
@@ -151,7 +148,10 @@ impl Runner<'_> {
     fn is_let_through(&self, title: &str, task: &Task) -> bool {
         if !self.is_started.load(Ordering::Relaxed) {
             let wanted = self.options.start_at.as_deref().unwrap_or_default();
-            let role = task.frame.role().map(|role| format!("{} : {title}", role.name));
+            let role = task
+                .frame
+                .role()
+                .map(|role| format!("{} : {title}", role.name));
             let is_it = [Some(title.to_owned()), role]
                 .into_iter()
                 .flatten()
@@ -218,9 +218,7 @@ impl Runner<'_> {
             hosts: runners.clone(),
         });
         if let Action::Include(include) = &task.action {
-            return self
-                .include(task, include, number, &runners, around)
-                .await;
+            return self.include(task, include, number, &runners, around).await;
         }
         let throttle = task
             .frame

@@ -24,7 +24,11 @@ impl Doing<'_> {
         let target = self.target();
         let frame = &self.task.frame;
         let plain = Frame::default();
-        let around = if self.delegate.is_some() { &plain } else { frame };
+        let around = if self.delegate.is_some() {
+            &plain
+        } else {
+            frame
+        };
         let Some(member) = self.runner.reach(target, around, scope).await else {
             let message =
                 format!("the task is delegated to `{target}`, which is no host of this run");
@@ -119,7 +123,11 @@ fn seconds(
 fn environment(frame: &Frame, scope: &Scope) -> Result<Vec<(String, String)>, Diagnostic> {
     let mut all: Vec<(String, String)> = Vec::new();
     let frames: Vec<&Frame> = frame.chain().collect();
-    for entry in frames.into_iter().rev().flat_map(|frame| &frame.environment) {
+    for entry in frames
+        .into_iter()
+        .rev()
+        .flat_map(|frame| &frame.environment)
+    {
         let value = entry.resolve(scope)?;
         let Some(Json::Object(map)) = value else {
             continue;

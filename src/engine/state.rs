@@ -321,9 +321,9 @@ impl PlayView {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         for handler in handlers {
-            let is_known = known.iter().any(|known| {
-                known.place == handler.place && known.title() == handler.title()
-            });
+            let is_known = known
+                .iter()
+                .any(|known| known.place == handler.place && known.title() == handler.title());
             if !is_known {
                 Arc::make_mut(&mut known).push(Arc::clone(handler));
             }
@@ -448,11 +448,7 @@ impl Variables {
         let view = Arc::clone(view);
         Scope::with_hosts(
             layers,
-            Arc::new(move |name| {
-                others
-                    .host(name)
-                    .map(|_| others.scope(name, None, &view))
-            }),
+            Arc::new(move |name| others.host(name).map(|_| others.scope(name, None, &view))),
         )
     }
 

@@ -254,9 +254,9 @@ fn debug(loader: &mut Loader<'_>, inner: &Fields<'_>) -> Action {
             "`debug` has `msg` or `var`, not both",
         ));
     }
-    let verbosity = inner.value("verbosity").map(|node| {
-        ArgumentValue::parse(node, modules::ArgumentKind::Integer, &mut loader.found)
-    });
+    let verbosity = inner
+        .value("verbosity")
+        .map(|node| ArgumentValue::parse(node, modules::ArgumentKind::Integer, &mut loader.found));
     Action::Debug {
         message,
         variable,
@@ -296,10 +296,7 @@ fn with_form(
 ) -> Option<Action> {
     let mut arguments: Vec<(String, ArgumentValue)> = Vec::new();
     if let (Some(name), Some(node)) = (form.free, &call.free) {
-        arguments.push((
-            name.to_owned(),
-            ArgumentValue::any(node, &mut loader.found),
-        ));
+        arguments.push((name.to_owned(), ArgumentValue::any(node, &mut loader.found)));
     }
     for name in form.takes {
         if let Some(node) = inner.value(name) {
@@ -312,9 +309,7 @@ fn with_form(
     for name in form.needs {
         if !arguments.iter().any(|(given, _)| given == name) {
             let message = format!("`{}` needs the argument `{name}`", form.kind.name());
-            loader
-                .found
-                .push(Diagnostic::at(&call.word.place, message));
+            loader.found.push(Diagnostic::at(&call.word.place, message));
         }
     }
     let has = |name: &str| arguments.iter().any(|(given, _)| given == name);

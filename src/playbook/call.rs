@@ -57,7 +57,9 @@ impl Call {
         match &value.kind {
             Kind::Mapping(pairs) => call.pairs.extend(pairs.iter().cloned()),
             Kind::Sequence(_) => {
-                loader.found.push(value.unexpected("a mapping of arguments"));
+                loader
+                    .found
+                    .push(value.unexpected("a mapping of arguments"));
                 return None;
             }
             Kind::Scalar { .. } if value.is_null() => {}
@@ -157,10 +159,11 @@ impl Call {
             } else {
                 format!("`{name}` takes `argument=value` words, found `{rest}`")
             };
-            loader.found.push(
-                Diagnostic::at(&value.place, message)
-                    .hint(format!("write one `argument: value` per line under `{name}:`")),
-            );
+            loader
+                .found
+                .push(Diagnostic::at(&value.place, message).hint(format!(
+                    "write one `argument: value` per line under `{name}:`"
+                )));
             return None;
         }
         Some(())
@@ -218,7 +221,9 @@ pub(super) fn of_action(
         return Some((scalar(&name), arguments));
     }
     let Some(text) = value.as_str() else {
-        loader.found.push(value.unexpected("a module with its arguments"));
+        loader
+            .found
+            .push(value.unexpected("a module with its arguments"));
         return None;
     };
     let text = text.trim();

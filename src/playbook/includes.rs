@@ -203,9 +203,22 @@ pub(super) fn include(
     if let Some(apply) = apply {
         inner = applied(loader, &apply, inner);
     }
+    let task = Arc::clone(frame);
     let frame = Arc::new(inner);
     let read = match literal(&what) {
-        Some(resolved) => read_now(loader, &resolved, &frame, &call.place),
+        Some(resolved) => {
+            let place = match &what {
+                IncludeTarget::Tasks(file) => file.place(),
+                IncludeTarget::Role(reference) => reference.name.place(),
+            };
+            let place = place.unwrap_or(&call.place).clone();
+            let may_end = fields.value("when").is_some()
+                || task.chain().any(|frame| !frame.when.is_empty())
+                || super::loops::keywords()
+                    .chain(["loop"])
+                    .any(|keyword| fields.value(keyword).is_some());
+            read_now(loader, &resolved, &frame, &place, may_end)
+        }
         None => {
             loader.is_open = true;
             None
@@ -257,7 +270,21 @@ fn read_now(
     what: &Resolved,
     frame: &Arc<Frame>,
     place: &Place,
+    may_end: bool,
 ) -> Option<Included> {
+    if loader.is_circular(what, frame) {
+        if !may_end {
+            let name = match what {
+                Resolved::Tasks(file) => file,
+                Resolved::Role { name, .. } => name,
+            };
+            loader.found.push(
+                Diagnostic::at(place, format!("`{name}` includes itself"))
+                    .hint("without a condition this never ends"),
+            );
+        }
+        return None;
+    }
     let outer = (
         std::mem::take(&mut loader.handlers),
         std::mem::take(&mut loader.handlers_of),
@@ -267,8 +294,10 @@ fn read_now(
     let included = loader.included(what, frame, place);
     loader.reading.truncate(depth);
     (loader.handlers, loader.handlers_of, loader.public) = outer;
-    loader.included_handlers.extend(names_of(&included.handlers));
-    Some(included).filter(|_| !loader.is_circular(what, frame))
+    loader
+        .included_handlers
+        .extend(names_of(&included.handlers));
+    Some(included)
 }
 
 impl Loader<'_> {
@@ -473,16 +502,15 @@ fn file_items(
     let places = loader.task_files(file.trim(), frame);
     for path in &places {
         if is_import && loader.reading.contains(path) {
-            loader.found.push(Diagnostic::at(
-                place,
-                format!("`{file}` includes itself"),
-            ));
+            loader
+                .found
+                .push(Diagnostic::at(place, format!("`{file}` includes itself")));
             return None;
         }
         if let Ok(Some(entry)) = loader.library.read(path) {
-            let folder = Path::new(path).parent().map_or_else(String::new, |parent| {
-                parent.display().to_string()
-            });
+            let folder = Path::new(path)
+                .parent()
+                .map_or_else(String::new, |parent| parent.display().to_string());
             let inner = Arc::new(Frame {
                 parent: Some(Arc::clone(frame)),
                 folder: Some(folder.as_str().into()),

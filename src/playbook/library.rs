@@ -105,10 +105,7 @@ impl Library {
 
     /// Only what is built in can be left by `..`.
     fn leads_out(&self, path: &str) -> bool {
-        self.roots
-            .iter()
-            .any(|root| matches!(root, Root::Embedded))
-            && leads_out(path)
+        self.roots.iter().any(|root| matches!(root, Root::Embedded)) && leads_out(path)
     }
 
     /// The YAML and JSON files in a folder and the folders below it, by name.

@@ -406,7 +406,10 @@ pub(super) fn flatten(items: Vec<Item>, into: &mut Vec<Arc<Task>>) {
 
 /// The inside of an expression that is one text in quotes.
 fn text_literal(expression: &str) -> Option<&str> {
-    let quote = expression.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let quote = expression
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '\'' | '"'))?;
     let inner = expression.strip_prefix(quote)?.strip_suffix(quote)?;
     (!inner.contains([quote, '\\'])).then_some(inner)
 }

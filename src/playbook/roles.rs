@@ -427,10 +427,7 @@ impl Loader<'_> {
             action: Action::Engine {
                 kind: EngineAction::ValidateArguments,
                 arguments: vec![
-                    (
-                        "argument_spec".to_owned(),
-                        ArgumentValue::Literal(options),
-                    ),
+                    ("argument_spec".to_owned(), ArgumentValue::Literal(options)),
                     ("provided_arguments".to_owned(), provided),
                 ],
             },

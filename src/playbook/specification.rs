@@ -194,10 +194,10 @@ mod tests {
         assert_eq!(wrong(json!({})), "missing required arguments: port");
         assert_eq!(
             wrong(json!({"port": "a", "state": "x", "names": ["b"], "flag": "perhaps"})),
-            "the argument `flag` is not of the type `bool`: it is a text; \
+            "the argument `port` is not of the type `int`: it is a text; \
+             the argument `state` must be one of present, absent, it is `x`; \
              an element of the argument `names` is not of the type `int`: it is a text; \
-             the argument `port` is not of the type `int`: it is a text; \
-             the argument `state` must be one of present, absent, it is `x`"
+             the argument `flag` is not of the type `bool`: it is a text"
         );
         assert_eq!(
             wrong(json!({"port": 1, "user": {"nam": "a"}})),

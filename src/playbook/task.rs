@@ -174,10 +174,10 @@ fn unknown_word(loader: &mut Loader<'_>, key: &Node) {
 fn block(loader: &mut Loader<'_>, fields: Fields<'_>, parent: &Arc<Frame>) -> Vec<Item> {
     let place = fields
         .node("block")
-        .map_or_else(|| fields.place().clone(), |node| node.place.clone());
+        .map_or_else(|| fields.place(), |node| &node.place);
     if loader.in_handlers {
         loader.found.push(
-            Diagnostic::at(&place, "a handler cannot be a block")
+            Diagnostic::at(place, "a handler cannot be a block")
                 .hint("write its tasks as handlers that `listen` to one topic"),
         );
         return Vec::new();

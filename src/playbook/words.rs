@@ -179,7 +179,10 @@ mod tests {
             ("src=a dest=b", "src<a> dest<b> | "),
             ("  src=a   dest=b\n", "src<a> dest<b> | "),
             ("msg='a b' x=\"c d\"", "msg<a b> x<c d> | "),
-            ("msg={{ a | d('x y') }} b=1", "msg<{{ a | d('x y') }}> b<1> | "),
+            (
+                "msg={{ a | d('x y') }} b=1",
+                "msg<{{ a | d('x y') }}> b<1> | ",
+            ),
             ("msg=\"{{ a }} b\"", "msg<{{ a }} b> | "),
             ("line=a\\=b x=1", "line<a=b> x<1> | "),
             ("msg=\"a\\nb\"", "msg<a\nb> | "),
