@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::attempt::Attempt;
 use super::event::{EventKind, Outcome};
 use super::runner::{Around, Runner};
-use super::schedule::{Failure, is_set};
+use super::schedule::{Failure, is_set, title};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::{Frame, Include, IncludeTarget, Included, Resolved, Task, read_included};
 use crate::template::{Layer, Scope, Template};
@@ -224,7 +224,7 @@ impl Runner<'_> {
         result.insert("failed".to_owned(), true.into());
         (!is_ignored).then(|| Failure {
             host: host.to_owned(),
-            task: self.title(task, &scope),
+            task: title(task, &scope),
             action: task.action.name(),
             result,
             lost: false,

@@ -66,7 +66,10 @@ pub struct Refresh(pub Arc<dyn Fn() -> Result<Inventory, Diagnostics> + Send + S
 
 /// Shows a text and waits for an answer, shown while it is typed or not.
 #[derive(Clone)]
-pub struct Ask(pub Arc<dyn Fn(&str, bool) -> Option<String> + Send + Sync>);
+pub struct Ask(pub Arc<Asking>);
+
+/// The prompt, and whether what is typed is shown; the answer.
+type Asking = dyn Fn(&str, bool) -> Option<String> + Send + Sync;
 
 impl std::fmt::Debug for Step {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -22,7 +22,7 @@ impl Runner<'_> {
     /// Runs a play, batch by batch.
     pub(super) async fn play(&self, play: &Play) {
         let folder = self.library.absolute(&play.folder);
-        let nobody = PlayView::new(play, Vec::new(), Vec::new(), Vec::new(), folder.clone());
+        let nobody = PlayView::new(play, Vec::new(), Vec::new(), Vec::new(), &folder);
         let scope = self.variables.scope(LOCALHOST, Some(&play.frame), &nobody);
         let hosts = match self.hosts_of(play, &scope) {
             Ok(hosts) => hosts,
@@ -66,11 +66,12 @@ impl Runner<'_> {
             }
             let is_whole = batch.len() == before;
             let files = self.vars_files(play);
-            let view = PlayView::new(play, batch, hosts.clone(), files, folder.clone());
+            let view = PlayView::new(play, batch, hosts.clone(), files, &folder);
             self.batch(play, &view).await;
             let is_over = view.is_over.load(Ordering::Relaxed);
             let nobody_is_left = !view.hosts.iter().any(|host| self.is_active(host));
-            if nobody_is_left && (is_whole || !is_serial) && !(self.is_last(play) && !is_serial) {
+            let goes_on = is_serial || !self.is_last(play);
+            if nobody_is_left && goes_on && (is_whole || !is_serial) {
                 let why = format!("no host of the play `{}` is left: the run ends", play.name);
                 self.halt(&view, &why);
             }

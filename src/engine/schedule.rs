@@ -192,7 +192,7 @@ impl Runner<'_> {
             return Vec::new();
         };
         let scope = self.scope(first, &task.frame, &around);
-        let title = self.title(task, &scope);
+        let title = title(task, &scope);
         if !around.handler && !self.is_let_through(&title, task) {
             return Vec::new();
         }
@@ -365,15 +365,6 @@ impl Runner<'_> {
             .fold(scope, |scope, layer| scope.with(layer.clone()))
     }
 
-    /// What a task is called on a host.
-    pub(super) fn title(&self, task: &Task, scope: &Scope) -> String {
-        let Some(name) = &task.name else {
-            return task.title().to_owned();
-        };
-        name.render(scope)
-            .unwrap_or_else(|_| task.title().to_owned())
-    }
-
     /// Registers the result, and remembers which handlers it notifies.
     async fn remember(
         &self,
@@ -440,6 +431,15 @@ impl Runner<'_> {
             }
         }
     }
+}
+
+/// What a task is called on a host.
+pub(super) fn title(task: &Task, scope: &Scope) -> String {
+    let Some(name) = &task.name else {
+        return task.title().to_owned();
+    };
+    name.render(scope)
+        .unwrap_or_else(|_| task.title().to_owned())
 }
 
 /// Whether a name matches a pattern of `*` and `?`.

@@ -281,7 +281,7 @@ impl PlayView {
         hosts: Vec<String>,
         all: Vec<String>,
         files: Vec<VarsFile>,
-        folder: String,
+        folder: &str,
     ) -> Arc<Self> {
         let mut names: Vec<&str> = Vec::new();
         for role in &play.roles {

@@ -145,14 +145,14 @@ pub(super) fn action(
     let inner = Fields::new(&mapping, format!("`{name}`")).ok()?;
     let action = match name {
         "debug" => Some(debug(loader, &inner)),
-        "assert" => assert(loader, &inner, &call.word),
+        "assert" => Some(assert(loader, &inner, &call.word)),
         "fail" => loader
             .template(&inner, "msg")
             .or_else(|| Template::parse("Failed as requested from task", None).ok())
             .map(|message| Action::Fail { message }),
         _ => {
             if let Some(form) = FORMS.iter().find(|form| form.kind.name() == name) {
-                with_form(loader, form, &call, &inner)
+                Some(with_form(loader, form, &call, &inner))
             } else {
                 let spec = modules::spec(word.as_str().unwrap_or_default())?;
                 let arguments = arguments::read(spec, &call, &mut loader.found);
@@ -264,7 +264,7 @@ fn debug(loader: &mut Loader<'_>, inner: &Fields<'_>) -> Action {
     }
 }
 
-fn assert(loader: &mut Loader<'_>, inner: &Fields<'_>, word: &Node) -> Option<Action> {
+fn assert(loader: &mut Loader<'_>, inner: &Fields<'_>, word: &Node) -> Action {
     let that = loader.conditions(inner, "that");
     if inner.value("that").is_none() {
         loader.found.push(Diagnostic::at(
@@ -281,19 +281,14 @@ fn assert(loader: &mut Loader<'_>, inner: &Fields<'_>, word: &Node) -> Option<Ac
     let fail_message = message("fail_msg").or(short);
     let success_message = message("success_msg");
     let _ = inner.boolean("quiet", &mut loader.found);
-    Some(Action::Assert {
+    Action::Assert {
         that,
         fail_message,
         success_message,
-    })
+    }
 }
 
-fn with_form(
-    loader: &mut Loader<'_>,
-    form: &Form,
-    call: &Call,
-    inner: &Fields<'_>,
-) -> Option<Action> {
+fn with_form(loader: &mut Loader<'_>, form: &Form, call: &Call, inner: &Fields<'_>) -> Action {
     let mut arguments: Vec<(String, ArgumentValue)> = Vec::new();
     if let (Some(name), Some(node)) = (form.free, &call.free) {
         arguments.push((name.to_owned(), ArgumentValue::any(node, &mut loader.found)));
@@ -328,10 +323,10 @@ fn with_form(
             "`pause` has `seconds` or `minutes`, not both",
         ));
     }
-    Some(Action::Engine {
+    Action::Engine {
         kind: form.kind,
         arguments,
-    })
+    }
 }
 
 /// Reports keywords of a task that would do nothing.

@@ -168,7 +168,7 @@ pub(super) fn import(
         public: true,
         validate: reference.validate,
     };
-    let (items, _) = loader.role_items(wanted, Arc::clone(&frame));
+    let (items, _) = loader.role_items(&wanted, Arc::clone(&frame));
     items
 }
 
@@ -205,24 +205,21 @@ pub(super) fn include(
     }
     let task = Arc::clone(frame);
     let frame = Arc::new(inner);
-    let read = match literal(&what) {
-        Some(resolved) => {
-            let place = match &what {
-                IncludeTarget::Tasks(file) => file.place(),
-                IncludeTarget::Role(reference) => reference.name.place(),
-            };
-            let place = place.unwrap_or(&call.place).clone();
-            let may_end = fields.value("when").is_some()
-                || task.chain().any(|frame| !frame.when.is_empty())
-                || super::loops::keywords()
-                    .chain(["loop"])
-                    .any(|keyword| fields.value(keyword).is_some());
-            read_now(loader, &resolved, &frame, &place, may_end)
-        }
-        None => {
-            loader.is_open = true;
-            None
-        }
+    let read = if let Some(resolved) = literal(&what) {
+        let place = match &what {
+            IncludeTarget::Tasks(file) => file.place(),
+            IncludeTarget::Role(reference) => reference.name.place(),
+        };
+        let place = place.unwrap_or(&call.place).clone();
+        let may_end = fields.value("when").is_some()
+            || task.chain().any(|frame| !frame.when.is_empty())
+            || super::loops::keywords()
+                .chain(["loop"])
+                .any(|keyword| fields.value(keyword).is_some());
+        read_now(loader, &resolved, &frame, &place, may_end)
+    } else {
+        loader.is_open = true;
+        None
     };
     Some(Action::Include(Arc::new(Include { what, frame, read })))
 }
@@ -342,7 +339,7 @@ impl Loader<'_> {
                     public: false,
                     validate: *validate,
                 };
-                let (items, role) = self.role_items(wanted, Arc::clone(frame));
+                let (items, role) = self.role_items(&wanted, Arc::clone(frame));
                 (items, role.into_iter().filter(|_| *public).collect())
             }
         };

@@ -77,12 +77,9 @@ pub fn read_included(
 ) -> Result<Included, Diagnostics> {
     let mut loader = Loader::new(library);
     loader.in_handlers = in_handlers;
-    loader.play_folder = frame
-        .chain()
-        .last()
-        .and_then(|play| play.folder.as_deref())
-        .unwrap_or_default()
-        .to_owned();
+    let play = frame.chain().last();
+    let folder = play.and_then(|play| play.folder.as_deref());
+    loader.play_folder.push_str(folder.unwrap_or_default());
     let included = loader.included(what, frame, place);
     loader.found.check(included)
 }

@@ -71,7 +71,7 @@ impl Loader<'_> {
                 return (Vec::new(), None);
             };
             wanted.name = &name;
-            return self.role_items(wanted, Arc::clone(parent));
+            return self.role_items(&wanted, Arc::clone(parent));
         }
         let Ok(fields) =
             Fields::new(node, "a role").map_err(|diagnostic| self.found.push(diagnostic))
@@ -93,7 +93,7 @@ impl Loader<'_> {
         let mut frame = self.frame(&fields, Some(parent));
         self.collections(&fields);
         wanted.vars = frame.vars.take();
-        wanted.params = self.parameters(fields);
+        wanted.params = self.parameters(&fields);
         let known = Frame {
             parent: Some(Arc::clone(parent)),
             vars: wanted.vars.clone(),
@@ -104,11 +104,11 @@ impl Loader<'_> {
             return (Vec::new(), None);
         };
         wanted.name = &name;
-        self.role_items(wanted, Arc::new(frame))
+        self.role_items(&wanted, Arc::new(frame))
     }
 
     /// Every key of a role entry that is no keyword is a parameter.
-    fn parameters(&mut self, fields: Fields<'_>) -> Option<Layer> {
+    fn parameters(&mut self, fields: &Fields<'_>) -> Option<Layer> {
         let rest: Vec<(Node, Node)> = fields.rest().into_iter().cloned().collect();
         let mut parameters = Map::new();
         for (key, value) in &rest {
@@ -140,7 +140,7 @@ impl Loader<'_> {
     /// The tasks of a role as blocks: first those of its dependencies, then its own.
     pub(super) fn role_items(
         &mut self,
-        wanted: Wanted<'_>,
+        wanted: &Wanted<'_>,
         parent: Arc<Frame>,
     ) -> (Vec<Item>, Option<Arc<Role>>) {
         let (name, place) = (wanted.name, wanted.place);
@@ -156,7 +156,7 @@ impl Loader<'_> {
             return (Vec::new(), None);
         }
         let again = wanted.again || role.allow_duplicates;
-        let once = (!again).then(|| given(&role, &wanted, &parent).into());
+        let once = (!again).then(|| given(&role, wanted, &parent).into());
         self.reading.push(role.folder.clone());
         let mut items = Vec::new();
         if let Some(meta) = self.role_file(&role.folder, "meta", "main") {
