@@ -90,6 +90,8 @@ pub struct Host {
     pub vars: Map<String, Value>,
     /// Its variables from `host_vars/`, which beat [`vars`](Self::vars).
     pub directory_vars: Map<String, Value>,
+    /// Its variables from `host_vars/` beside the playbook, which beat those beside the inventory.
+    pub playbook_vars: Map<String, Value>,
     /// Where it is declared, if in a file.
     pub place: Option<Place>,
 }
@@ -142,6 +144,8 @@ pub struct Group {
     pub vars: Map<String, Value>,
     /// Its variables from `group_vars/`, which beat [`vars`](Self::vars) of every group.
     pub directory_vars: Map<String, Value>,
+    /// Its variables from `group_vars/` beside the playbook, which beat those beside the inventory.
+    pub playbook_vars: Map<String, Value>,
     /// Where it is declared, if in a file.
     pub place: Option<Place>,
 }
