@@ -46,7 +46,8 @@ pub fn all() -> Vec<Case> {
 
 /// Reads a YAML file of the tests.
 pub fn read_yaml(path: &Path) -> Node {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     yaml::parse(&Source::new(path.display().to_string(), text))
         .unwrap_or_else(|error| panic!("{}: {error:?}", path.display()))
 }

@@ -103,7 +103,11 @@ fn run(
     let jobs = std::env::var("KK_ANSIBLE_JOBS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .or_else(|| std::thread::available_parallelism().ok().map(|n| n.get() + 1))
+        .or_else(|| {
+            std::thread::available_parallelism()
+                .ok()
+                .map(|n| n.get() + 1)
+        })
         .unwrap_or(3);
     std::thread::scope(|scope| {
         for _ in 0..jobs {
@@ -123,7 +127,9 @@ fn run(
 fn line(case: &Case, verdict: &Verdict, known: Option<&Difference>) -> String {
     match (&verdict.failure, known) {
         (Some(failure), _) => format!("FAILED  {}\n{}\n", case.name, indent(failure)),
-        (None, Some(difference)) => format!("ok      {} (differs: {})\n", case.name, difference.why),
+        (None, Some(difference)) => {
+            format!("ok      {} (differs: {})\n", case.name, difference.why)
+        }
         (None, None) => format!("ok      {}\n", case.name),
     }
 }

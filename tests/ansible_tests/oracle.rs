@@ -30,7 +30,9 @@ impl Oracle {
             .output()
             .map_err(|error| error.to_string())?;
         if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; "));
+            return Err(String::from_utf8_lossy(&output.stderr)
+                .trim()
+                .replace('\n', "; "));
         }
         let environment = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
         let version = fs::read_dir(&environment)
@@ -52,9 +54,10 @@ impl Oracle {
 
     /// What it does with a case.
     pub fn answer(&self, case: &Case, hosts: &Hosts) -> Result<Answer, String> {
-        let file = super::scratch()
-            .join("answers")
-            .join(format!("{}-{}.json", case.name, self.key(case)));
+        let file =
+            super::scratch()
+                .join("answers")
+                .join(format!("{}-{}.json", case.name, self.key(case)));
         if std::env::var_os("KK_ANSIBLE_FRESH").is_none()
             && let Ok(text) = fs::read_to_string(&file)
             && let Ok(value) = serde_json::from_str(&text)

@@ -100,7 +100,11 @@ impl Hosts {
             );
             let file = place.aside.join("inventory.ini");
             fs::write(&file, text).unwrap();
-            fs::write(place.aside.join("known_hosts"), server.known_line("ed25519")).unwrap();
+            fs::write(
+                place.aside.join("known_hosts"),
+                server.known_line("ed25519"),
+            )
+            .unwrap();
             return vec![file.display().to_string()];
         }
         if case.inventories.is_empty() {
@@ -130,9 +134,16 @@ pub fn run_ansible(oracle: &Oracle, case: &Case, place: &Place, hosts: &Hosts) -
         ("ANSIBLE_CONFIG", aside("ansible.cfg")),
         ("ANSIBLE_HOME", aside("ansible")),
         ("ANSIBLE_REMOTE_TEMP", aside("remote")),
-        ("ANSIBLE_SSH_CONTROL_PATH_DIR", "/tmp/kk-ansible-control".to_owned()),
+        ("ANSIBLE_ASYNC_DIR", aside("async")),
+        (
+            "ANSIBLE_SSH_CONTROL_PATH_DIR",
+            "/tmp/kk-ansible-control".to_owned(),
+        ),
         ("ANSIBLE_SSH_ARGS", ssh),
-        ("ANSIBLE_PYTHON_INTERPRETER", bin.join("python3").display().to_string()),
+        (
+            "ANSIBLE_PYTHON_INTERPRETER",
+            bin.join("python3").display().to_string(),
+        ),
         ("ANSIBLE_PIPELINING", "1".to_owned()),
         ("ANSIBLE_NOCOLOR", "1".to_owned()),
         ("ANSIBLE_NOCOWS", "1".to_owned()),
@@ -148,7 +159,9 @@ pub fn run_ansible(oracle: &Oracle, case: &Case, place: &Place, hosts: &Hosts) -
         words(&mut command, step, &inventories);
         let output = finish(command, &mut said);
         answer.exits.push(output.status.code().unwrap_or(-1));
-        answer.recaps.push(recap_of_ansible(&String::from_utf8_lossy(&output.stdout)));
+        answer
+            .recaps
+            .push(recap_of_ansible(&String::from_utf8_lossy(&output.stdout)));
     }
     complete(answer, said, place)
 }
@@ -156,7 +169,8 @@ pub fn run_ansible(oracle: &Oracle, case: &Case, place: &Place, hosts: &Hosts) -
 /// Runs a case under kk.
 pub fn run_kk(case: &Case, place: &Place, hosts: &Hosts) -> Ran {
     place.prepare(case);
-    let program = std::env::var_os("KK").map_or_else(|| env!("CARGO_BIN_EXE_kk").into(), PathBuf::from);
+    let program =
+        std::env::var_os("KK").map_or_else(|| env!("CARGO_BIN_EXE_kk").into(), PathBuf::from);
     let inventories = hosts.inventories(case, place);
     let mut answer = Answer::default();
     let mut said = String::new();
@@ -166,10 +180,14 @@ pub fn run_kk(case: &Case, place: &Place, hosts: &Hosts) -> Ran {
         words(&mut command, step, &inventories);
         command.args(["--yes", "-o", "jsonl", "--workdir"]);
         command.arg(place.aside.join("work"));
-        command.arg("--known-hosts").arg(place.aside.join("known_hosts"));
+        command
+            .arg("--known-hosts")
+            .arg(place.aside.join("known_hosts"));
         let output = finish(command, &mut said);
         answer.exits.push(output.status.code().unwrap_or(-1));
-        answer.recaps.push(recap_of_kk(&String::from_utf8_lossy(&output.stdout)));
+        answer
+            .recaps
+            .push(recap_of_kk(&String::from_utf8_lossy(&output.stdout)));
     }
     complete(answer, said, place)
 }
@@ -184,12 +202,23 @@ fn complete(mut answer: Answer, said: String, place: &Place) -> Ran {
 fn command(program: &Path, place: &Place) -> Command {
     let mut command = Command::new("timeout");
     command
-        .args(["-k", "5", TIME_LIMIT, "sh", "-c", "umask 022; exec \"$@\"", "sh"])
+        .args([
+            "-k",
+            "5",
+            TIME_LIMIT,
+            "sh",
+            "-c",
+            "umask 022; exec \"$@\"",
+            "sh",
+        ])
         .arg(program)
         .current_dir(&place.folder)
         .stdin(Stdio::null())
         .env_clear()
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env(
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        )
         .env("HOME", place.aside.join("home"))
         .env("LC_ALL", "C.UTF-8")
         .env("TZ", "UTC")
@@ -206,7 +235,12 @@ fn words(command: &mut Command, step: &Step, inventories: &[String]) {
 
 fn finish(mut command: Command, said: &mut String) -> std::process::Output {
     let output = command.output().unwrap();
-    said.push_str(&format!("$ {command:?}\n"));
+    let words: Vec<_> = command
+        .get_args()
+        .skip(6)
+        .map(|word| word.to_string_lossy())
+        .collect();
+    said.push_str(&format!("$ {}\n", words.join(" ")));
     said.push_str(&String::from_utf8_lossy(&output.stdout));
     said.push_str(&String::from_utf8_lossy(&output.stderr));
     said.push_str(&format!("ended: {}\n", output.status));
@@ -225,7 +259,9 @@ const COUNTERS: [&str; 7] = [
 
 /// The lines below `PLAY RECAP`.
 fn recap_of_ansible(text: &str) -> BTreeMap<String, String> {
-    let lines = text.lines().skip_while(|line| !line.starts_with("PLAY RECAP"));
+    let lines = text
+        .lines()
+        .skip_while(|line| !line.starts_with("PLAY RECAP"));
     lines
         .skip(1)
         .filter_map(|line| {
@@ -242,7 +278,10 @@ fn recap_of_kk(text: &str) -> BTreeMap<String, String> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Json>(line).ok())
         .find(|event| event["event"] == "run_finished");
-    let Some(hosts) = finished.as_ref().and_then(|event| event["recap"].as_array()) else {
+    let Some(hosts) = finished
+        .as_ref()
+        .and_then(|event| event["recap"].as_array())
+    else {
         return BTreeMap::new();
     };
     hosts
@@ -250,7 +289,10 @@ fn recap_of_kk(text: &str) -> BTreeMap<String, String> {
         .filter(|host| COUNTERS.iter().any(|counter| host[1][counter] != 0))
         .map(|host| {
             let counters = COUNTERS.map(|counter| format!("{counter}={}", host[1][counter]));
-            (host[0].as_str().unwrap_or_default().to_owned(), counters.join(" "))
+            (
+                host[0].as_str().unwrap_or_default().to_owned(),
+                counters.join(" "),
+            )
         })
         .collect()
 }
