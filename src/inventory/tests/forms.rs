@@ -317,6 +317,15 @@ fn groups_have_their_hosts_in_order() {
 }
 
 #[test]
+fn the_hosts_of_all_come_group_by_group_as_in_ansible() {
+    let inventory = ini("[web]\nb\na\n[spare]\nd\n[site:children]\nweb\n[web:vars]\nx=1\n");
+    assert_eq!(inventory.hosts_of("all"), ["d", "b", "a"]);
+    let inventory = ini("[late]\nz\n[ungrouped]\nlone\n[outer:children]\nlate\n");
+    assert_eq!(inventory.select("all").unwrap(), ["lone", "z"]);
+    assert_eq!(inventory.select("!lone").unwrap(), ["z"]);
+}
+
+#[test]
 fn the_implicit_inventory_is_this_machine() {
     let loaded = Inventory::load(&[], &machine()).unwrap();
     let inventory = loaded.inventory;
