@@ -326,6 +326,25 @@ fn the_hosts_of_all_come_group_by_group_as_in_ansible() {
 }
 
 #[test]
+fn a_list_of_hosts_is_an_inventory() {
+    let lists = |texts: &[&str]| {
+        let paths: Vec<std::path::PathBuf> = texts.iter().map(Into::into).collect();
+        Inventory::load(&paths, &machine()).map(|loaded| loaded.inventory)
+    };
+    let inventory = lists(&["b, a,10.0.0.1:2222", "single,"]).unwrap();
+    assert_eq!(
+        inventory.hosts_of("ungrouped"),
+        ["b", "a", "10.0.0.1", "single"]
+    );
+    let Connection::Ssh(ssh) = &inventory.hosts["10.0.0.1"].connection else {
+        panic!("it is reached over SSH");
+    };
+    assert_eq!(ssh.port, 2222);
+    let said = render_all(&lists(&["a,b c=[", "x{y,"]).unwrap_err(), Colour::Never);
+    assert!(said.contains("`x{y`"), "{said}");
+}
+
+#[test]
 fn the_implicit_inventory_is_this_machine() {
     let loaded = Inventory::load(&[], &machine()).unwrap();
     let inventory = loaded.inventory;
