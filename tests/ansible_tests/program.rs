@@ -30,10 +30,11 @@ pub struct Place {
 }
 
 impl Place {
-    /// `name` is one letter for both programs: paths of the same length give files of the same size.
+    /// `name` is one letter for both programs: paths of the same length give files of the same size. The copy itself
+    /// has the same name under both.
     pub fn new(folder: &Path, name: &str) -> Self {
         Self {
-            folder: folder.join(name),
+            folder: folder.join(name).join("site"),
             aside: folder.join(format!("{name}.aside")),
         }
     }
