@@ -297,7 +297,10 @@ impl<'a> Runner<'a> {
             handler: false,
             hosts: missing.iter().map(|member| member.name.clone()).collect(),
         });
-        let wanted = crate::facts::Wanted::default();
+        let wanted = crate::facts::Wanted {
+            extent: crate::facts::Extent::System,
+            ..crate::facts::Wanted::default()
+        };
         futures::stream::iter(missing)
             .for_each_concurrent(self.options.forks.max(1), |member| {
                 self.gather_facts_of(task, member, &wanted)
