@@ -339,3 +339,86 @@ fn a_terminal_gets_live_progress_and_what_cannot_draw_gets_lines() {
         assert!(lines.contains("TASK [take a while]"), "{lines}");
     }
 }
+
+#[test]
+fn one_command_or_module_on_hosts() {
+    let run = |words: &[&str]| {
+        let (mut command, home) = kk(words);
+        std::fs::write(
+            home.path().join("hosts"),
+            "[web]\none ansible_connection=local\ntwo ansible_connection=local\n",
+        )
+        .unwrap();
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        let output = command.output().unwrap();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (code, stdout, _) = run(&[
+        "exec", "web", "-i", "hosts", "-y", "--", "echo", "a  b", "$HOME",
+    ]);
+    assert_eq!(
+        (code, stdout.as_str()),
+        (
+            Some(0),
+            "one: changed, rc 0\na  b $HOME\ntwo: changed, rc 0\na  b $HOME\n"
+        )
+    );
+    let (code, stdout, _) = run(&[
+        "exec",
+        "two",
+        "-i",
+        "hosts",
+        "-y",
+        "-m",
+        "shell",
+        "-a",
+        "echo out; echo err >&2; exit 3",
+    ]);
+    assert_eq!(
+        (code, stdout.as_str()),
+        (Some(2), "two: failed, rc 3\nout\nerr\n")
+    );
+    let (code, stdout, stderr) = run(&[
+        "exec",
+        "all",
+        "-i",
+        "hosts",
+        "-y",
+        "-m",
+        "stat",
+        "-a",
+        "path={{ folder }}",
+        "-e",
+        "folder=/",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let results: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(results["one"]["stat"]["isdir"], true);
+    assert_eq!(results["two"]["stat"]["isdir"], true);
+    for (words, message) in [
+        (&["exec", "all", "-i", "hosts"][..], "there is no command"),
+        (
+            &["exec", "all", "-i", "hosts", "-m", "stat", "--", "x"],
+            "`stat` takes its arguments with `-a`",
+        ),
+        (
+            &["exec", "all", "-i", "hosts", "-m", "stta", "-a", "path=/"],
+            "unknown module or keyword `stta`",
+        ),
+        (&["exec", "nobody", "-i", "hosts", "--", "true"], "nobody"),
+    ] {
+        let (code, stdout, stderr) = run(words);
+        assert_eq!(
+            (code, stdout.as_str()),
+            (Some(1), ""),
+            "{words:?}: {stderr}"
+        );
+        assert!(stderr.contains(message), "{words:?}: {stderr}");
+    }
+}

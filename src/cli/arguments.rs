@@ -69,6 +69,8 @@ pub enum Command {
     Facts(FactsArguments),
     /// Run a playbook.
     Run(RunArguments),
+    /// Run one command or one module on hosts, without a playbook.
+    Exec(ExecArguments),
     /// Say everything that is wrong in playbooks and inventory; touches no host.
     Validate(ValidateArguments),
     /// The built-in playbooks and roles.
@@ -120,6 +122,10 @@ pub enum CreateCommand {
 pub enum InventoryCommand {
     /// Print hosts, groups and variables as JSON, secrets masked.
     List(InventoryListArguments),
+    /// Print groups and their hosts as a tree.
+    Graph(InventoryListArguments),
+    /// Print what one host is: connection, groups and variables as JSON, secrets masked.
+    Host(InventoryHostArguments),
 }
 
 /// What to do with the built-in playbooks.
@@ -237,6 +243,51 @@ pub struct RunArguments {
     pub output: OutputFlags,
 }
 
+/// `kk exec`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  kk exec all -i inventory.yaml -- uptime
+  kk exec 'web:!web3' -b -m service -a 'name=nginx state=restarted'
+  kk exec node1 -m shell -a 'df -h | sort'")]
+pub struct ExecArguments {
+    /// The hosts: names, groups and patterns.
+    #[arg(value_name = "PATTERN")]
+    pub pattern: String,
+    /// The command and its words, as they are; no shell reads them.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// The module; `command` when absent.
+    #[arg(short, long, value_name = "NAME")]
+    pub module: Option<String>,
+    /// The module's arguments: `name=value …`, a free form, or a JSON object.
+    #[arg(short, long = "args", value_name = "ARGS")]
+    pub arguments: Option<String>,
+    /// As root, by sudo.
+    #[arg(short = 'b', long = "become")]
+    pub elevate: bool,
+    /// Change nothing; say what would change.
+    #[arg(long)]
+    pub check: bool,
+    /// Show changes of files as diffs.
+    #[arg(long)]
+    pub diff: bool,
+    /// Answer yes to every question.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Variables that are stronger than all others: `name=value`, JSON, or `@FILE` with YAML or JSON; repeatable.
+    #[arg(short, long, value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+    /// How to reach the hosts.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// What to print on standard output.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = DataFormat::Text)]
+    pub output: DataFormat,
+}
+
 /// `kk validate`.
 #[derive(Debug, Clone, Args)]
 pub struct ValidateArguments {
@@ -265,6 +316,17 @@ pub struct CreateArguments {
 /// `kk inventory list`.
 #[derive(Debug, Clone, Args)]
 pub struct InventoryListArguments {
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+}
+
+/// `kk inventory host`.
+#[derive(Debug, Clone, Args)]
+pub struct InventoryHostArguments {
+    /// The host.
+    #[arg(value_name = "HOST")]
+    pub host: String,
     /// Hosts and settings.
     #[command(flatten)]
     pub target: TargetFlags,

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::arguments::{CreateArguments, ExportArguments, InventoryListArguments};
+use super::arguments::{
+    CreateArguments, ExportArguments, InventoryHostArguments, InventoryListArguments,
+};
 use super::local::{print, print_json};
 use super::prepare::Prepared;
 use crate::diagnostic::Diagnostic;
@@ -45,6 +47,29 @@ fn write_new(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
 pub fn list(arguments: &InventoryListArguments) -> anyhow::Result<Exit> {
     let prepared = Prepared::load(&arguments.target)?;
     print_json(&prepared.inventory.to_json())
+}
+
+/// `kk inventory graph`.
+pub fn graph(arguments: &InventoryListArguments) -> anyhow::Result<Exit> {
+    let prepared = Prepared::load(&arguments.target)?;
+    print(&prepared.inventory.to_tree())
+}
+
+/// `kk inventory host`.
+pub fn host(arguments: &InventoryHostArguments) -> anyhow::Result<Exit> {
+    let prepared = Prepared::load(&arguments.target)?;
+    match prepared.inventory.host_to_json(&arguments.host) {
+        Some(host) => print_json(&host),
+        None => {
+            let known = prepared.inventory.hosts.keys().map(String::as_str);
+            let message = format!("the inventory has no host `{}`", arguments.host);
+            let mut diagnostic = Diagnostic::error(message).suggest(&arguments.host, known);
+            diagnostic
+                .hint
+                .get_or_insert_with(|| "`kk inventory list` prints all of it".to_owned());
+            Err(diagnostic.into())
+        }
+    }
 }
 
 /// `kk playbooks export`.

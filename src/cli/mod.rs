@@ -6,6 +6,7 @@
 pub mod arguments;
 mod assess;
 mod delete;
+mod exec;
 mod execution;
 mod extra;
 mod facts;
@@ -81,6 +82,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Status(arguments) => status::run(arguments, global).await,
         Command::Facts(arguments) => facts::run(arguments, global).await,
         Command::Run(arguments) => run::playbook(arguments, global).await,
+        Command::Exec(arguments) => exec::run(arguments, global).await,
         Command::Validate(arguments) => run::validate(&arguments),
         Command::Create(CreateCommand::Inventory(arguments)) => {
             files::create(&arguments, inventory::skeleton())
@@ -89,6 +91,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
             files::create(&arguments, settings::skeleton_config())
         }
         Command::Inventory(InventoryCommand::List(arguments)) => files::list(&arguments),
+        Command::Inventory(InventoryCommand::Graph(arguments)) => files::graph(&arguments),
+        Command::Inventory(InventoryCommand::Host(arguments)) => files::host(&arguments),
         Command::Playbooks(PlaybooksCommand::Export(arguments)) => files::export(&arguments),
         Command::Version(arguments) => local::version(&arguments),
         Command::Completion(arguments) => local::completion(&arguments),

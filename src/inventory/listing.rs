@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Connection, Host, Inventory};
+use super::{ALL, Connection, Host, Inventory, UNGROUPED};
 use crate::secret::{MASK, Redactor, SecretString, is_secret_name};
 
 impl Inventory {
@@ -14,7 +14,7 @@ impl Inventory {
         let hosts: Map<String, Value> = self
             .hosts
             .iter()
-            .map(|(name, host)| (name.clone(), self.host_to_json(host, &redactor)))
+            .map(|(name, host)| (name.clone(), self.one_to_json(host, &redactor)))
             .collect();
         let groups: Map<String, Value> = self
             .groups
@@ -33,6 +33,49 @@ impl Inventory {
         json!({"source": self.source, "hosts": hosts, "groups": groups})
     }
 
+    /// One host as in [`Inventory::to_json`].
+    pub fn host_to_json(&self, name: &str) -> Option<Value> {
+        let host = self.host(name)?;
+        Some(self.one_to_json(&host, &self.redactor()))
+    }
+
+    /// Groups, the groups in them and their hosts as a tree, `all` first. A group that stands in several is drawn in each.
+    pub fn to_tree(&self) -> String {
+        let mut tree = "all\n".to_owned();
+        let nested: std::collections::HashSet<&str> = self
+            .groups
+            .iter()
+            .filter(|(name, _)| *name != ALL)
+            .flat_map(|(_, group)| group.groups.iter().map(String::as_str))
+            .collect();
+        let is_top = |name: &str| name != ALL && name != UNGROUPED && !nested.contains(name);
+        for name in self.groups.keys().filter(|name| is_top(name)) {
+            self.draw(name, 1, &mut tree);
+        }
+        let ungrouped = self.hosts_of(UNGROUPED);
+        if !ungrouped.is_empty() {
+            tree.push_str(&format!("  {UNGROUPED}\n"));
+            for host in ungrouped {
+                tree.push_str(&format!("    - {host}\n"));
+            }
+        }
+        tree
+    }
+
+    fn draw(&self, name: &str, depth: usize, tree: &mut String) {
+        let indent = "  ".repeat(depth);
+        tree.push_str(&format!("{indent}{name}\n"));
+        let Some(group) = self.groups.get(name) else {
+            return;
+        };
+        for nested in &group.groups {
+            self.draw(nested, depth + 1, tree);
+        }
+        for host in &group.hosts {
+            tree.push_str(&format!("{indent}  - {host}\n"));
+        }
+    }
+
     /// Knows every password and key of a connection, wherever else a variable repeats one.
     fn redactor(&self) -> Redactor {
         let redactor = Redactor::new();
@@ -44,7 +87,7 @@ impl Inventory {
         redactor
     }
 
-    fn host_to_json(&self, host: &Host, redactor: &Redactor) -> Value {
+    fn one_to_json(&self, host: &Host, redactor: &Redactor) -> Value {
         let groups: Vec<&str> = self.groups_of(&host.name);
         json!({
             "connection": connection_to_json(host),

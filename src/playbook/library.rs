@@ -19,6 +19,8 @@ pub struct Library {
     variables: Option<Layer>,
     /// The first root as it is on this machine.
     here: Option<PathBuf>,
+    /// A file that lies nowhere: its name and text.
+    text: Option<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +53,7 @@ impl Library {
             roles_path: Vec::new(),
             variables: None,
             here: overlay.map(whole),
+            text: None,
         }
     }
 
@@ -61,6 +64,7 @@ impl Library {
             roles_path: Vec::new(),
             variables: None,
             here: Some(whole(folder)),
+            text: None,
         }
     }
 
@@ -74,6 +78,13 @@ impl Library {
                 folder.display().to_string()
             })
             .collect();
+        self
+    }
+
+    /// With a file that lies nowhere.
+    #[must_use]
+    pub fn with_text(mut self, name: &str, text: String) -> Self {
+        self.text = Some((name.to_owned(), text));
         self
     }
 
@@ -151,6 +162,15 @@ impl Library {
 
     /// Reads a file by its path within the library. `Ok(None)` when no root has it.
     pub fn read(&self, path: &str) -> std::io::Result<Option<Entry>> {
+        if let Some((name, text)) = &self.text
+            && name == path
+        {
+            return Ok(Some(Entry {
+                name: name.clone(),
+                bytes: text.clone().into_bytes().into(),
+                path: None,
+            }));
+        }
         if self.leads_out(path) {
             return Ok(None);
         }

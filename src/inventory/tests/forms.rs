@@ -610,3 +610,26 @@ fn the_template_loads() {
         Some("admin@bastion:22")
     );
 }
+
+#[test]
+fn as_a_tree() {
+    let inventory = load(&kubekey(
+        "  hosts:\n    a: {connector: {host: 10.0.0.1}}\n    b: {connector: {host: 10.0.0.2}}\n    c: {connector: {host: 10.0.0.3}}\n  groups:\n    outer:\n      hosts: [b]\n      groups: [inner, empty]\n    inner: {hosts: [a]}\n    empty: {hosts: }\n",
+    ));
+    insta::assert_snapshot!(inventory.to_tree(), @r"
+    all
+      outer
+        inner
+          - a
+        empty
+        - b
+      ungrouped
+        - c
+    ");
+    assert!(
+        inventory.host_to_json("a").unwrap()["groups"]
+            .to_string()
+            .contains("inner")
+    );
+    assert_eq!(inventory.host_to_json("nobody"), None);
+}
