@@ -9,6 +9,9 @@ pub const INVENTORY: &str = "KK_INVENTORY";
 /// Working folder for commands that get no `--workdir`.
 pub const WORKDIR: &str = "KK_WORKDIR";
 
+/// Folders in which roles are looked for, with `:` between them.
+pub const ROLES_PATH: &str = "KK_ROLES_PATH";
+
 /// Set to anything: no colours (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
 

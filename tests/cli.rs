@@ -78,7 +78,6 @@ fn wrong_use_is_explained_and_ends_with_5() {
         "kk init registry -o yaml",
         "kk create inventory --force",
         "kk run",
-        "kk run a b",
         "kk completion tcsh",
     ];
     let mut all = String::new();

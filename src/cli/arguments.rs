@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use super::flags::{
     ColourChoice, ConnectionFlags, DataFormat, ExecutionFlags, GlobalFlags, HostKeyChecking,
-    OutputFlags, OutputFormat, TargetFlags, Waiver, WaiverFlags,
+    OutputFlags, OutputFormat, PartFlags, PlaybookFlags, TargetFlags, Waiver, WaiverFlags,
 };
 
 /// Provisions hosts over SSH: private image registries on bare, offline hosts.
@@ -69,6 +69,8 @@ pub enum Command {
     Facts(FactsArguments),
     /// Run a playbook.
     Run(RunArguments),
+    /// Say everything that is wrong in playbooks and inventory; touches no host.
+    Validate(ValidateArguments),
     /// The built-in playbooks and roles.
     #[command(subcommand, arg_required_else_help = true)]
     Playbooks(PlaybooksCommand),
@@ -212,8 +214,15 @@ pub struct FactsArguments {
 /// `kk run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArguments {
-    /// The playbook: a file, or the name of a built-in one.
-    pub playbook: PathBuf,
+    /// The playbooks, run one after the other.
+    #[arg(required = true, value_name = "PLAYBOOK")]
+    pub files: Vec<PathBuf>,
+    /// Variables and roles.
+    #[command(flatten)]
+    pub playbook: PlaybookFlags,
+    /// What of it runs.
+    #[command(flatten)]
+    pub part: PartFlags,
     /// Hosts and settings.
     #[command(flatten)]
     pub target: TargetFlags,
@@ -226,6 +235,20 @@ pub struct RunArguments {
     /// What to print.
     #[command(flatten)]
     pub output: OutputFlags,
+}
+
+/// `kk validate`.
+#[derive(Debug, Clone, Args)]
+pub struct ValidateArguments {
+    /// The playbooks.
+    #[arg(required = true, value_name = "PLAYBOOK")]
+    pub files: Vec<PathBuf>,
+    /// Variables and roles.
+    #[command(flatten)]
+    pub playbook: PlaybookFlags,
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
 }
 
 /// `kk create inventory` and `kk create config`.

@@ -138,6 +138,48 @@ pub struct ExecutionFlags {
     pub yes: bool,
 }
 
+/// How to run a user's own playbook.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Playbook")]
+pub struct PlaybookFlags {
+    /// Variables that are stronger than all others: `name=value`, JSON, or `@FILE` with YAML or JSON; repeatable.
+    #[arg(short, long, value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    /// Folder in which roles are looked for, after `roles/` beside the playbook; repeatable.
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_delimiter = ':',
+        env = env::ROLES_PATH,
+        hide_env_values = true
+    )]
+    pub roles_path: Vec<PathBuf>,
+}
+
+/// What of a playbook runs, and what is only listed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Playbook")]
+pub struct PartFlags {
+    /// Begin with the task of this name.
+    #[arg(long, value_name = "NAME")]
+    pub start_at_task: Option<String>,
+    /// Ask before each task.
+    #[arg(long)]
+    pub step: bool,
+    /// Run handlers that are owed even on hosts that failed.
+    #[arg(long)]
+    pub force_handlers: bool,
+    /// List the hosts of each play and run nothing.
+    #[arg(long)]
+    pub list_hosts: bool,
+    /// List the tasks of each play and run nothing.
+    #[arg(long)]
+    pub list_tasks: bool,
+    /// List the tags of each play and run nothing.
+    #[arg(long)]
+    pub list_tags: bool,
+}
+
 /// Waived checks.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Checks")]

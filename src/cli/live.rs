@@ -13,7 +13,7 @@ use crate::connect::known_hosts::KnownHosts;
 use crate::connect::ssh::{AskHostKey, HostKeyPolicy, HostKeyQuestion};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{
-    Control, EventKind, Events, Fleet, InventoryDial, NoticeLevel, RunOptions, RunReport,
+    Control, Dial, EventKind, Events, Fleet, InventoryDial, NoticeLevel, RunOptions, RunReport,
 };
 use crate::exit::Exit;
 use crate::inventory::Connection;
@@ -119,10 +119,27 @@ impl Live {
         })
     }
 
+    /// Holds back what is drawn while a person is asked.
+    pub fn pauser(&self) -> Pauser {
+        self.report.pauser()
+    }
+
     /// Connects to the hosts that take part.
     pub async fn connect(
         &self,
         prepared: &Prepared,
+        flags: &ConnectionFlags,
+        asked: &Asked,
+    ) -> Fleet {
+        self.connect_to(prepared, &prepared.names, flags, asked)
+            .await
+    }
+
+    /// Connects to some of the hosts that take part.
+    pub async fn connect_to(
+        &self,
+        prepared: &Prepared,
+        names: &[String],
         flags: &ConnectionFlags,
         asked: &Asked,
     ) -> Fleet {
@@ -144,24 +161,24 @@ impl Live {
             }
             Some(HostKeyChecking::Ask | HostKeyChecking::Strict) | None => HostKeyPolicy::Strict,
         };
-        let dial = InventoryDial {
-            inventory: &prepared.inventory,
+        let dial: Arc<dyn Dial> = Arc::new(InventoryDial {
+            inventory: Arc::new(prepared.inventory.clone()),
             known_hosts: Arc::new(known_hosts),
             host_key_policy: policy,
             timeout: flags.timeout,
             private_key: flags.private_key.clone(),
             user: flags.user.clone(),
             password: asked.login.clone(),
-        };
+        });
         let connecting = Fleet::connect(
             &prepared.inventory,
-            &prepared.names,
-            &dial,
+            names,
+            dial.as_ref(),
             usize::from(flags.forks),
             asked.sudo.as_ref(),
         );
         tokio::select! {
-            fleet = connecting => fleet,
+            fleet = connecting => fleet.with_dial(Arc::clone(&dial)),
             () = self.control.stop.cancelled() => Fleet::default(),
         }
     }

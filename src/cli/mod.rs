@@ -7,6 +7,7 @@ pub mod arguments;
 mod assess;
 mod delete;
 mod execution;
+mod extra;
 mod facts;
 mod files;
 pub mod flags;
@@ -15,6 +16,7 @@ mod live;
 pub mod local;
 mod material;
 mod names;
+mod outline;
 mod precheck;
 mod prepare;
 mod run;
@@ -79,6 +81,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Status(arguments) => status::run(arguments, global).await,
         Command::Facts(arguments) => facts::run(arguments, global).await,
         Command::Run(arguments) => run::playbook(arguments, global).await,
+        Command::Validate(arguments) => run::validate(&arguments),
         Command::Create(CreateCommand::Inventory(arguments)) => {
             files::create(&arguments, inventory::skeleton())
         }

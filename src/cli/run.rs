@@ -1,38 +1,190 @@
-//! `kk run PLAYBOOK`.
+//! `kk run PLAYBOOK…` and `kk validate PLAYBOOK…`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::arguments::{GlobalFlags, RunArguments};
-use super::execution::{load_checked, options, pending};
+use super::arguments::{GlobalFlags, PlaybookFlags, RunArguments, TargetFlags, ValidateArguments};
+use super::execution::{options, pending};
 use super::live::{Asked, Live, LiveOptions, confirm_local};
 use super::prepare::Prepared;
-use crate::engine::{self, RunOptions};
+use super::{extra, outline};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::engine::{self, Ask, Refresh, RunOptions, Step, StepAnswer};
 use crate::exit::Exit;
-use crate::playbook::Library;
-use crate::report::FindingsView;
+use crate::inventory::{Inventory, LocalMachine};
+use crate::playbook::{Library, Playbook, load};
+use crate::report::{FindingsView, Surroundings};
 use crate::template::Layer;
 
-/// Runs a user's playbook.
-pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
-    let prepared = Prepared::load(&arguments.target)?;
-    let folder = arguments
-        .playbook
+/// Playbooks that were read, and what they are read with.
+struct Read {
+    prepared: Prepared,
+    library: Library,
+    playbook: Playbook,
+    extra: Layer,
+}
+
+/// Reads everything; says everything that is wrong at once.
+fn read(
+    playbooks: &[PathBuf],
+    flags: &PlaybookFlags,
+    target: &TargetFlags,
+) -> anyhow::Result<Read> {
+    let mut found = Diagnostics::new();
+    let prepared = match Prepared::load(target) {
+        Ok(prepared) => Some(prepared),
+        Err(diagnostics) => {
+            found.extend(diagnostics);
+            None
+        }
+    };
+    let extra = extra::variables(&flags.extra_vars).unwrap_or_else(|diagnostic| {
+        found.push(diagnostic);
+        serde_json::Map::new()
+    });
+    let extra = Layer::templated(extra);
+    let folder = folder_of(playbooks.first().map_or(Path::new("."), PathBuf::as_path));
+    let library = Library::folder(folder)
+        .with_roles_path(&flags.roles_path)
+        .with_variables(extra.clone());
+    let mut whole = Playbook {
+        name: String::new(),
+        plays: Vec::new(),
+        warnings: Diagnostics::new(),
+    };
+    for (index, path) in playbooks.iter().enumerate() {
+        // The first one is the library's own; others are named whole.
+        let name = if index == 0 {
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default()
+        } else {
+            std::path::absolute(path)?.display().to_string()
+        };
+        match load(&library, &name) {
+            Ok(playbook) => {
+                whole.plays.extend(playbook.plays);
+                whole.warnings.extend(playbook.warnings);
+            }
+            Err(diagnostics) => found.extend(diagnostics),
+        }
+        if index == 0 {
+            whole.name = name;
+        }
+    }
+    let Some(mut prepared) = prepared else {
+        return Err(found.into());
+    };
+    found.extend(prepared.inventory.add_playbook_variables(folder));
+    for host in prepared.inventory.hosts.values() {
+        let variables = prepared.inventory.host_vars(&host.name);
+        prepared
+            .redactor
+            .learn_named(&serde_json::Value::Object(variables));
+    }
+    if let Err(diagnostics) = engine::validate(&whole, &prepared.inventory) {
+        found.extend(diagnostics);
+    }
+    if found.has_errors() {
+        return Err(found.into());
+    }
+    prepared.warnings.extend(found);
+    prepared.warnings.extend(whole.warnings.clone());
+    prepared
+        .redactor
+        .learn_named(&serde_json::Value::Object(extra.variables().clone()));
+    Ok(Read {
+        prepared,
+        library,
+        playbook: whole,
+        extra,
+    })
+}
+
+fn folder_of(playbook: &Path) -> &Path {
+    playbook
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let library = Library::folder(folder);
-    let name = arguments
-        .playbook
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let playbook = load_checked(&library, &name, &prepared)?;
+        .unwrap_or(Path::new("."))
+}
+
+/// Says everything that is wrong, and touches no host.
+pub fn validate(arguments: &ValidateArguments) -> anyhow::Result<Exit> {
+    let read = read(&arguments.files, &arguments.playbook, &arguments.target)?;
+    let mut stderr = anstream::stderr();
+    for warning in &read.prepared.warnings.0 {
+        let text = crate::diagnostic::render(warning, crate::diagnostic::Colour::Never);
+        std::io::Write::write_all(&mut stderr, format!("{text}\n").as_bytes())?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Runs a user's playbooks.
+pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
+    let Read {
+        prepared,
+        library,
+        playbook,
+        extra,
+    } = read(&arguments.files, &arguments.playbook, &arguments.target)?;
+    let part = &arguments.part;
+    let target = &arguments.target;
+    let settings = Layer::raw(prepared.settings.tree.clone());
+    // Settings that nobody gave are there for playbooks that ask, and stronger than nothing.
+    let is_given = target.config.is_some()
+        || !target.set.is_empty()
+        || !target.set_string.is_empty()
+        || !target.set_file.is_empty();
+    let (weakest, mut strongest) = if is_given {
+        (Vec::new(), vec![settings])
+    } else {
+        (vec![settings], Vec::new())
+    };
+    strongest.push(extra);
+    let can_ask = Surroundings::read().can_ask;
+    let mut run_options = RunOptions {
+        variables: strongest,
+        weakest,
+        limit_pattern: target.limit.clone(),
+        verbosity: global.verbose,
+        force_handlers: part.force_handlers,
+        start_at: part.start_at_task.clone(),
+        patient: true,
+        refresh: Some(refresh(
+            target,
+            folder_of(
+                arguments
+                    .files
+                    .first()
+                    .map_or(Path::new("."), PathBuf::as_path),
+            ),
+        )),
+        ..options(&prepared, &arguments.connection, &arguments.execution)
+    };
+    if part.list_hosts || part.list_tasks || part.list_tags {
+        let outlined = engine::outline(&playbook, &prepared.inventory, &run_options);
+        let text = outline::text(&outlined, part);
+        std::io::Write::write_all(&mut anstream::stdout(), text.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
     let check_mode = arguments.execution.check;
     if !check_mode {
         confirm_local(&prepared, arguments.execution.yes, "the playbook")?;
     }
+    if part.step && !can_ask {
+        return Err(
+            Diagnostic::error("`--step` asks before each task, and this is no terminal")
+                .hint("leave `--step` out, or choose tasks with `--tags`")
+                .into(),
+        );
+    }
     let asked = Asked::ask(&arguments.connection, &prepared)?;
-    let command = format!("run {}", arguments.playbook.display());
+    let names: Vec<String> = arguments
+        .files
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let command = format!("run {}", names.join(" "));
     let live_options = LiveOptions {
         command: &command,
         global,
@@ -42,11 +194,32 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
         log: true,
     };
     let live = Live::start(&prepared, &live_options)?;
-    let fleet = live.connect(&prepared, &arguments.connection, &asked).await;
-    let run_options = RunOptions {
-        variables: vec![Layer::raw(prepared.settings.tree.clone())],
-        ..options(&prepared, &arguments.connection, &arguments.execution)
-    };
+    if can_ask {
+        let pauser = live.pauser();
+        let person = pauser.clone();
+        run_options.ask = Some(Ask(Arc::new(move |prompt, echo| {
+            person.pause(|| ask(&format!("{prompt}: "), echo))
+        })));
+        if part.step {
+            run_options.step = Some(Step(Arc::new(move |task| {
+                let prompt = format!("Run the task `{task}`? [y]es, [n]o, [c]ontinue: ");
+                match pauser.pause(|| ask(&prompt, true)).as_deref() {
+                    Some("y" | "yes") => StepAnswer::Yes,
+                    Some("c" | "continue") => StepAnswer::Continue,
+                    _ => StepAnswer::No,
+                }
+            })));
+        }
+    }
+    let names = engine::reached(
+        &playbook,
+        &prepared.inventory,
+        &prepared.names,
+        &run_options,
+    );
+    let fleet = live
+        .connect_to(&prepared, &names, &arguments.connection, &asked)
+        .await;
     let report = engine::run(
         &playbook,
         &library,
@@ -60,4 +233,27 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
     Live::close(&fleet).await;
     let exit = pending(&arguments.execution, &report);
     Ok(live.finish(&report, exit).await)
+}
+
+/// Reads the inventory again, as it was read at the start.
+fn refresh(target: &TargetFlags, folder: &Path) -> Refresh {
+    let (paths, folder) = (target.inventory.clone(), folder.to_owned());
+    Refresh(Arc::new(move || {
+        let loaded = Inventory::load(&paths, &LocalMachine::gather())?;
+        let mut inventory = loaded.inventory;
+        let found = inventory.add_playbook_variables(&folder);
+        found.check(inventory)
+    }))
+}
+
+/// Asks on the terminal.
+fn ask(prompt: &str, echo: bool) -> Option<String> {
+    if !echo {
+        return rpassword::prompt_password(prompt).ok();
+    }
+    let mut stderr = anstream::stderr();
+    std::io::Write::write_all(&mut stderr, prompt.as_bytes()).ok()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).ok()?;
+    Some(answer.trim().to_owned())
 }

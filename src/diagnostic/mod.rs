@@ -157,6 +157,14 @@ impl Diagnostic {
         }
     }
 
+    /// A warning at a place.
+    pub fn warning_at(place: &Place, message: impl Into<String>) -> Self {
+        Self {
+            place: Some(place.clone()),
+            ..Self::warning(message)
+        }
+    }
+
     /// Words beside the caret.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {

@@ -1,8 +1,6 @@
 //! Doing a task once: the module's plan and its steps, or what the engine does itself.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -26,11 +24,26 @@ impl Doing<'_> {
             result.unwrap_or_else(|diagnostic| Attempt::from_diagnostic(&diagnostic))
         };
         match &self.task.action {
-            Action::Module { spec, arguments } => self.module(spec, arguments, scope).await,
-            Action::SetFact(pairs) => engine(self.set_fact(pairs, scope)),
-            Action::Debug { message, variable } => {
-                engine(debug(message.as_ref(), variable.as_ref(), scope))
-            }
+            Action::Module {
+                spec,
+                arguments,
+                more,
+            } => self.module(spec, arguments, more.as_ref(), scope).await,
+            Action::SetFact {
+                pairs,
+                more,
+                cacheable,
+            } => engine(self.set_fact(pairs, more.as_ref(), *cacheable, scope)),
+            Action::Debug {
+                message,
+                variable,
+                verbosity,
+            } => match self.is_too_quiet(verbosity.as_ref(), scope) {
+                Ok(true) => Attempt::skipped("Verbosity threshold not met."),
+                Ok(false) => engine(debug(message.as_ref(), variable.as_ref(), scope)),
+                Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
+            },
+            Action::Engine { kind, arguments } => self.engine_action(*kind, arguments, scope).await,
             Action::Assert {
                 that,
                 fail_message,
@@ -46,28 +59,60 @@ impl Doing<'_> {
                 Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
             },
             // The schedule runs these.
-            Action::Include { .. } | Action::Meta(_) => Attempt::ended(Outcome::Ok, Map::new()),
+            Action::Include(_) | Action::Meta(_) => Attempt::ended(Outcome::Ok, Map::new()),
         }
+    }
+
+    fn is_too_quiet(
+        &self,
+        verbosity: Option<&ArgumentValue>,
+        scope: &Scope,
+    ) -> Result<bool, Diagnostic> {
+        let Some(verbosity) = verbosity else {
+            return Ok(false);
+        };
+        let wanted = verbosity.resolve(scope)?;
+        let wanted = wanted.as_ref().and_then(Json::as_i64).unwrap_or(0);
+        Ok(wanted > i64::from(self.runner.options.verbosity))
     }
 
     fn set_fact(
         &self,
-        pairs: &[(String, ArgumentValue)],
+        pairs: &[(ArgumentValue, ArgumentValue)],
+        more: Option<&Template>,
+        cacheable: bool,
         scope: &Scope,
     ) -> Result<Attempt, Diagnostic> {
         let mut facts = Map::new();
+        if let Some(Json::Object(more)) = more.map(|more| more.evaluate(scope)).transpose()? {
+            facts.extend(more);
+        }
         for (name, value) in pairs {
-            let value = value.resolve(scope)?.unwrap_or(Json::Null);
-            facts.insert(name.clone(), value);
+            let name = name
+                .resolve(scope)?
+                .map_or_else(String::new, |name| display(&name));
+            let mut value = value.resolve(scope)?.unwrap_or(Json::Null);
+            // Ansible without native types takes these words for booleans.
+            if let Json::String(text) = &value {
+                match text.to_lowercase().as_str() {
+                    "true" | "yes" => value = true.into(),
+                    "false" | "no" => value = false.into(),
+                    _ => {}
+                }
+            }
+            facts.insert(name, value);
         }
         self.runner
             .events
             .redactor()
             .learn_named(&Json::Object(facts.clone()));
-        for host in self.receivers {
-            if let Some(state) = self.runner.variables.hosts.get(host) {
+        for host in self.fact_receivers(scope) {
+            if let Some(state) = self.runner.variables.host(&host) {
                 for (name, value) in &facts {
                     state.set_variable(name, value.clone());
+                }
+                if cacheable {
+                    state.add_facts(facts.clone());
                 }
             }
         }
@@ -77,13 +122,39 @@ impl Doing<'_> {
         ))
     }
 
+    /// The hosts whose facts a task sets: with `delegate_facts` the one that does the work.
+    pub(super) fn fact_receivers(&self, scope: &Scope) -> Vec<String> {
+        let is_delegated = super::schedule::is_set(&self.task.frame, scope, |frame| {
+            frame.delegate_facts.as_ref()
+        });
+        match (&self.delegate, is_delegated) {
+            (Some(delegate), Some(true)) => vec![delegate.clone()],
+            _ => self.receivers.to_vec(),
+        }
+    }
+
     async fn module(
         &self,
         spec: &'static ModuleSpec,
         given: &[(&'static str, ArgumentValue)],
+        more: Option<&Template>,
         scope: &Scope,
     ) -> Attempt {
         let mut arguments = Map::new();
+        if let Some(more) = more {
+            let late = match more.evaluate(scope) {
+                Ok(Json::Object(map)) => crate::playbook::late(spec, &map),
+                Ok(_) => Err("the template of the arguments is no mapping".to_owned()),
+                Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
+            };
+            match late {
+                Ok(late) => arguments.extend(
+                    late.into_iter()
+                        .map(|(name, value)| (name.to_owned(), value)),
+                ),
+                Err(message) => return Attempt::failed(message),
+            }
+        }
         for (name, value) in given {
             match value.resolve(scope) {
                 Ok(Some(value)) => {
@@ -116,19 +187,13 @@ impl Doing<'_> {
             Ok(module) => module,
             Err(error) => return Attempt::from_error(error),
         };
-        let session = match self.session(scope) {
+        let (session, facts) = match self.session(scope).await {
             Ok(session) => session,
             Err(attempt) => return *attempt,
         };
-        let target = self.target();
-        let facts = self
-            .runner
-            .fleet
-            .member(target)
-            .and_then(|member| member.facts());
         let files = TaskFiles {
             library: self.runner.library,
-            role: self.task.frame.role().map(Arc::as_ref),
+            frame: &self.task.frame,
             scope,
         };
         let look = Look {
@@ -137,7 +202,7 @@ impl Doing<'_> {
             facts: facts.as_deref(),
             files: &files,
             check_mode: self.check_mode,
-            diff: self.runner.options.diff && !self.no_log,
+            diff: self.diff && !self.no_log,
         };
         let plan = match module.plan(&look).await {
             Ok(plan) => plan,
@@ -207,63 +272,6 @@ impl Doing<'_> {
         }
     }
 
-    /// The session of the host that does the work, as the user that the task asks for.
-    fn session(&self, scope: &Scope) -> Result<Session, Box<Attempt>> {
-        let failed = |diagnostic: Diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic));
-        let target = self.target();
-        let Some(member) = self.runner.fleet.member(target) else {
-            let message =
-                format!("the task is delegated to `{target}`, which is no host of this run");
-            return Err(Box::new(Attempt::failed(message)));
-        };
-        if let Some(reason) = member.refusal() {
-            let message = format!("`{target}` must not be changed: {reason}");
-            return Err(Box::new(Attempt::failed(message)));
-        }
-        let elevate = match self.task.frame.find(|frame| frame.elevate.clone()) {
-            Some(flag) => flag.is_true(scope).map_err(failed)?,
-            None => false,
-        };
-        let cancel = &self.runner.control.cancel;
-        let session = if elevate {
-            let user = match self.task.frame.find(|frame| frame.become_user.clone()) {
-                Some(user) => user.render(scope).map_err(failed)?,
-                None => "root".to_owned(),
-            };
-            member.session_as(&user, cancel)
-        } else {
-            member.session(cancel)
-        };
-        let mut limit = self.runner.options.task_timeout;
-        if let Some(template) = &self.task.timeout {
-            let text = template.render(scope).map_err(failed)?;
-            let seconds: u64 = text.trim().parse().map_err(|_| {
-                Box::new(Attempt::failed(format!(
-                    "`timeout: {text}` is not a number of seconds"
-                )))
-            })?;
-            limit = (seconds > 0).then(|| Duration::from_secs(seconds));
-        }
-        session
-            .map(|session| session.with_timeout(limit))
-            .map_err(|error| Box::new(self.broken(error.into())))
-    }
-
-    /// The host that does the work.
-    fn target(&self) -> &str {
-        self.delegate.as_deref().unwrap_or(self.host)
-    }
-
-    /// What a module or its session could not do. When another host did the work and was lost, this one is still
-    /// there.
-    fn broken(&self, error: ModuleError) -> Attempt {
-        let mut attempt = Attempt::from_error(error);
-        if self.delegate.is_some() && attempt.lost.take().is_some() {
-            attempt.outcome = Outcome::Failed;
-        }
-        attempt
-    }
-
     /// Runs the steps of a plan. What they create, and which handlers they owe, is in the ledger before the first of
     /// them runs: a killed run leaves nothing that the next one does not know of.
     async fn execute(
@@ -297,7 +305,7 @@ impl Doing<'_> {
             });
         };
         let outputs = modules::apply_plan(session, component, &plan, &progress).await?;
-        if let Some(state) = self.runner.variables.hosts.get(target) {
+        if let Some(state) = self.runner.variables.host(target) {
             let sent = outputs.iter().map(|output| match output {
                 StepOutput::Done { bytes_sent } | StepOutput::Wrote { bytes_sent, .. } => {
                     *bytes_sent
@@ -338,17 +346,25 @@ fn debug(
 
 fn assert(
     that: &[Template],
-    fail_message: Option<&Template>,
-    success_message: Option<&Template>,
+    fail_message: Option<&ArgumentValue>,
+    success_message: Option<&ArgumentValue>,
     scope: &Scope,
 ) -> Result<Attempt, Diagnostic> {
     for condition in that {
         if !condition.is_true(scope)? {
             let message = match fail_message {
-                Some(message) => message.render(scope)?,
+                Some(message) => said(message, scope)?,
                 None => format!("the assertion `{}` does not hold", condition.source()),
             };
             let mut attempt = Attempt::failed(message);
+            if fail_message.is_none() {
+                attempt
+                    .result
+                    .insert("msg".to_owned(), "Assertion failed".into());
+            }
+            attempt
+                .result
+                .insert("evaluated_to".to_owned(), false.into());
             attempt
                 .result
                 .insert("assertion".to_owned(), condition.source().into());
@@ -357,9 +373,21 @@ fn assert(
     }
     let mut attempt = Attempt::ended(Outcome::Ok, Map::new());
     let message = match success_message {
-        Some(message) => message.render(scope)?,
-        None => "all assertions hold".to_owned(),
+        Some(message) => said(message, scope)?,
+        None => "All assertions passed".to_owned(),
     };
     attempt.result.insert("msg".to_owned(), message.into());
     Ok(attempt)
+}
+
+/// A message that may be a list of lines.
+fn said(message: &ArgumentValue, scope: &Scope) -> Result<String, Diagnostic> {
+    Ok(match message.resolve(scope)? {
+        Some(Json::Array(lines)) => {
+            let lines: Vec<String> = lines.iter().map(display).collect();
+            lines.join("\n")
+        }
+        Some(other) => display(&other),
+        None => String::new(),
+    })
 }

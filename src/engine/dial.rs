@@ -14,9 +14,9 @@ use crate::inventory::{Connection, Host, Inventory, SshConnection};
 use crate::secret::SecretString;
 
 /// Dials what an inventory says, with what the command line adds.
-pub struct InventoryDial<'a> {
+pub struct InventoryDial {
     /// Names of other hosts that `proxy_jump` may use.
-    pub inventory: &'a Inventory,
+    pub inventory: Arc<Inventory>,
     /// Trusted host keys.
     pub known_hosts: Arc<KnownHosts>,
     /// What happens with unknown host keys.
@@ -31,7 +31,7 @@ pub struct InventoryDial<'a> {
     pub password: Option<SecretString>,
 }
 
-impl InventoryDial<'_> {
+impl InventoryDial {
     fn options(&self, connection: &SshConnection) -> Result<SshOptions, TransportError> {
         let mut options = self.single(connection);
         let Some(jump) = &connection.proxy_jump else {
@@ -117,7 +117,7 @@ fn parse_hop(hop: &str, behind: &SshConnection) -> Result<SshConnection, Transpo
     })
 }
 
-impl Dial for InventoryDial<'_> {
+impl Dial for InventoryDial {
     fn dial<'a>(
         &'a self,
         host: &'a Host,

@@ -92,6 +92,11 @@ impl Member {
 #[derive(Default)]
 pub struct Fleet {
     members: IndexMap<String, Arc<Member>>,
+    /// Connects to hosts that nobody thought of before: added ones, those that tasks are delegated to, and hosts that a
+    /// task reaches in another way than the inventory says.
+    dial: Option<Arc<dyn Dial>>,
+    late: tokio::sync::Mutex<IndexMap<String, Arc<Member>>>,
+    sudo_password: Option<SecretString>,
 }
 
 impl Fleet {
@@ -133,7 +138,54 @@ impl Fleet {
             .await;
         Self {
             members: connected.into_iter().collect(),
+            dial: None,
+            late: tokio::sync::Mutex::default(),
+            sudo_password: sudo_password.cloned(),
         }
+    }
+
+    /// With connections to more hosts when a task needs them.
+    #[must_use]
+    pub fn with_dial(mut self, dial: Arc<dyn Dial>) -> Self {
+        self.dial = Some(dial);
+        self
+    }
+
+    /// The member for a host, connected to it now if need be. `how` tells apart ways to reach the same host.
+    pub(super) async fn reach(&self, how: &str, host: &Host) -> Option<Arc<Member>> {
+        if how == host.name
+            && let Some(member) = self.members.get(how)
+        {
+            return Some(Arc::clone(member));
+        }
+        let dial = self.dial.as_ref()?;
+        let mut late = self.late.lock().await;
+        if let Some(member) = late.get(how) {
+            return Some(Arc::clone(member));
+        }
+        let member = Arc::new(Member {
+            name: host.name.clone(),
+            link: dial.dial(host).await,
+            become_password: self
+                .sudo_password
+                .clone()
+                .or_else(|| host.become_password.clone()),
+            refusal: Mutex::default(),
+            facts: Mutex::default(),
+        });
+        late.insert(how.to_owned(), Arc::clone(&member));
+        Some(member)
+    }
+
+    /// Closes a connection that was opened late; the next task opens another.
+    pub(super) async fn forget(&self, host: &str) {
+        let mut late = self.late.lock().await;
+        let gone: Vec<String> = late
+            .values()
+            .filter(|member| member.name == host)
+            .map(|member| member.name.clone())
+            .collect();
+        late.retain(|_, member| !gone.contains(&member.name));
     }
 
     /// A member by its name.
@@ -148,9 +200,11 @@ impl Fleet {
 
     /// Ends all connections politely.
     pub async fn close(&self) {
+        let late = self.late.lock().await;
         futures::future::join_all(
             self.members
                 .values()
+                .chain(late.values())
                 .filter_map(|member| member.link.as_ref().ok())
                 .map(|link| link.close()),
         )

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::future::BoxFuture;
 
@@ -12,37 +13,91 @@ use super::event::NoticeLevel;
 use super::runner::{Around, Runner};
 use crate::modules::LedgerEntry;
 use crate::playbook::Task;
+use crate::template::{Scope, Template};
 
 /// The handlers that a name means: the last one that is called so, and every one that listens to it.
-fn called(handlers: &[Arc<Task>], name: &str) -> BTreeSet<usize> {
-    let named = handlers.iter().rposition(|handler| {
-        let names = handler.handler_names();
-        names.iter().any(|known| known == name) && !handler.listen.iter().any(|topic| topic == name)
-    });
-    let listening = handlers
+fn called(handlers: &[Arc<Task>], name: &str, scope: Option<&Scope>) -> BTreeSet<usize> {
+    let named = handlers
         .iter()
-        .enumerate()
-        .filter(|(_, handler)| handler.listen.iter().any(|topic| topic == name))
-        .map(|(index, _)| index);
-    named.into_iter().chain(listening).collect()
+        .rposition(|handler| is_called(handler, name, scope));
+    let mut titles: Vec<&str> = Vec::new();
+    let mut found: BTreeSet<usize> = named.into_iter().collect();
+    for (index, handler) in handlers.iter().enumerate() {
+        if handler.listen.iter().any(|topic| topic == name) {
+            // The same name twice is the same handler.
+            let title = handler.name.as_ref().map(Template::source);
+            if let Some(title) = title {
+                if titles.contains(&title) {
+                    continue;
+                }
+                titles.push(title);
+            }
+            found.insert(index);
+        }
+    }
+    found
+}
+
+/// Whether a handler has this name, with or without its role before it.
+fn is_called(handler: &Task, name: &str, scope: Option<&Scope>) -> bool {
+    let Some(title) = &handler.name else {
+        return false;
+    };
+    let title = match (title.literal(), scope) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(scope)) => title
+            .render(scope)
+            .unwrap_or_else(|_| title.source().to_owned()),
+        (None, None) => title.source().to_owned(),
+    };
+    let Some(short) = name.strip_suffix(title.as_str()) else {
+        return false;
+    };
+    short.is_empty()
+        || handler.frame.role().is_some_and(|role| {
+            let role = role.name.as_str();
+            short == format!("{role} : ") || short == format!("{role}:")
+        })
 }
 
 impl Runner<'_> {
     /// A task has come to its end on a host without failing. What an earlier run owed because of it is owed now and not
     /// sooner: the handler may need what the tasks before it bring.
     pub(super) fn owe_recalled(&self, host: &str, names: &[String], around: &Around<'_>) {
-        if let Some(state) = self.variables.hosts.get(host) {
+        if let Some(state) = self.variables.host(host) {
             let recalled = state.take_recalled(names);
-            self.notify(host, &recalled, around);
+            let scope = self.scope(host, &around.play.frame, around);
+            self.notify(host, &recalled, &scope, around);
         }
     }
 
-    /// A host has changed something.
-    pub(super) fn notify(&self, host: &str, names: &[String], around: &Around<'_>) {
-        if let Some(state) = self.variables.hosts.get(host) {
-            let handlers = &around.play.handlers;
-            state.owe(names.iter().flat_map(|name| called(handlers, name)));
+    /// A host has changed something. Answers the names that mean a handler.
+    pub(super) fn notify<'n>(
+        &self,
+        host: &str,
+        names: &'n [String],
+        scope: &Scope,
+        around: &Around<'_>,
+    ) -> Vec<&'n String> {
+        let handlers = around.view.handlers();
+        let mut known = Vec::new();
+        if let Some(state) = self.variables.host(host) {
+            for name in names {
+                let found = called(&handlers, name, Some(scope));
+                if !found.is_empty() {
+                    known.push(name);
+                }
+                state.owe(found);
+            }
         }
+        known
+    }
+
+    /// A task notifies a handler that is not there: the run cannot go on as it was meant.
+    pub(super) fn no_handler(&self, task: &Task, name: &str, around: &Around<'_>) {
+        self.aborted.store(true, Ordering::Relaxed);
+        let why = format!("{}: there is no handler `{name}`: the run ends", task.place);
+        self.halt(around.view, &why);
     }
 
     /// Runs the handlers that hosts are owed, in the order in which they are written. A handler may notify others, also
@@ -58,12 +113,16 @@ impl Runner<'_> {
                 rescuable: false,
                 ..around
             };
+            let force = around
+                .play
+                .force_handlers
+                .unwrap_or(self.options.force_handlers);
             let mut done: BTreeSet<(usize, &str)> = BTreeSet::new();
             while !self.control.stop.is_cancelled() {
                 let owed = |host: &str| {
-                    let state = self.variables.hosts.get(host);
+                    let state = self.variables.host(host);
                     state
-                        .filter(|state| state.is_running())
+                        .filter(|state| state.can_flush(force))
                         .map(|state| state.owed())
                         .unwrap_or_default()
                 };
@@ -73,8 +132,9 @@ impl Runner<'_> {
                     .filter(|(index, host)| !done.contains(&(*index, host.as_str())))
                     .map(|(index, _)| index)
                     .min();
+                let handlers = around.view.handlers();
                 let Some((index, handler)) =
-                    next.and_then(|index| Some((index, around.play.handlers.get(index)?)))
+                    next.and_then(|index| Some((index, handlers.get(index)?)))
                 else {
                     return;
                 };
@@ -87,12 +147,12 @@ impl Runner<'_> {
                     .collect();
                 for host in hosts.iter().filter(|host| owing.contains(host)) {
                     done.insert((index, host));
-                    if let Some(state) = self.variables.hosts.get(host) {
+                    if let Some(state) = self.variables.host(host) {
                         state.take_owed(index);
                     }
                 }
                 let failures = self.task(handler, &owing, around).await;
-                self.settle(&failures);
+                self.settle(&failures, around.view);
                 if self.control.stop.is_cancelled() {
                     return;
                 }
@@ -113,14 +173,14 @@ impl Runner<'_> {
         let (Some(component), false) = (&self.options.ledger, self.options.check_mode) else {
             return;
         };
-        let (Some(state), Some(member)) = (self.variables.hosts.get(host), self.fleet.member(host))
+        let (Some(state), Some(member)) = (self.variables.host(host), self.fleet.member(host))
         else {
             return;
         };
         let owed = state.owed();
         let lines: Vec<String> = names
             .iter()
-            .filter(|name| called(&around.play.handlers, name).is_disjoint(&owed))
+            .filter(|name| called(&around.view.handlers(), name, None).is_disjoint(&owed))
             .filter_map(|name| {
                 serde_json::to_string(&LedgerEntry::PendingHandler { name: name.clone() }).ok()
             })
@@ -141,9 +201,10 @@ impl Runner<'_> {
         let (Some(component), false) = (&self.options.ledger, self.options.check_mode) else {
             return;
         };
-        let active = self.fleet.members().filter(|member| {
-            self.inventory.hosts.contains_key(&member.name) && self.is_active(&member.name)
-        });
+        let active = self
+            .fleet
+            .members()
+            .filter(|member| self.is_active(&member.name) && self.is_of_inventory(&member.name));
         let reading = active.map(|member| async move {
             let session = member.session_as("root", &self.control.cancel).ok()?;
             Some((member, session.ledger(component).await))
@@ -153,7 +214,7 @@ impl Runner<'_> {
             .into_iter()
             .flatten()
         {
-            let Some(state) = self.variables.hosts.get(&member.name) else {
+            let Some(state) = self.variables.host(&member.name) else {
                 continue;
             };
             let lines = lines.unwrap_or_else(|error| {

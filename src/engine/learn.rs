@@ -27,8 +27,10 @@ fn items(list: &[Item], redactor: &Redactor) {
         match item {
             Item::Task(task) => {
                 frame(&task.frame, redactor);
-                if let Action::Include { items: inner, .. } = &task.action {
-                    items(inner, redactor);
+                if let Action::Include(include) = &task.action
+                    && let Some(read) = &include.read
+                {
+                    items(&read.items, redactor);
                 }
             }
             Item::Block(block) => {

@@ -4,15 +4,24 @@
 //! check mode. It says what happens through [`event`] and prints nothing.
 
 mod act;
+mod actions;
 mod attempt;
 mod dial;
 pub mod event;
 mod fleet;
 mod handlers;
+mod hosts;
+mod include;
 mod learn;
+mod lookups;
+mod metas;
+mod outline;
 mod perform;
+mod play;
+mod repeat;
 mod runner;
 mod schedule;
+mod session;
 mod state;
 mod tags;
 mod task_files;
@@ -20,6 +29,7 @@ mod task_files;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
@@ -33,6 +43,51 @@ use crate::template::Layer;
 pub use dial::InventoryDial;
 pub use event::{Event, EventKind, Events, NoticeLevel, Outcome, Recap};
 pub use fleet::{Dial, Fleet, LOCALHOST, Member};
+pub use outline::{Outline, OutlinedPlay, OutlinedTask, outline, reached};
+
+/// What a person answers before a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepAnswer {
+    /// Run it.
+    Yes,
+    /// Leave it out.
+    No,
+    /// Run it and everything after it.
+    Continue,
+}
+
+/// Asks whether a task with this name is to run.
+#[derive(Clone)]
+pub struct Step(pub Arc<dyn Fn(&str) -> StepAnswer + Send + Sync>);
+
+/// Reads the inventory again.
+#[derive(Clone)]
+pub struct Refresh(pub Arc<dyn Fn() -> Result<Inventory, Diagnostics> + Send + Sync>);
+
+/// Shows a text and waits for an answer, shown while it is typed or not.
+#[derive(Clone)]
+pub struct Ask(pub Arc<Asking>);
+
+/// The prompt, and whether what is typed is shown; the answer.
+type Asking = dyn Fn(&str, bool) -> Option<String> + Send + Sync;
+
+impl std::fmt::Debug for Step {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Step")
+    }
+}
+
+impl std::fmt::Debug for Refresh {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Refresh")
+    }
+}
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Ask")
+    }
+}
 
 /// What a run is asked to do beside its playbook.
 #[derive(Debug, Clone)]
@@ -49,8 +104,26 @@ pub struct RunOptions {
     pub skip_tags: Vec<String>,
     /// Run only on these hosts; `None` runs on all.
     pub limit: Option<Vec<String>>,
+    /// What `--limit` says, for playbooks that ask.
+    pub limit_pattern: Option<String>,
+    /// Variables that are weaker than everything else.
+    pub weakest: Vec<Layer>,
     /// The strongest variables: settings, `-e`.
     pub variables: Vec<Layer>,
+    /// How many `-v` there are.
+    pub verbosity: u8,
+    /// Hosts that failed run the handlers that they owe.
+    pub force_handlers: bool,
+    /// The first task that runs, by its name.
+    pub start_at: Option<String>,
+    /// Asks before each task.
+    pub step: Option<Step>,
+    /// A host without connection is lost only once a task needs it.
+    pub patient: bool,
+    /// Reads the inventory again, for `meta: refresh_inventory`.
+    pub refresh: Option<Refresh>,
+    /// Waits for a person to press a key, for `pause`; `None` where nobody is there.
+    pub ask: Option<Ask>,
     /// The ledger that what is created is written to; `None` keeps no ledger.
     pub ledger: Option<String>,
     /// Limit of each task that sets none.
@@ -66,6 +139,15 @@ impl Default for RunOptions {
             tags: Vec::new(),
             skip_tags: Vec::new(),
             limit: None,
+            limit_pattern: None,
+            weakest: Vec::new(),
+            verbosity: 0,
+            force_handlers: false,
+            start_at: None,
+            step: None,
+            patient: false,
+            refresh: None,
+            ask: None,
             variables: Vec::new(),
             ledger: None,
             task_timeout: None,
@@ -91,6 +173,8 @@ pub struct RunReport {
     pub interrupted: bool,
     /// A play could not begin: its hosts could not be told.
     pub aborted: bool,
+    /// It was ended for hosts that had not failed themselves.
+    pub failed_for_all: bool,
     /// What tasks registered and set, by host. May hold secrets.
     pub variables: BTreeMap<String, Map<String, Json>>,
 }
@@ -114,6 +198,7 @@ impl RunReport {
         }
         self.interrupted |= other.interrupted;
         self.aborted |= other.aborted;
+        self.failed_for_all |= other.failed_for_all;
     }
 
     /// Whether a host went through the run without failing or being lost.
@@ -124,7 +209,7 @@ impl RunReport {
 
     /// Whether any host failed.
     pub fn failed(&self) -> bool {
-        self.recap.iter().any(|(_, recap)| recap.failed > 0)
+        self.failed_for_all || self.recap.iter().any(|(_, recap)| recap.failed > 0)
     }
 
     /// Whether any host could not be reached.

@@ -8,9 +8,10 @@ use serde_json::{Map, Value as Json};
 use super::attempt::Attempt;
 use super::event::{EventKind, Outcome};
 use super::runner::{Around, Runner};
+use super::schedule::is_set;
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
-use crate::playbook::{Action, Repeat, Task};
+use crate::playbook::{Action, Frame, Task};
 use crate::template::{Layer, Scope, Template, display};
 
 /// The result of a task on a host.
@@ -44,8 +45,9 @@ pub(super) struct Doing<'r> {
     pub(super) host: &'r str,
     /// The hosts that `set_fact` reaches: all of them with `run_once`.
     pub(super) receivers: &'r [String],
-    around: &'r Around<'r>,
+    pub(super) around: &'r Around<'r>,
     pub(super) check_mode: bool,
+    pub(super) diff: bool,
     pub(super) no_log: bool,
     /// The host that does the work, if another.
     pub(super) delegate: Option<String>,
@@ -64,12 +66,13 @@ impl Runner<'_> {
         around: &Around<'_>,
     ) -> Performed {
         let started = Instant::now();
-        let scope = self.variables.scope(host, Some(&task.frame), around.view);
-        let check_mode = task
-            .frame
-            .find(|frame| frame.check_mode)
-            .unwrap_or(self.options.check_mode);
-        let no_log = task.frame.find(|frame| frame.no_log).unwrap_or(false);
+        let scope = self.scope(host, &task.frame, around);
+        let set = |pick: fn(&Frame) -> Option<&Template>| is_set(&task.frame, &scope, pick);
+        let check_mode = set(|frame| frame.check_mode.as_ref()).unwrap_or(self.options.check_mode);
+        let diff = set(|frame| frame.diff.as_ref()).unwrap_or(self.options.diff);
+        // What is secret only when nobody can tell stays secret.
+        let has_no_log = task.frame.chain().any(|frame| frame.no_log.is_some());
+        let no_log = set(|frame| frame.no_log.as_ref()).unwrap_or(has_no_log);
         let mut doing = Doing {
             runner: self,
             task,
@@ -78,11 +81,25 @@ impl Runner<'_> {
             receivers,
             around,
             check_mode,
+            diff,
             no_log,
             delegate: None,
             is_noted: AtomicBool::new(false),
         };
         let mut attempt = doing.whole(&scope).await;
+        if task.asynchronous.is_some() {
+            attempt = doing.in_background(attempt, &scope);
+        }
+        if attempt.lost.is_some() && set(|frame| frame.ignore_unreachable.as_ref()).unwrap_or(false)
+        {
+            attempt.lost = None;
+            attempt.outcome = Outcome::Ignored;
+            attempt.result.insert("unreachable".to_owned(), true.into());
+            attempt.result.insert("failed".to_owned(), false.into());
+            attempt
+                .result
+                .insert("skip_reason".to_owned(), "unreachable".into());
+        }
         if attempt.outcome == Outcome::Failed {
             attempt.outcome = if doing.ignores_errors(&scope) {
                 Outcome::Ignored
@@ -94,6 +111,13 @@ impl Runner<'_> {
         }
         Doing::complete(&mut attempt.result, attempt.outcome);
         self.count(host, attempt.outcome);
+        let is_changed = attempt.result.get("changed") == Some(&Json::Bool(true));
+        if attempt.outcome == Outcome::Ignored
+            && is_changed
+            && let Some(state) = self.variables.host(host)
+        {
+            state.count(|recap| recap.changed += 1);
+        }
         let performed = Performed {
             outcome: attempt.outcome,
             result: attempt.result.clone(),
@@ -105,7 +129,7 @@ impl Runner<'_> {
     }
 
     pub(super) fn count(&self, host: &str, outcome: Outcome) {
-        let Some(state) = self.variables.hosts.get(host) else {
+        let Some(state) = self.variables.host(host) else {
             return;
         };
         state.count(|recap| match outcome {
@@ -141,7 +165,8 @@ impl Doing<'_> {
         result
             .entry("changed")
             .or_insert_with(|| (outcome == Outcome::Changed).into());
-        result.insert("failed".to_owned(), failed.into());
+        let is_unreachable = result.get("unreachable") == Some(&Json::Bool(true));
+        result.insert("failed".to_owned(), (failed && !is_unreachable).into());
         if outcome == Outcome::Unreachable {
             result.insert("unreachable".to_owned(), true.into());
         }
@@ -176,30 +201,71 @@ impl Doing<'_> {
         });
     }
 
+    /// What an `async` task says: with `poll: 0` only that it has begun; `async_status` knows the rest.
+    fn in_background(&self, attempt: Attempt, scope: &Scope) -> Attempt {
+        let mut attempt = attempt;
+        if attempt.outcome == Outcome::Skipped || attempt.lost.is_some() {
+            return attempt;
+        }
+        let job = format!("j{:012}.{}", rand::random::<u32>(), self.number);
+        let waits = number(self.task.poll.as_ref(), scope, 15).unwrap_or(15) > 0;
+        attempt
+            .result
+            .insert("ansible_job_id".to_owned(), job.clone().into());
+        attempt.result.insert("started".to_owned(), 1.into());
+        attempt.result.insert("finished".to_owned(), 1.into());
+        if waits {
+            return attempt;
+        }
+        Self::complete(&mut attempt.result, attempt.outcome);
+        self.runner
+            .background
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(job.clone(), attempt.result);
+        let mut begun = Attempt::ended(Outcome::Changed, Map::new());
+        for (name, value) in [
+            ("ansible_job_id", Json::from(job)),
+            ("started", 1.into()),
+            ("finished", 0.into()),
+            ("changed", true.into()),
+        ] {
+            begun.result.insert(name.to_owned(), value);
+        }
+        begun
+    }
+
     /// The task with its loop.
     async fn whole(&mut self, scope: &Scope) -> Attempt {
         let Some(repeat) = &self.task.repeat else {
             return self.tries(scope).await;
         };
-        let items = match self.items(repeat, scope) {
+        let items = match self.runner.loop_items(repeat, scope, self.task, self.host) {
             Ok(items) => items,
             // The list need not be there when a condition that needs no item does not hold.
             Err(failed) => return self.condition_without_item(scope).unwrap_or(*failed),
         };
+        let pause = match number(repeat.pause.as_ref(), scope, 0) {
+            Ok(pause) => pause,
+            Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
+        };
         let mut scope = scope.clone();
         let mut results: Vec<Json> = Vec::new();
         let mut whole = Attempt::ended(Outcome::Skipped, Map::new());
+        let mut is_changed = false;
         let mut reasons: Vec<Option<String>> = Vec::new();
         for (index, item) in items.iter().enumerate() {
             if self.runner.control.cancel.is_cancelled() && index > 0 {
                 break;
             }
-            let mut extra = Map::new();
-            extra.insert(repeat.variable.clone(), item.clone());
-            if let Some(name) = &repeat.index_variable {
-                extra.insert(name.clone(), index.into());
+            if index > 0 && pause > 0 {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(pause)) => {}
+                    () = self.runner.control.stop.cancelled() => break,
+                }
             }
-            let with_item = scope.with(Layer::raw(extra));
+            let extra = super::repeat::item_variables(repeat, &items, index, &scope);
+            let with_item = scope.with(Layer::raw(extra.clone()));
             let started = Instant::now();
             let mut attempt = self.tries(&with_item).await;
             let label = match &repeat.label {
@@ -207,11 +273,8 @@ impl Doing<'_> {
                 None => display(item),
             };
             Self::complete(&mut attempt.result, attempt.outcome);
-            attempt.result.insert(repeat.variable.clone(), item.clone());
-            attempt.result.insert(
-                "ansible_loop_var".to_owned(),
-                repeat.variable.clone().into(),
-            );
+            attempt.result.extend(extra);
+            is_changed |= attempt.result.get("changed") == Some(&Json::Bool(true));
             results.push(Json::Object(attempt.result.clone()));
             whole.outcome = worse(whole.outcome, attempt.outcome);
             if attempt.outcome == Outcome::Skipped {
@@ -223,20 +286,18 @@ impl Doing<'_> {
                 whole.lost = lost;
                 break;
             }
-            if matches!(self.task.action, Action::SetFact(_)) {
+            if matches!(
+                self.task.action,
+                Action::SetFact { .. } | Action::Engine { .. }
+            ) {
                 // The next item sees what this one has set.
-                let frame = Some(self.task.frame.as_ref());
-                let variables = &self.runner.variables;
-                scope = variables.scope(self.host, frame, self.around.view);
+                scope = self.runner.scope(self.host, &self.task.frame, self.around);
             }
         }
         whole
             .result
             .insert("results".to_owned(), Json::Array(results));
-        whole.result.insert(
-            "changed".to_owned(),
-            (whole.outcome == Outcome::Changed).into(),
-        );
+        whole.result.insert("changed".to_owned(), is_changed.into());
         match whole.outcome {
             Outcome::Failed => whole.message = Some("one or more items failed".to_owned()),
             Outcome::Skipped => {
@@ -257,30 +318,6 @@ impl Doing<'_> {
                 .insert("msg".to_owned(), message.clone().into());
         }
         whole
-    }
-
-    /// What the loop goes over.
-    fn items(&self, repeat: &Repeat, scope: &Scope) -> Result<Vec<Json>, Box<Attempt>> {
-        let value = repeat
-            .items
-            .resolve(scope)
-            .map_err(|diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic)))?;
-        match value {
-            Some(Json::Array(items)) if repeat.flatten => Ok(items
-                .into_iter()
-                .flat_map(|item| match item {
-                    Json::Array(inner) => inner,
-                    other => vec![other],
-                })
-                .collect()),
-            Some(Json::Array(items)) => Ok(items),
-            Some(Json::Null) | None => Ok(Vec::new()),
-            Some(other) if repeat.flatten => Ok(vec![other]),
-            Some(_) => {
-                let message = format!("{}: the value of `loop` is not a list", self.task.place);
-                Err(Box::new(Attempt::failed(message)))
-            }
-        }
     }
 
     /// The first condition that is false without an item, as a skipped task.
@@ -437,6 +474,11 @@ impl Doing<'_> {
                 return;
             }
         };
+        if let Some(failed) = failed {
+            attempt
+                .result
+                .insert("failed_when_result".to_owned(), failed.into());
+        }
         match failed {
             Some(true) => {
                 if attempt.outcome != Outcome::Failed {

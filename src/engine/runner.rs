@@ -1,20 +1,18 @@
 //! One run: its plays one after the other, the hosts that are left, what is reported at the end.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use futures::StreamExt as _;
+use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
-use super::event::{EventKind, NoticeLevel, Outcome};
+use super::event::{EventKind, NoticeLevel};
 use super::state::{HostState, PlayView, Standing, Variables};
-use super::{Control, Events, Fleet, LOCALHOST, Member, RunOptions, RunReport};
+use super::{Control, Events, Fleet, LOCALHOST, RunOptions, RunReport};
 use crate::connect::TransportError;
-use crate::facts::FactsError;
 use crate::inventory::Inventory;
-use crate::playbook::{Library, Play, Playbook};
+use crate::playbook::{Included, Library, Play, Playbook, Resolved};
 use crate::template::Layer;
 
 /// Hosts of a pattern; an error in words.
@@ -33,23 +31,40 @@ pub(super) struct Around<'p> {
     /// A block around it has a `rescue`.
     pub(super) rescuable: bool,
     pub(super) handler: bool,
+    /// What includes around it give: the item of their loop.
+    pub(super) given: &'p [Layer],
+    /// How many includes are around it.
+    pub(super) depth: usize,
 }
 
 /// One run.
 pub(super) struct Runner<'a> {
-    playbook: &'a Playbook,
+    pub(super) playbook: &'a Playbook,
     pub(super) library: &'a Library,
-    pub(super) inventory: &'a Inventory,
+    /// The inventory, with hosts and groups that tasks added.
+    pub(super) inventory: RwLock<Inventory>,
     pub(super) fleet: &'a Fleet,
     pub(super) options: &'a RunOptions,
     pub(super) events: &'a Events,
     pub(super) control: &'a Control,
     pub(super) variables: Arc<Variables>,
+    /// Includes that were read while the run went on.
+    pub(super) included: Mutex<HashMap<(usize, Resolved), Included>>,
+    /// The task that `--start-at-task` names has been found, or none is named.
+    pub(super) is_started: AtomicBool,
+    /// `--step`: every further task runs.
+    pub(super) is_continuing: AtomicBool,
+    /// Results of `async` tasks that nobody waited for.
+    pub(super) background: Mutex<HashMap<String, Map<String, Json>>>,
+    /// Hosts that tasks added.
+    pub(super) added: Mutex<Vec<String>>,
     numbers: AtomicU64,
     /// No further play begins.
-    halted: AtomicBool,
+    pub(super) halted: AtomicBool,
     /// A play could not begin.
-    aborted: AtomicBool,
+    pub(super) aborted: AtomicBool,
+    /// The run was ended for hosts that had not failed themselves.
+    pub(super) failed: AtomicBool,
 }
 
 impl<'a> Runner<'a> {
@@ -62,57 +77,115 @@ impl<'a> Runner<'a> {
         events: &'a Events,
         control: &'a Control,
     ) -> Self {
-        let mut hosts = HashMap::new();
-        let mut group_names = HashMap::new();
+        let mut hosts = IndexMap::new();
+        for name in inventory.hosts.keys() {
+            let variables = inventory.host_vars(name);
+            hosts.insert(name.clone(), Arc::new(HostState::new(variables)));
+        }
         for member in fleet.members() {
-            let variables = inventory.host_vars(&member.name);
-            hosts.insert(member.name.clone(), Arc::new(HostState::new(variables)));
-            let groups = inventory
-                .groups_of(&member.name)
-                .into_iter()
-                .filter(|group| *group != "all")
-                .map(str::to_owned);
-            group_names.insert(member.name.clone(), groups.collect());
+            hosts
+                .entry(member.name.clone())
+                .or_insert_with(|| Arc::new(HostState::new(inventory.host_vars(&member.name))));
         }
-        let mut groups = Map::new();
-        for name in inventory.groups.keys() {
-            groups.insert(name.clone(), json!(inventory.hosts_of(name)));
-        }
-        let mut shared = Map::new();
-        shared.insert("groups".to_owned(), Json::Object(groups));
-        shared.insert("ansible_check_mode".to_owned(), options.check_mode.into());
-        shared.insert("ansible_diff_mode".to_owned(), options.diff.into());
-        shared.insert("ansible_run_tags".to_owned(), json!(options.tags));
-        shared.insert("ansible_skip_tags".to_owned(), json!(options.skip_tags));
-        let folder = std::path::Path::new(&playbook.name)
-            .parent()
-            .map(|parent| parent.display().to_string());
-        shared.insert(
-            "playbook_dir".to_owned(),
-            folder
-                .filter(|folder| !folder.is_empty())
-                .unwrap_or_else(|| ".".to_owned())
-                .into(),
-        );
         let variables = Arc::new(Variables {
-            hosts,
-            shared: Layer::raw(shared),
-            group_names,
+            hosts: RwLock::new(hosts),
+            shared: RwLock::new(Layer::raw(Map::new())),
+            group_names: RwLock::default(),
+            weakest: options.weakest.clone(),
             strongest: options.variables.clone(),
+            files: Mutex::default(),
+            library: library.clone(),
         });
-        Self {
+        let runner = Self {
             playbook,
             library,
-            inventory,
+            inventory: RwLock::new(inventory.clone()),
             fleet,
             options,
             events,
             control,
             variables,
+            included: Mutex::default(),
+            is_started: AtomicBool::new(options.start_at.is_none()),
+            is_continuing: AtomicBool::new(false),
+            background: Mutex::default(),
+            added: Mutex::default(),
             numbers: AtomicU64::new(0),
             halted: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+        };
+        runner.tell_groups();
+        runner
+    }
+
+    /// Groups and the like as the inventory has them now.
+    pub(super) fn tell_groups(&self) {
+        let inventory = self
+            .inventory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut group_names: HashMap<String, Vec<String>> = HashMap::new();
+        let mut groups = Map::new();
+        for name in inventory.groups.keys() {
+            let hosts = inventory.hosts_of(name);
+            if name != "all" {
+                for host in &hosts {
+                    group_names
+                        .entry((*host).to_owned())
+                        .or_default()
+                        .push(name.clone());
+                }
+            }
+            groups.insert(name.clone(), json!(hosts));
         }
+        for names in group_names.values_mut() {
+            names.sort();
+        }
+        let mut shared = Map::new();
+        shared.insert("groups".to_owned(), Json::Object(groups));
+        let options = self.options;
+        shared.insert("ansible_check_mode".to_owned(), options.check_mode.into());
+        shared.insert("ansible_diff_mode".to_owned(), options.diff.into());
+        shared.insert("ansible_forks".to_owned(), options.forks.into());
+        shared.insert("ansible_verbosity".to_owned(), options.verbosity.into());
+        shared.insert("ansible_config_file".to_owned(), Json::Null);
+        let run_tags = if options.tags.is_empty() {
+            json!(["all"])
+        } else {
+            json!(options.tags)
+        };
+        shared.insert("ansible_run_tags".to_owned(), run_tags);
+        shared.insert("ansible_skip_tags".to_owned(), json!(options.skip_tags));
+        if let Some(limit) = &options.limit_pattern {
+            shared.insert("ansible_limit".to_owned(), limit.clone().into());
+        }
+        shared.insert("ansible_version".to_owned(), version());
+        if let Some(source) = &inventory.source {
+            let first = source.split(", ").next().unwrap_or(source);
+            let path = std::path::absolute(first).unwrap_or_else(|_| first.into());
+            let folder = if path.is_dir() {
+                Some(path.as_path())
+            } else {
+                path.parent()
+            };
+            let folder = folder.map(|folder| folder.display().to_string());
+            shared.insert("inventory_dir".to_owned(), json!(folder));
+            shared.insert(
+                "inventory_file".to_owned(),
+                path.display().to_string().into(),
+            );
+        }
+        *self
+            .variables
+            .group_names
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = group_names;
+        *self
+            .variables
+            .shared
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Layer::raw(shared);
     }
 
     pub(super) async fn run(self) -> RunReport {
@@ -122,15 +195,17 @@ impl<'a> Runner<'a> {
             .members()
             .filter(|member| self.is_limited_to(&member.name))
         {
-            let Some(state) = self.variables.hosts.get(&member.name) else {
+            let Some(state) = self.variables.host(&member.name) else {
                 continue;
             };
-            if let Err(error) = &member.link {
+            if let Err(error) = &member.link
+                && !self.options.patient
+            {
                 self.lose(&member.name, error);
                 continue;
             }
             if let Some(facts) = member.facts() {
-                state.set_facts(facts.to_vars());
+                state.add_facts(facts.to_vars());
             }
             if let Some(reason) = member.refusal() {
                 self.events
@@ -146,30 +221,61 @@ impl<'a> Runner<'a> {
             }
             self.play(play).await;
         }
-        let recap = self.fleet.members().filter_map(|member| {
-            let recap = self.variables.hosts.get(&member.name)?.recap();
-            let took_part =
-                recap != super::Recap::default() || self.inventory.hosts.contains_key(&member.name);
-            took_part.then(|| (member.name.clone(), recap))
+        let inventory = self
+            .inventory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let hosts = self
+            .variables
+            .hosts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_asked =
+            |name: &str| inventory.hosts.contains_key(name) && self.fleet.member(name).is_some();
+        let recap = hosts.iter().filter_map(|(name, state)| {
+            let recap = state.recap();
+            let took_part = recap != super::Recap::default() || is_asked(name);
+            took_part.then(|| (name.clone(), recap))
         });
-        let variables = self.variables.hosts.iter();
         RunReport {
             recap: recap.collect(),
             interrupted: self.control.stop.is_cancelled(),
             aborted: self.aborted.load(Ordering::Relaxed),
-            variables: variables
+            failed_for_all: self.failed.load(Ordering::Relaxed),
+            variables: hosts
+                .iter()
+                .filter(|(name, _)| self.fleet.member(name).is_some())
                 .map(|(host, state)| (host.clone(), state.set_variables()))
                 .collect(),
         }
     }
 
     /// Whether the run may touch a host. This machine does not count as a host unless the inventory has it.
-    fn is_limited_to(&self, host: &str) -> bool {
+    pub(super) fn is_limited_to(&self, host: &str) -> bool {
         let Some(limit) = &self.options.limit else {
             return true;
         };
         limit.iter().any(|name| name == host)
-            || host == LOCALHOST && !self.inventory.hosts.contains_key(host)
+            || host == LOCALHOST && !self.is_of_inventory(host)
+            || self.is_added(host)
+    }
+
+    /// Whether the inventory has a host.
+    pub(super) fn is_of_inventory(&self, host: &str) -> bool {
+        self.inventory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .hosts
+            .contains_key(host)
+    }
+
+    /// Whether a task added a host.
+    fn is_added(&self, host: &str) -> bool {
+        self.added
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(|added| added == host)
     }
 
     /// No further play begins, and the running one ends for every host that is left.
@@ -178,8 +284,8 @@ impl<'a> Runner<'a> {
             return;
         }
         for host in &view.hosts {
-            if let Some(state) = self.variables.hosts.get(host) {
-                state.set_ended(true);
+            if let Some(state) = self.variables.host(host) {
+                state.end();
             }
         }
         self.events.notice(NoticeLevel::Error, why);
@@ -190,7 +296,7 @@ impl<'a> Runner<'a> {
     }
 
     pub(super) fn lose(&self, host: &str, error: &TransportError) {
-        if let Some(state) = self.variables.hosts.get(host) {
+        if let Some(state) = self.variables.host(host) {
             state.set_standing(Standing::Unreachable);
             state.count(|recap| recap.unreachable = 1);
         }
@@ -201,169 +307,20 @@ impl<'a> Runner<'a> {
         });
     }
 
-    async fn play(&self, play: &Play) {
-        let nobody = PlayView::new(play, Vec::new());
-        let scope = self.variables.scope(LOCALHOST, Some(&play.frame), &nobody);
-        let selected = play
-            .hosts
-            .render(&scope)
-            .map_err(|diagnostic| diagnostic.to_string())
-            .and_then(|pattern| select(self.inventory, &pattern));
-        let hosts = match selected {
-            Ok(hosts) => hosts,
-            Err(message) => {
-                self.events.notice(
-                    NoticeLevel::Error,
-                    format!("play `{}`: {message}", play.name),
-                );
-                self.aborted.store(true, Ordering::Relaxed);
-                self.halted.store(true, Ordering::Relaxed);
-                return;
-            }
-        };
-        let mut hosts: Vec<String> = hosts
-            .into_iter()
-            .filter(|host| self.is_limited_to(host))
-            .collect();
-        for state in hosts
-            .iter()
-            .filter_map(|host| self.variables.hosts.get(host))
-        {
-            state.set_ended(false);
-        }
-        hosts.retain(|host| self.is_running(host));
-        self.events.send(EventKind::PlayStarted {
-            name: play.name.clone(),
-            hosts: hosts.clone(),
-        });
-        if hosts.is_empty() {
-            return;
-        }
-        let view = PlayView::new(play, hosts);
-        let around = Around {
-            play,
-            view: &view,
-            rescuable: false,
-            handler: false,
-        };
-        if play.gather_facts {
-            self.gather_facts(around).await;
-        }
-        for section in &play.sections {
-            let failures = self.items(section, view.hosts.clone(), around).await;
-            self.settle(&failures);
-            self.flush_handlers(&view.hosts, around).await;
-        }
-        for state in view
-            .hosts
-            .iter()
-            .filter_map(|host| self.variables.hosts.get(host))
-        {
-            state.forget_owed();
-        }
-        if !view.hosts.iter().any(|host| self.is_active(host)) && !self.is_last(play) {
-            let why = format!("no host of the play `{}` is left: the run ends", play.name);
-            self.halt(&view, &why);
-        }
-    }
-
-    fn is_last(&self, play: &Play) -> bool {
-        self.playbook
-            .plays
-            .last()
-            .is_some_and(|last| std::ptr::eq(last, play))
-    }
-
-    /// Asks hosts for their facts, those that nobody has asked yet.
-    async fn gather_facts(&self, around: Around<'_>) {
-        let missing: Vec<&Arc<Member>> = around
-            .view
-            .hosts
-            .iter()
-            .filter_map(|host| self.fleet.member(host))
-            .filter(|member| member.facts().is_none())
-            .collect();
-        if missing.is_empty() {
-            return;
-        }
-        let task = self.next_number();
-        let place = around.play.hosts.place();
-        self.events.send(EventKind::TaskStarted {
-            task,
-            name: "gather facts".to_owned(),
-            role: None,
-            module: "setup".to_owned(),
-            place: place.map(ToString::to_string).unwrap_or_default(),
-            handler: false,
-            hosts: missing.iter().map(|member| member.name.clone()).collect(),
-        });
-        let wanted = crate::facts::Wanted::default();
-        futures::stream::iter(missing)
-            .for_each_concurrent(self.options.forks.max(1), |member| {
-                self.gather_facts_of(task, member, &wanted)
-            })
-            .await;
-    }
-
-    async fn gather_facts_of(&self, task: u64, member: &Member, wanted: &crate::facts::Wanted) {
-        let host = member.name.clone();
-        let started = Instant::now();
-        if self.control.stop.is_cancelled() {
-            return;
-        }
-        self.events.send(EventKind::HostTaskStarted {
-            task,
-            host: host.clone(),
-        });
-        let result = match member.session(&self.control.cancel) {
-            Ok(session) => crate::facts::gather(&session, wanted).await,
-            Err(error) => Err(error.into()),
-        };
-        let (outcome, error) = match result {
-            Ok(facts) => {
-                if let Some(state) = self.variables.hosts.get(&host) {
-                    state.set_facts(facts.to_vars());
-                }
-                member.set_facts(Ok(facts));
-                (Outcome::Ok, None)
-            }
-            Err(FactsError::Transport(error)) if error.loses_host() => {
-                self.lose(&host, &error);
-                (Outcome::Unreachable, Some(error.to_string()))
-            }
-            Err(error) => {
-                if let Some(state) = self.variables.hosts.get(&host) {
-                    state.set_standing(Standing::Failed);
-                }
-                (Outcome::Failed, Some(error.to_string()))
-            }
-        };
-        self.count(&host, outcome);
-        self.events.send(EventKind::HostTaskFinished {
-            task,
-            host,
-            outcome,
-            item: None,
-            message: error,
-            hint: None,
-            diff: None,
-            details: None,
-            duration: started.elapsed(),
-            delegated_to: None,
-        });
-    }
-
     pub(super) fn is_running(&self, host: &str) -> bool {
         self.variables
-            .hosts
-            .get(host)
+            .host(host)
             .is_some_and(|state| state.is_running())
     }
 
     pub(super) fn is_active(&self, host: &str) -> bool {
         self.variables
-            .hosts
-            .get(host)
+            .host(host)
             .is_some_and(|state| state.standing() == Standing::Active)
     }
+}
+
+/// Playbooks ask for the version of Ansible whose grammar this is.
+fn version() -> Json {
+    json!({"full": "2.17.0", "major": 2, "minor": 17, "revision": 0, "string": "2.17.0"})
 }

@@ -1,36 +1,43 @@
-//! The linear strategy: a task runs on all hosts of the play before the next one begins.
+//! The linear strategy: a task runs on all hosts of the play before the next one begins. With `free` every host is a
+//! list of one.
+
+use std::sync::atomic::Ordering;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 
-use super::event::{EventKind, Outcome};
+use super::StepAnswer;
+use super::event::{EventKind, NoticeLevel, Outcome};
 use super::perform::{Performed, notified};
 use super::runner::{Around, Runner};
 use super::state::Standing;
 use super::tags;
-use crate::diagnostic::Diagnostic;
-use crate::playbook::{Action, Block, Item, Meta, Task};
+use crate::playbook::{Action, Block, Frame, Item, Task};
+use crate::template::{Scope, Template};
 
 /// A host whose task failed, and what a rescue may want to know.
 pub(super) struct Failure {
     pub(super) host: String,
-    task: String,
-    result: Map<String, Json>,
+    pub(super) task: String,
+    /// The name of its module.
+    pub(super) action: &'static str,
+    pub(super) result: Map<String, Json>,
     /// Lost hosts are not rescued.
-    lost: bool,
+    pub(super) lost: bool,
+}
+
+/// Whether a keyword that may be a template is set.
+pub(super) fn is_set(
+    frame: &Frame,
+    scope: &Scope,
+    pick: impl Fn(&Frame) -> Option<&Template>,
+) -> Option<bool> {
+    let template = frame.chain().find_map(pick)?;
+    template.is_true(scope).ok()
 }
 
 impl Runner<'_> {
-    /// Hosts that failed without being rescued run nothing any more.
-    pub(super) fn settle(&self, failures: &[Failure]) {
-        for failure in failures.iter().filter(|failure| !failure.lost) {
-            if let Some(state) = self.variables.hosts.get(&failure.host) {
-                state.set_standing(Standing::Failed);
-            }
-        }
-    }
-
     /// Runs a list on hosts; answers those that failed in it.
     pub(super) fn items<'s>(
         &'s self,
@@ -58,6 +65,47 @@ impl Runner<'_> {
     }
 
     async fn block(&self, block: &Block, hosts: &[String], around: Around<'_>) -> Vec<Failure> {
+        if !block.is_role {
+            return self.block_items(block, hosts, around).await;
+        }
+        let mut before: Vec<(String, u64)> = Vec::new();
+        for host in hosts {
+            let Some(state) = self.variables.host(host) else {
+                continue;
+            };
+            if block
+                .once
+                .as_ref()
+                .is_none_or(|role| !state.has_completed(role))
+            {
+                before.push((host.clone(), state.role_tasks()));
+            }
+        }
+        let mine: Vec<String> = before.iter().map(|(host, _)| host.clone()).collect();
+        if mine.is_empty() {
+            return Vec::new();
+        }
+        let failures = self.block_items(block, &mine, around).await;
+        for (host, count) in before {
+            let Some(state) = self.variables.host(&host) else {
+                continue;
+            };
+            state.set_role_ended(false);
+            if let Some(role) = &block.once
+                && state.role_tasks() > count
+            {
+                state.complete_role(role);
+            }
+        }
+        failures
+    }
+
+    async fn block_items(
+        &self,
+        block: &Block,
+        hosts: &[String],
+        around: Around<'_>,
+    ) -> Vec<Failure> {
         let inner = Around {
             rescuable: around.rescuable || !block.rescue.is_empty(),
             ..around
@@ -66,9 +114,12 @@ impl Runner<'_> {
         if !block.rescue.is_empty() && !failures.is_empty() && !self.control.stop.is_cancelled() {
             let (rescued, lost): (Vec<Failure>, Vec<Failure>) =
                 failures.into_iter().partition(|failure| !failure.lost);
-            for failure in &rescued {
-                if let Some(state) = self.variables.hosts.get(&failure.host) {
-                    state.set_variable("ansible_failed_task", json!({ "name": failure.task }));
+            for failure in rescued.iter().filter(|failure| !failure.result.is_empty()) {
+                if let Some(state) = self.variables.host(&failure.host) {
+                    state.set_variable(
+                        "ansible_failed_task",
+                        json!({ "name": failure.task, "action": failure.action }),
+                    );
                     state.set_variable(
                         "ansible_failed_result",
                         Json::Object(failure.result.clone()),
@@ -85,9 +136,45 @@ impl Runner<'_> {
                 .filter(|host| self.is_active(host))
                 .cloned()
                 .collect();
-            failures.extend(self.items(&block.always, present, around).await);
+            let more = self.items(&block.always, present, around).await;
+            let known = |failure: &Failure| failures.iter().any(|other| other.host == failure.host);
+            let more: Vec<Failure> = more.into_iter().filter(|more| !known(more)).collect();
+            failures.extend(more);
         }
         failures
+    }
+
+    /// Whether `--start-at-task` and `--step` let a task run.
+    fn is_let_through(&self, title: &str, task: &Task) -> bool {
+        if !self.is_started.load(Ordering::Relaxed) {
+            let wanted = self.options.start_at.as_deref().unwrap_or_default();
+            let role = task
+                .frame
+                .role()
+                .map(|role| format!("{} : {title}", role.name));
+            let is_it = [Some(title.to_owned()), role]
+                .into_iter()
+                .flatten()
+                .any(|name| name == wanted || matches_glob(wanted, &name));
+            if !is_it {
+                return false;
+            }
+            self.is_started.store(true, Ordering::Relaxed);
+        }
+        let Some(step) = &self.options.step else {
+            return true;
+        };
+        if self.is_continuing.load(Ordering::Relaxed) {
+            return true;
+        }
+        match (step.0)(title) {
+            StepAnswer::Yes => true,
+            StepAnswer::No => false,
+            StepAnswer::Continue => {
+                self.is_continuing.store(true, Ordering::Relaxed);
+                true
+            }
+        }
     }
 
     /// Runs a task on hosts, at most `forks` at once; answers those that failed.
@@ -101,19 +188,26 @@ impl Runner<'_> {
         if !around.handler && !tags::selects(&task.frame.all_tags(), only, skip) {
             return Vec::new();
         }
+        let Some(first) = hosts.first() else {
+            return Vec::new();
+        };
+        let scope = self.scope(first, &task.frame, &around);
+        let title = title(task, &scope);
+        if !around.handler && !self.is_let_through(&title, task) {
+            return Vec::new();
+        }
         if let Action::Meta(meta) = task.action {
             return self.meta(meta, task, hosts, around).await;
         }
-        let once = task.frame.find(|frame| frame.run_once).unwrap_or(false);
+        let is_free = around.play.strategy == crate::playbook::Strategy::Free;
+        let once = !is_free
+            && (is_set(&task.frame, &scope, |frame| frame.run_once.as_ref()).unwrap_or(false)
+                || task.action.bypasses_hosts());
         let mut runners: Vec<String> = hosts.to_vec();
         if once {
             runners.truncate(1);
         }
         let number = self.next_number();
-        let title = runners
-            .first()
-            .map(|host| self.title(task, host, around))
-            .unwrap_or_default();
         self.events.send(EventKind::TaskStarted {
             task: number,
             name: title.clone(),
@@ -123,6 +217,17 @@ impl Runner<'_> {
             handler: around.handler,
             hosts: runners.clone(),
         });
+        if let Action::Include(include) = &task.action {
+            return self.include(task, include, number, &runners, around).await;
+        }
+        let throttle = task
+            .frame
+            .chain()
+            .find_map(|frame| frame.throttle.as_ref())
+            .and_then(|template| template.render(&scope).ok())
+            .and_then(|text| text.trim().parse::<usize>().ok())
+            .filter(|limit| *limit > 0)
+            .unwrap_or(usize::MAX);
         let around = &around;
         let results: Vec<(String, Performed)> =
             futures::stream::iter(runners.into_iter().map(|host| async move {
@@ -141,12 +246,11 @@ impl Runner<'_> {
                 let performed = self.perform(task, number, &host, receivers, around).await;
                 Some((host, performed))
             }))
-            .buffer_unordered(self.options.forks.max(1))
+            .buffer_unordered(self.options.forks.max(1).min(throttle))
             .filter_map(std::future::ready)
             .collect()
             .await;
         let mut failures = Vec::new();
-        let mut chosen = Vec::new();
         for (host, performed) in results {
             let affected = if once {
                 hosts
@@ -158,46 +262,107 @@ impl Runner<'_> {
             let lost = performed.lost.as_ref();
             if let Some(error) = lost {
                 self.lose(&host, error);
+                around.view.forget_hosts();
+            }
+            if task.frame.role().is_some()
+                && !matches!(performed.outcome, Outcome::Skipped | Outcome::Unreachable)
+                && let Some(state) = self.variables.host(&host)
+            {
+                state.count_role_task();
             }
             if lost.is_some() || matches!(performed.outcome, Outcome::Failed | Outcome::Rescued) {
                 failures.extend(affected.iter().map(|affected| Failure {
                     host: affected.clone(),
                     task: title.clone(),
+                    action: task.action.name(),
                     result: performed.result.clone(),
                     lost: lost.is_some() && *affected == host,
                 }));
-            } else if performed.outcome == Outcome::Ok {
-                chosen.extend(affected.iter().cloned());
             }
         }
+        self.spread(task, hosts, &scope, &mut failures, *around);
         // As if they had come in the order of the hosts, whoever was the fastest.
-        let rank = |name: &String| hosts.iter().position(|host| host == name);
-        chosen.sort_by_key(rank);
-        failures.sort_by_key(|failure| rank(&failure.host));
-        let is_fatal = task
-            .frame
-            .find(|frame| frame.any_errors_fatal)
-            .unwrap_or(false);
-        if is_fatal && !around.rescuable && !failures.is_empty() {
-            self.settle(&failures);
-            self.halt(
-                around.view,
-                "a host failed and `any_errors_fatal` is set: the run ends for all hosts",
-            );
-        }
-        if let Action::Include { items, .. } = &task.action {
-            failures.extend(self.items(items, chosen, *around).await);
-        }
+        let ranks: std::collections::HashMap<&str, usize> = hosts
+            .iter()
+            .enumerate()
+            .map(|(rank, host)| (host.as_str(), rank))
+            .collect();
+        failures.sort_by_key(|failure| ranks.get(failure.host.as_str()).copied());
         failures
     }
 
-    fn title(&self, task: &Task, host: &str, around: Around<'_>) -> String {
-        let Some(name) = &task.name else {
-            return task.title().to_owned();
+    /// `any_errors_fatal` and `max_fail_percentage`: some failures are failures of all hosts.
+    fn spread(
+        &self,
+        task: &Task,
+        hosts: &[String],
+        scope: &Scope,
+        failures: &mut Vec<Failure>,
+        around: Around<'_>,
+    ) {
+        if failures.is_empty() || around.play.strategy == crate::playbook::Strategy::Free {
+            return;
+        }
+        let is_fatal = is_set(&task.frame, scope, |frame| frame.any_errors_fatal.as_ref());
+        let mut why = is_fatal.filter(|fatal| *fatal).map(|_| {
+            "a host failed and `any_errors_fatal` is set: the run ends for all hosts".to_owned()
+        });
+        if why.is_none()
+            && !around.rescuable
+            && let Some(most) = around
+                .play
+                .max_fail_percentage
+                .as_ref()
+                .and_then(|template| template.render(scope).ok())
+                .and_then(|text| text.trim().parse::<f64>().ok())
+        {
+            let is_failed = |host: &&String| {
+                failures
+                    .iter()
+                    .any(|failure| failure.host == **host && !failure.lost)
+                    || self
+                        .variables
+                        .host(host)
+                        .is_some_and(|state| state.standing() == Standing::Failed)
+            };
+            let failed = around.view.hosts.iter().filter(is_failed).count();
+            #[expect(clippy::cast_precision_loss, reason = "numbers of hosts are small")]
+            let share = 100.0 * failed as f64 / around.view.hosts.len().max(1) as f64;
+            if share > most {
+                why = Some(format!(
+                    "{failed} of {} hosts failed, more than `max_fail_percentage` allows: the run ends for all hosts",
+                    around.view.hosts.len()
+                ));
+            }
+        }
+        let Some(why) = why else {
+            return;
         };
-        let scope = self.variables.scope(host, Some(&task.frame), around.view);
-        name.render(&scope)
-            .unwrap_or_else(|_| task.title().to_owned())
+        let others: Vec<Failure> = hosts
+            .iter()
+            .filter(|host| !failures.iter().any(|failure| failure.host == **host))
+            .map(|host| Failure {
+                host: host.clone(),
+                task: task.title().to_owned(),
+                action: task.action.name(),
+                result: Map::new(),
+                lost: false,
+            })
+            .collect();
+        failures.extend(others);
+        if !around.rescuable && !self.halted.swap(true, Ordering::Relaxed) {
+            self.failed.store(true, Ordering::Relaxed);
+            self.events.notice(NoticeLevel::Error, why);
+        }
+    }
+
+    /// The scope of a task on a host, with what includes around it give.
+    pub(super) fn scope(&self, host: &str, frame: &Frame, around: &Around<'_>) -> Scope {
+        let scope = self.variables.scope(host, Some(frame), around.view);
+        around
+            .given
+            .iter()
+            .fold(scope, |scope, layer| scope.with(layer.clone()))
     }
 
     /// Registers the result, and remembers which handlers it notifies.
@@ -211,15 +376,26 @@ impl Runner<'_> {
     ) {
         if let Some(name) = &task.register {
             for host in hosts {
-                if let Some(state) = self.variables.hosts.get(host) {
+                if let Some(state) = self.variables.host(host) {
                     state.set_variable(name, Json::Object(performed.result.clone()));
                 }
             }
         }
+        if matches!(
+            task.action,
+            Action::Module { .. }
+                | Action::Engine {
+                    kind: crate::playbook::EngineAction::Setup
+                        | crate::playbook::EngineAction::GatherFacts,
+                    ..
+                }
+        ) {
+            self.take_facts(&performed.result, hosts);
+        }
         if task.notify.is_empty() {
             return;
         }
-        let scope = self.variables.scope(host, Some(&task.frame), around.view);
+        let scope = self.scope(host, &task.frame, around);
         let names = notified(task, &scope);
         if !matches!(
             performed.outcome,
@@ -228,98 +404,69 @@ impl Runner<'_> {
             self.owe_recalled(host, &names, around);
         }
         match performed.outcome {
-            Outcome::Changed => self.notify(host, &names, around),
+            Outcome::Changed => {
+                let known = self.notify(host, &names, &scope, around);
+                if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+                    self.no_handler(task, name, around);
+                }
+            }
             // It was noted before it was known that nothing would change.
             Outcome::Ok if performed.is_noted => self.forget_pending(host, &names, around).await,
             _ => {}
         }
     }
+}
 
-    async fn meta(
-        &self,
-        meta: Meta,
-        task: &Task,
-        hosts: &[String],
-        around: Around<'_>,
-    ) -> Vec<Failure> {
-        let mut chosen = Vec::new();
-        let mut failures = Vec::new();
-        for host in hosts {
-            let scope = self.variables.scope(host, Some(&task.frame), around.view);
-            let mut conditions = task.frame.chain().flat_map(|frame| &frame.when);
-            let holds = conditions.try_fold(true, |all, condition| {
-                Ok::<_, Diagnostic>(all && condition.is_true(&scope)?)
-            });
-            match holds {
-                Ok(true) => chosen.push(host.clone()),
-                Ok(false) => {}
-                Err(diagnostic) => failures.push(self.meta_failed(task, host, &diagnostic, around)),
+impl Runner<'_> {
+    /// Facts that a module found, of each item of a loop too.
+    fn take_facts(&self, result: &Map<String, Json>, hosts: &[String]) {
+        let items = result.get("results").and_then(Json::as_array);
+        let inner = items.into_iter().flatten().filter_map(Json::as_object);
+        for facts in std::iter::once(result)
+            .chain(inner)
+            .filter_map(|result| result.get("ansible_facts")?.as_object())
+        {
+            for state in hosts.iter().filter_map(|host| self.variables.host(host)) {
+                state.add_facts(facts.clone());
             }
         }
-        match meta {
-            Meta::FlushHandlers => self.flush_handlers(&chosen, around).await,
-            Meta::EndHost | Meta::EndPlay => {
-                // The first host decides for all, as in Ansible.
-                let all = meta == Meta::EndPlay && chosen.first() == hosts.first();
-                let ending = match meta {
-                    Meta::EndPlay if all => around.view.hosts.as_slice(),
-                    Meta::EndPlay => &[],
-                    _ => chosen.as_slice(),
-                };
-                for state in ending
-                    .iter()
-                    .filter_map(|host| self.variables.hosts.get(host))
-                {
-                    state.set_ended(true);
+    }
+}
+
+/// What a task is called on a host.
+pub(super) fn title(task: &Task, scope: &Scope) -> String {
+    let Some(name) = &task.name else {
+        return task.title().to_owned();
+    };
+    name.render(scope)
+        .unwrap_or_else(|_| task.title().to_owned())
+}
+
+/// Whether a name matches a pattern of `*` and `?`.
+pub(super) fn matches_glob(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    let (mut at, mut from) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while from < name.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, from));
+                at += 1;
+            }
+            Some(c) if *c == '?' || Some(c) == name.get(from) => {
+                at += 1;
+                from += 1;
+            }
+            _ => match star {
+                Some((back, taken)) => {
+                    star = Some((back, taken + 1));
+                    at = back + 1;
+                    from = taken + 1;
                 }
-            }
-            Meta::Noop => {}
-        }
-        failures
-    }
-
-    /// The condition of a `meta` task has no value.
-    fn meta_failed(
-        &self,
-        task: &Task,
-        host: &str,
-        diagnostic: &Diagnostic,
-        around: Around<'_>,
-    ) -> Failure {
-        let outcome = if around.rescuable {
-            Outcome::Rescued
-        } else {
-            Outcome::Failed
-        };
-        self.count(host, outcome);
-        let number = self.next_number();
-        self.events.send(EventKind::TaskStarted {
-            task: number,
-            name: task.title().to_owned(),
-            role: task.frame.role().map(|role| role.name.clone()),
-            module: task.action.name().to_owned(),
-            place: task.place.to_string(),
-            handler: around.handler,
-            hosts: vec![host.to_owned()],
-        });
-        self.events.send(EventKind::HostTaskFinished {
-            task: number,
-            host: host.to_owned(),
-            outcome,
-            item: None,
-            message: Some(diagnostic.to_string()),
-            hint: diagnostic.hint.clone(),
-            diff: None,
-            details: None,
-            duration: std::time::Duration::ZERO,
-            delegated_to: None,
-        });
-        let result = json!({ "failed": true, "changed": false, "msg": diagnostic.to_string() });
-        Failure {
-            host: host.to_owned(),
-            task: task.title().to_owned(),
-            result: result.as_object().cloned().unwrap_or_default(),
-            lost: false,
+                None => return false,
+            },
         }
     }
+    pattern.iter().skip(at).all(|c| *c == '*')
 }

@@ -1,13 +1,15 @@
 //! What a run remembers of each host, and the variables that a task sees.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::Recap;
-use crate::playbook::{Frame, OMIT, Play, Role};
-use crate::template::{Layer, Scope};
+use crate::playbook::{Frame, Library, OMIT, Play, Role, Task};
+use crate::template::{Layer, Scope, Template};
 
 /// What a host is still good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,42 +25,73 @@ pub(super) enum Standing {
 /// One host within a run.
 pub(super) struct HostState {
     /// Variables of the inventory.
-    pub(super) inventory: Layer,
+    inventory: Mutex<Layer>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     facts: Layer,
+    /// `include_vars`.
+    included: Arc<Map<String, Json>>,
     set: Arc<Map<String, Json>>,
     standing: Standing,
     /// `meta: end_host` or `end_play` in the running play.
     ended: bool,
+    /// `meta: end_role` in the running role.
+    role_ended: bool,
+    /// Tasks of roles that did not skip, to know whether a role has run.
+    role_tasks: u64,
+    /// Roles that the host has run in this play, with what they were given.
+    completed: HashSet<Arc<str>>,
     /// Handlers that are owed, by their number in the running play.
     owed: BTreeSet<usize>,
     /// Names of handlers that an earlier run owed.
     recalled: Vec<String>,
     recap: Recap,
+    /// Took part in a play.
+    is_seen: bool,
 }
 
 impl HostState {
     pub(super) fn new(inventory: Map<String, Json>) -> Self {
         let inner = Inner {
             facts: Layer::raw(Map::new()),
+            included: Arc::default(),
             set: Arc::default(),
             standing: Standing::Active,
             ended: false,
+            role_ended: false,
+            role_tasks: 0,
+            completed: HashSet::new(),
             owed: BTreeSet::new(),
             recalled: Vec::new(),
             recap: Recap::default(),
+            is_seen: false,
         };
         Self {
-            inventory: Layer::templated(inventory),
+            inventory: Mutex::new(Layer::templated(inventory)),
             inner: Mutex::new(inner),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The inventory says something else now.
+    pub(super) fn set_inventory(&self, variables: Map<String, Json>) {
+        *self
+            .inventory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Layer::templated(variables);
+    }
+
+    /// The variables of the inventory.
+    pub(super) fn inventory(&self) -> Layer {
+        self.inventory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -71,20 +104,87 @@ impl HostState {
 
     pub(super) fn is_running(&self) -> bool {
         let inner = self.lock();
-        inner.standing == Standing::Active && !inner.ended
+        inner.standing == Standing::Active && !inner.ended && !inner.role_ended
     }
 
-    /// A play begins, or ends for this host.
-    pub(super) fn set_ended(&self, ended: bool) {
-        self.lock().ended = ended;
+    /// Whether the host failed, or still runs.
+    pub(super) fn can_flush(&self, force: bool) -> bool {
+        let inner = self.lock();
+        !inner.ended
+            && (inner.standing == Standing::Active || force && inner.standing == Standing::Failed)
     }
 
-    pub(super) fn set_facts(&self, facts: Map<String, Json>) {
-        self.lock().facts = Layer::raw(facts);
+    /// A play begins.
+    pub(super) fn begin_play(&self) {
+        let mut inner = self.lock();
+        inner.ended = false;
+        inner.role_ended = false;
+        inner.completed.clear();
+        inner.is_seen = true;
+    }
+
+    /// The play ends for this host.
+    pub(super) fn end(&self) {
+        self.lock().ended = true;
+    }
+
+    /// The role ends for this host, or another begins.
+    pub(super) fn set_role_ended(&self, ended: bool) {
+        self.lock().role_ended = ended;
+    }
+
+    /// A task of a role did something.
+    pub(super) fn count_role_task(&self) {
+        self.lock().role_tasks += 1;
+    }
+
+    /// How many tasks of roles did something so far.
+    pub(super) fn role_tasks(&self) -> u64 {
+        self.lock().role_tasks
+    }
+
+    /// Whether the host has run this role in this play.
+    pub(super) fn has_completed(&self, role: &str) -> bool {
+        self.lock().completed.contains(role)
+    }
+
+    /// The host has run this role.
+    pub(super) fn complete_role(&self, role: &Arc<str>) {
+        self.lock().completed.insert(Arc::clone(role));
+    }
+
+    /// Facts: known as they are called, and below `ansible_facts`.
+    pub(super) fn add_facts(&self, facts: Map<String, Json>) {
+        let mut inner = self.lock();
+        let mut all = inner.facts.variables().clone();
+        let mut space = match all.remove(FACTS) {
+            Some(Json::Object(space)) => space,
+            _ => Map::new(),
+        };
+        for (name, value) in facts {
+            let short = match name.as_str() {
+                "ansible_local" => "ansible_local",
+                name => name.strip_prefix("ansible_").unwrap_or(name),
+            };
+            space.insert(short.to_owned(), value.clone());
+            all.insert(name, value);
+        }
+        all.insert(FACTS.to_owned(), Json::Object(space));
+        inner.facts = Layer::raw(all);
+    }
+
+    /// `meta: clear_facts`.
+    pub(super) fn clear_facts(&self) {
+        self.lock().facts = Layer::raw(Map::new());
     }
 
     pub(super) fn set_variable(&self, name: &str, value: Json) {
         Arc::make_mut(&mut self.lock().set).insert(name.to_owned(), value);
+    }
+
+    /// Variables of a file.
+    pub(super) fn include_variables(&self, variables: Map<String, Json>) {
+        Arc::make_mut(&mut self.lock().included).extend(variables);
     }
 
     /// Handlers of the running play are owed.
@@ -135,55 +235,162 @@ impl HostState {
         self.lock().recap
     }
 
-    fn layers(&self) -> (Layer, Layer) {
+    fn layers(&self) -> (Layer, Layer, Layer) {
         let inner = self.lock();
-        (inner.facts.clone(), Layer::raw(Arc::clone(&inner.set)))
+        (
+            inner.facts.clone(),
+            Layer::templated(Arc::clone(&inner.included)),
+            Layer::raw(Arc::clone(&inner.set)),
+        )
     }
 }
 
+/// The variable that holds all facts.
+const FACTS: &str = "ansible_facts";
+
 /// What every task of a play sees beside its own variables.
 pub(super) struct PlayView {
-    /// The hosts it began with.
+    /// The hosts of the batch.
     pub(super) hosts: Vec<String>,
-    roles: Vec<Arc<Role>>,
-    layer: Layer,
+    /// All hosts of the play.
+    pub(super) all: Vec<String>,
+    /// Handlers, those that includes brought last.
+    handlers: RwLock<Arc<Vec<Arc<Task>>>>,
+    roles: RwLock<Arc<Vec<Arc<Role>>>>,
+    /// Which hosts are left is told anew when it has changed.
+    layer: Mutex<Option<Layer>>,
+    fixed: Map<String, Json>,
+    /// `vars_files`.
+    pub(super) files: Vec<VarsFile>,
+    /// `meta: end_play` has ended the play, not only its batch.
+    pub(super) is_over: AtomicBool,
+}
+
+/// One entry of `vars_files`.
+pub(super) enum VarsFile {
+    /// Its name is literal: it is read already.
+    Read(Layer),
+    /// It depends on the host which file it is.
+    Named(Vec<Template>),
 }
 
 impl PlayView {
     /// A play on some hosts.
-    pub(super) fn new(play: &Play, hosts: Vec<String>) -> Arc<Self> {
-        let layer = json!({
-            "play_hosts": hosts,
-            "ansible_play_hosts": hosts,
-            "ansible_play_hosts_all": hosts,
-            "ansible_play_batch": hosts,
+    pub(super) fn new(
+        play: &Play,
+        hosts: Vec<String>,
+        all: Vec<String>,
+        files: Vec<VarsFile>,
+        folder: &str,
+    ) -> Arc<Self> {
+        let mut names: Vec<&str> = Vec::new();
+        for role in &play.roles {
+            if !names.contains(&role.name.as_str()) {
+                names.push(&role.name);
+            }
+        }
+        let fixed = json!({
+            "ansible_play_hosts_all": all,
             "ansible_play_name": play.name,
+            "ansible_play_role_names": names,
+            "ansible_role_names": names,
+            "role_names": names,
+            "playbook_dir": folder,
         });
-        let layer = Layer::raw(layer.as_object().cloned().unwrap_or_default());
         Arc::new(Self {
             hosts,
-            roles: play.roles.clone(),
-            layer,
+            all,
+            handlers: RwLock::new(Arc::new(play.handlers.clone())),
+            roles: RwLock::new(Arc::new(play.roles.clone())),
+            layer: Mutex::default(),
+            fixed: fixed.as_object().cloned().unwrap_or_default(),
+            files,
+            is_over: AtomicBool::new(false),
         })
+    }
+
+    /// The handlers of the play.
+    pub(super) fn handlers(&self) -> Arc<Vec<Arc<Task>>> {
+        Arc::clone(&self.handlers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What an include brings for the rest of the play.
+    pub(super) fn join(&self, handlers: &[Arc<Task>], roles: &[Arc<Role>]) {
+        let mut known = self
+            .handlers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for handler in handlers {
+            let is_known = known
+                .iter()
+                .any(|known| known.place == handler.place && known.title() == handler.title());
+            if !is_known {
+                Arc::make_mut(&mut known).push(Arc::clone(handler));
+            }
+        }
+        let mut known = self.roles.write().unwrap_or_else(PoisonError::into_inner);
+        for role in roles {
+            if !known.iter().any(|known| known.folder == role.folder) {
+                Arc::make_mut(&mut known).push(Arc::clone(role));
+            }
+        }
+    }
+
+    /// The hosts that are left have changed.
+    pub(super) fn forget_hosts(&self) {
+        *self.layer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn layer(&self, variables: &Variables) -> Layer {
+        let mut layer = self.layer.lock().unwrap_or_else(PoisonError::into_inner);
+        layer
+            .get_or_insert_with(|| {
+                let left = |host: &&String| {
+                    variables
+                        .host(host)
+                        .is_some_and(|state| state.standing() == Standing::Active)
+                };
+                let here: Vec<&String> = self.hosts.iter().filter(left).collect();
+                let all: Vec<&String> = self.all.iter().filter(left).collect();
+                let mut map = self.fixed.clone();
+                map.insert("ansible_play_batch".to_owned(), json!(here));
+                map.insert("ansible_play_hosts".to_owned(), json!(all));
+                map.insert("play_hosts".to_owned(), json!(here));
+                Layer::raw(map)
+            })
+            .clone()
     }
 }
 
 /// Builds the scope of a task on a host.
 pub(super) struct Variables {
-    /// Every host of the fleet.
-    pub(super) hosts: HashMap<String, Arc<HostState>>,
-    /// `groups`, `playbook_dir` and the like: the same for all.
-    pub(super) shared: Layer,
+    /// Every host of the inventory, and this machine.
+    pub(super) hosts: RwLock<IndexMap<String, Arc<HostState>>>,
+    /// `groups` and the like: the same for all.
+    pub(super) shared: RwLock<Layer>,
     /// `group_names` of each host.
-    pub(super) group_names: HashMap<String, Vec<String>>,
+    pub(super) group_names: RwLock<HashMap<String, Vec<String>>>,
+    /// What is weaker than everything else.
+    pub(super) weakest: Vec<Layer>,
     /// Settings and `-e`.
     pub(super) strongest: Vec<Layer>,
+    /// Files of variables that were read, by their path; `None` where there is none.
+    pub(super) files: Mutex<HashMap<String, Option<Layer>>>,
+    /// Where they lie.
+    pub(super) library: Library,
 }
 
 impl Variables {
-    /// The scope of `frame` on a host. Weakest first: defaults of the play's roles, then of the task's own; the
-    /// inventory; facts; variables of the play, of its roles, of the task's own role, blocks and the task itself;
-    /// what tasks set and registered; settings; what the engine itself says.
+    /// One host.
+    pub(super) fn host(&self, name: &str) -> Option<Arc<HostState>> {
+        self.hosts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+
+    /// The scope of `frame` on a host, by Ansible's order of precedence, the weakest first.
     pub(super) fn scope(
         self: &Arc<Self>,
         host: &str,
@@ -194,43 +401,102 @@ impl Variables {
             .map(|frame| frame.chain().collect())
             .unwrap_or_default();
         frames.reverse();
-        let mut layers: Vec<Layer> = Vec::new();
-        layers.extend(view.roles.iter().filter_map(|role| role.defaults.clone()));
-        layers.extend(
-            frames
-                .iter()
-                .filter_map(|frame| frame.role.as_ref()?.defaults.clone()),
-        );
+        let roles = Arc::clone(&view.roles.read().unwrap_or_else(PoisonError::into_inner));
+        let mut layers: Vec<Layer> = self.weakest.clone();
+        for role in roles.iter() {
+            defaults(role, &mut layers);
+        }
+        for role in frames.iter().filter_map(|frame| frame.role.as_ref()) {
+            defaults(role, &mut layers);
+        }
         let mut set = None;
-        if let Some(state) = self.hosts.get(host) {
-            let (facts, set_by_tasks) = state.layers();
-            layers.push(state.inventory.clone());
+        if let Some(state) = self.host(host) {
+            let (facts, included, set_by_tasks) = state.layers();
+            layers.push(state.inventory());
             layers.push(facts);
-            set = Some(set_by_tasks);
+            set = Some([included, set_by_tasks]);
         }
         let (play, inner) = frames.split_at(frames.len().min(1));
+        let magic = [
+            self.shared
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+            view.layer(self),
+            self.of_host(host, frame),
+        ];
         layers.extend(play.iter().filter_map(|frame| frame.vars.clone()));
-        layers.extend(view.roles.iter().filter_map(|role| role.vars.clone()));
+        if let Some(play) = frames.first() {
+            for file in &view.files {
+                self.vars_file(file, play, &mut layers, &magic);
+            }
+        }
+        for role in roles.iter() {
+            exported(role, &mut layers);
+        }
         for frame in inner {
-            layers.extend(frame.role.as_ref().and_then(|role| role.vars.clone()));
+            if let Some(role) = &frame.role {
+                exported(role, &mut layers);
+            }
             layers.extend(frame.vars.clone());
         }
-        layers.extend(set);
+        layers.extend(set.into_iter().flatten());
+        layers.extend(frames.iter().filter_map(|frame| frame.params.clone()));
         layers.extend(self.strongest.iter().cloned());
-        layers.push(self.shared.clone());
-        layers.push(view.layer.clone());
-        layers.push(self.of_host(host, frame));
+        layers.extend(magic);
         let others = Arc::clone(self);
         let view = Arc::clone(view);
         Scope::with_hosts(
             layers,
-            Arc::new(move |name| {
-                others
-                    .hosts
-                    .contains_key(name)
-                    .then(|| others.scope(name, None, &view))
-            }),
+            Arc::new(move |name| others.host(name).map(|_| others.scope(name, None, &view))),
         )
+    }
+
+    /// Adds the first of these files that is there.
+    fn vars_file(
+        &self,
+        file: &VarsFile,
+        play: &Frame,
+        layers: &mut Vec<Layer>,
+        magic: &[Layer; 3],
+    ) {
+        let names = match file {
+            VarsFile::Read(layer) => {
+                layers.push(layer.clone());
+                return;
+            }
+            VarsFile::Named(names) => names,
+        };
+        let mut all = layers.clone();
+        all.extend(self.strongest.iter().cloned());
+        all.extend(magic.iter().cloned());
+        let scope = Scope::new(all);
+        for name in names {
+            // What is not known yet may be known for the next task.
+            let Ok(name) = name.render(&scope) else {
+                continue;
+            };
+            for place in play.places("vars", &name) {
+                if let Some(layer) = self.read(&place) {
+                    layers.push(layer);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The variables of a file of the library, read once.
+    fn read(&self, place: &str) -> Option<Layer> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = files.get(place) {
+            return known.clone();
+        }
+        let entry = self.library.read(place).ok().flatten();
+        let layer = entry
+            .and_then(|entry| crate::playbook::parse_variables(&entry.name, &entry.bytes).ok())
+            .map(Layer::templated);
+        files.insert(place.to_owned(), layer.clone());
+        layer
     }
 
     /// What the engine says about the host and the role.
@@ -241,13 +507,59 @@ impl Variables {
             "inventory_hostname_short".to_owned(),
             host.split('.').next().unwrap_or(host).into(),
         );
-        let groups = self.group_names.get(host).map_or(&[][..], Vec::as_slice);
+        let names = self
+            .group_names
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let groups = names.get(host).map_or(&[][..], Vec::as_slice);
         magic.insert("group_names".to_owned(), json!(groups));
         magic.insert("omit".to_owned(), OMIT.into());
-        if let Some(role) = frame.and_then(Frame::role) {
+        let Some(frame) = frame else {
+            return Layer::raw(magic);
+        };
+        let roles: Vec<&Arc<Role>> = frame.roles().collect();
+        if let Some((role, parents)) = roles.split_first() {
             magic.insert("role_name".to_owned(), role.name.clone().into());
-            magic.insert("role_path".to_owned(), role.folder.clone().into());
+            magic.insert("ansible_role_name".to_owned(), role.name.clone().into());
+            magic.insert(
+                "role_path".to_owned(),
+                self.library.absolute(&role.folder).into(),
+            );
+            let mut names: Vec<&str> = Vec::new();
+            let mut paths: Vec<String> = Vec::new();
+            for parent in parents.iter().filter(|parent| parent.folder != role.folder) {
+                if !names.contains(&parent.name.as_str()) {
+                    names.push(&parent.name);
+                    paths.push(self.library.absolute(&parent.folder));
+                }
+            }
+            if !names.is_empty() {
+                magic.insert("ansible_parent_role_names".to_owned(), json!(names));
+                magic.insert("ansible_parent_role_paths".to_owned(), json!(paths));
+            }
         }
+        let search: Vec<String> = frame
+            .search_path()
+            .iter()
+            .map(|folder| self.library.absolute(folder))
+            .collect();
+        magic.insert("ansible_search_path".to_owned(), json!(search));
         Layer::raw(magic)
     }
+}
+
+/// Defaults of a role, those of its dependencies first.
+fn defaults(role: &Role, layers: &mut Vec<Layer>) {
+    for dependency in role.dependencies.get().into_iter().flatten() {
+        defaults(dependency, layers);
+    }
+    layers.extend(role.defaults.clone());
+}
+
+/// Variables of a role, those of its dependencies first.
+fn exported(role: &Role, layers: &mut Vec<Layer>) {
+    for dependency in role.dependencies.get().into_iter().flatten() {
+        exported(dependency, layers);
+    }
+    layers.extend(role.vars.clone());
 }

@@ -1,30 +1,19 @@
 //! Files and templates of the running task.
 
 use crate::modules::{FileSource, Files, ModuleError};
-use crate::playbook::{Library, Role};
+use crate::playbook::{Frame, Library};
 use crate::template::{Scope, render_file};
 
-/// Looks in the role's folder first, then beside the playbook.
+/// Looks in the role's folder first, then beside the file of the task, then beside the playbook.
 pub(super) struct TaskFiles<'a> {
     pub(super) library: &'a Library,
-    pub(super) role: Option<&'a Role>,
+    pub(super) frame: &'a Frame,
     pub(super) scope: &'a Scope,
 }
 
 impl TaskFiles<'_> {
-    fn candidates(&self, folder: &str, src: &str) -> Vec<String> {
-        let mut candidates: Vec<String> = self
-            .role
-            .map(|role| format!("{}/{folder}/{src}", role.folder))
-            .into_iter()
-            .collect();
-        candidates.push(format!("{folder}/{src}"));
-        candidates.push(src.to_owned());
-        candidates
-    }
-
     fn find(&self, folder: &str, src: &str) -> Result<crate::playbook::Entry, ModuleError> {
-        let candidates = self.candidates(folder, src);
+        let candidates = self.frame.places(folder, src);
         for candidate in &candidates {
             let entry = self.library.read(candidate);
             if let Some(entry) =
@@ -55,7 +44,7 @@ impl Files for TaskFiles<'_> {
         if let Some(path) = own_path(src) {
             return Ok(FileSource::Path(path));
         }
-        let folders = self.candidates("files", src);
+        let folders = self.frame.places("files", src);
         let folder = folders
             .iter()
             .find_map(|candidate| self.library.folder_path(candidate.trim_end_matches('/')));

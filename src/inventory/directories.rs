@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::finish::plain;
 use super::load::{read_text, reason_of};
 use super::raw::{Raw, Variables, merge, refuse_encrypted};
-use super::{ALL, UNGROUPED};
-use crate::diagnostic::{Diagnostic, Place, Source, Span, nearest};
+use super::{ALL, Inventory, UNGROUPED};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, Span, nearest};
 use crate::yaml;
 
 /// Endings that are no part of the group's or host's name.
@@ -31,6 +32,34 @@ pub fn read(paths: &[PathBuf], raw: &mut Raw) {
             read_kind(folder, "group_vars", raw);
             read_kind(folder, "host_vars", raw);
         }
+    }
+}
+
+impl Inventory {
+    /// Reads `group_vars/` and `host_vars/` beside a playbook. They beat those beside the inventory of the same group or
+    /// host. Answers what is wrong in them.
+    pub fn add_playbook_variables(&mut self, folder: &Path) -> Diagnostics {
+        let mut raw = Raw::default();
+        let nowhere = Place::new(&Source::new("", ""), Span::default());
+        for name in self.groups.keys() {
+            raw.group(name, &nowhere);
+        }
+        for name in self.hosts.keys() {
+            raw.host(name, &nowhere);
+        }
+        read_kind(folder, "group_vars", &mut raw);
+        read_kind(folder, "host_vars", &mut raw);
+        for (name, group) in &raw.groups {
+            if let Some(known) = self.groups.get_mut(name) {
+                known.playbook_vars = plain(&group.directory_vars);
+            }
+        }
+        for (name, host) in &raw.hosts {
+            if let Some(known) = self.hosts.get_mut(name) {
+                known.playbook_vars = plain(&host.directory_vars);
+            }
+        }
+        raw.found
     }
 }
 

@@ -74,6 +74,7 @@ pub fn finish(
             internal_ipv6,
             vars: plain(&host.vars),
             directory_vars: plain(&host.directory_vars),
+            playbook_vars: Map::new(),
             place: host.place.clone(),
         };
         inventory.hosts.insert(name.clone(), built);
@@ -245,7 +246,7 @@ fn nearer_variables(raw: &Raw) -> Vec<(String, Node)> {
 }
 
 /// Variables as plain data, without what belongs to the connection and is secret.
-fn plain(vars: &Variables) -> Map<String, Value> {
+pub fn plain(vars: &Variables) -> Map<String, Value> {
     vars.iter()
         .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.to_json())))
         .filter(|(name, _)| !connection::is_secret_variable(name))

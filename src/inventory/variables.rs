@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ALL, Inventory};
+use super::{ALL, Group, Inventory};
 
 impl Inventory {
     /// Everything that a host's groups and the host itself define, later ones replacing earlier ones whole, with
@@ -12,16 +12,21 @@ impl Inventory {
         let Some(host) = self.hosts.get(host) else {
             return Map::new();
         };
-        let groups: Vec<_> = self
+        let groups: Vec<&Group> = self
             .groups_of(&host.name)
             .into_iter()
             .filter_map(|name| self.groups.get(name))
             .collect();
+        let (all, others): (Vec<&Group>, Vec<&Group>) =
+            groups.iter().copied().partition(|group| group.name == ALL);
         let layers = groups
             .iter()
             .map(|group| &group.vars)
-            .chain(groups.iter().map(|group| &group.directory_vars))
-            .chain([&host.vars, &host.directory_vars]);
+            .chain(all.iter().map(|group| &group.directory_vars))
+            .chain(all.iter().map(|group| &group.playbook_vars))
+            .chain(others.iter().map(|group| &group.directory_vars))
+            .chain(others.iter().map(|group| &group.playbook_vars))
+            .chain([&host.vars, &host.directory_vars, &host.playbook_vars]);
         let mut merged = Map::new();
         for layer in layers {
             lay_over(&mut merged, layer);

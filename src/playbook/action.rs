@@ -2,24 +2,99 @@
 
 use std::sync::Arc;
 
+use super::call::Call;
 use super::load::Loader;
-use super::task::KEYWORDS;
-use super::{Action, ArgumentValue, Frame, Meta, arguments, includes};
+use super::{Action, ArgumentValue, EngineAction, Frame, arguments, includes, meta};
 use crate::diagnostic::Diagnostic;
 use crate::modules;
 use crate::template::Template;
 use crate::yaml::{Fields, Node};
+
 /// Actions that are part of the engine.
 pub(super) const ACTIONS: &[&str] = &[
+    "add_host",
     "assert",
+    "async_status",
     "debug",
     "fail",
+    "gather_facts",
+    "group_by",
     "import_role",
     "import_tasks",
     "include_role",
     "include_tasks",
+    "include_vars",
     "meta",
+    "pause",
     "set_fact",
+    "setup",
+    "validate_argument_spec",
+];
+
+/// An action with arguments by name: which it takes, which it needs, and which a free text stands for.
+struct Form {
+    kind: EngineAction,
+    takes: &'static [&'static str],
+    needs: &'static [&'static str],
+    free: Option<&'static str>,
+}
+
+const FORMS: &[Form] = &[
+    Form {
+        kind: EngineAction::AsyncStatus,
+        takes: &["jid", "mode"],
+        needs: &["jid"],
+        free: None,
+    },
+    Form {
+        kind: EngineAction::GatherFacts,
+        takes: &["parallel", "gather_subset", "gather_timeout", "filter"],
+        needs: &[],
+        free: None,
+    },
+    Form {
+        kind: EngineAction::GroupBy,
+        takes: &["key", "parents"],
+        needs: &["key"],
+        free: None,
+    },
+    Form {
+        kind: EngineAction::IncludeVars,
+        takes: &[
+            "file",
+            "dir",
+            "name",
+            "depth",
+            "extensions",
+            "files_matching",
+            "ignore_files",
+            "ignore_unknown_extensions",
+        ],
+        needs: &[],
+        free: Some("file"),
+    },
+    Form {
+        kind: EngineAction::Pause,
+        takes: &["seconds", "minutes", "prompt", "echo"],
+        needs: &[],
+        free: None,
+    },
+    Form {
+        kind: EngineAction::Setup,
+        takes: &["gather_subset", "gather_timeout", "filter", "fact_path"],
+        needs: &[],
+        free: None,
+    },
+    Form {
+        kind: EngineAction::ValidateArguments,
+        takes: &[
+            "argument_spec",
+            "provided_arguments",
+            "validate_args_context",
+        ],
+        needs: &["argument_spec"],
+        free: None,
+    },
 ];
 
 /// Whether a word is a module or an action.
@@ -34,6 +109,15 @@ pub(super) fn short_name(name: &str) -> &str {
         .unwrap_or(name)
 }
 
+/// The one name of a module or action.
+pub(super) fn canonical(name: &str) -> &str {
+    let short = short_name(name);
+    if ACTIONS.contains(&short) {
+        return short;
+    }
+    modules::spec(name).map_or(short, |spec| spec.name)
+}
+
 /// What the module or the action of a task says.
 pub(super) fn action(
     loader: &mut Loader<'_>,
@@ -42,143 +126,207 @@ pub(super) fn action(
     value: &Node,
     frame: &Arc<Frame>,
 ) -> Option<Action> {
-    let name = word.as_str().unwrap_or_default();
-    let inner = |loader: &mut Loader<'_>| {
-        Fields::new(value, format!("`{name}`"))
-            .map_err(|diagnostic| {
-                let hint = format!("write one `argument: value` per line under `{name}:`");
-                loader.found.push(diagnostic.hint(hint));
-            })
-            .ok()
-    };
-    if ACTIONS.contains(&short_name(name))
-        && let Some(arguments) = fields.value("args")
-    {
-        loader.found.push(
-            Diagnostic::at(&arguments.place, format!("`{name}` takes no `args`"))
-                .hint(format!("write them under `{name}:`")),
-        );
+    let call = Call::read(loader, fields, word, value, frame)?;
+    let name = short_name(word.as_str().unwrap_or_default());
+    if name == "meta" {
+        let text = call.free.as_ref().unwrap_or(value);
+        return meta::read(loader, text, frame.role().is_some());
     }
-    match short_name(name) {
-        "set_fact" => {
-            let pairs = value.as_mapping().unwrap_or_default();
-            if pairs.is_empty() {
-                loader
-                    .found
-                    .push(value.unexpected("a mapping of variables"));
-            }
-            let mut facts = Vec::new();
-            for (key, value) in pairs {
-                let name = key.as_str().unwrap_or_default();
-                if name == "cacheable" {
-                    continue;
-                }
-                loader.check_variable(name, &key.place);
-                facts.push((
-                    name.to_owned(),
-                    ArgumentValue::any(value, &mut loader.found),
-                ));
-            }
-            Some(Action::SetFact(facts))
-        }
-        "debug" => {
-            let inner = inner(loader)?;
-            let message = inner
-                .value("msg")
-                .map(|node| ArgumentValue::any(node, &mut loader.found));
-            let variable = inner.value("var").and_then(|node| {
-                let result = node
-                    .expect_str()
-                    .and_then(|text| Template::expression(text, Some(&node.place)));
-                result
-                    .map_err(|diagnostic| loader.found.push(diagnostic))
-                    .ok()
-            });
-            loader.finish(inner);
-            Some(Action::Debug { message, variable })
-        }
-        "assert" => {
-            let inner = inner(loader)?;
-            let that = loader.conditions(&inner, "that");
-            if that.is_empty() {
-                loader.found.push(Diagnostic::at(
-                    &word.place,
-                    "`assert` needs the argument `that`",
-                ));
-            }
-            let short = loader.template(&inner, "msg");
-            let fail_message = loader.template(&inner, "fail_msg").or(short);
-            let success_message = loader.template(&inner, "success_msg");
-            let _ = inner.boolean("quiet", &mut loader.found);
-            loader.finish(inner);
-            Some(Action::Assert {
-                that,
-                fail_message,
-                success_message,
-            })
-        }
-        "fail" => {
-            let inner = inner(loader)?;
-            let message = loader.template(&inner, "msg");
-            loader.finish(inner);
-            let message = message
-                .or_else(|| Template::parse("failed as requested by the task", None).ok())?;
-            Some(Action::Fail { message })
-        }
-        "meta" => {
-            refuse_keywords(
-                loader,
-                fields,
-                &["name", "tags", "vars", "when"],
-                |keyword| format!("`{keyword}` has no effect on `meta`"),
-            );
-            meta(loader, value)
-        }
-        "include_tasks" => Some(includes::include(
-            loader,
-            fields,
-            "include_tasks",
-            value,
-            frame,
-        )),
-        "include_role" => Some(includes::include(
-            loader,
-            fields,
-            "include_role",
-            value,
-            frame,
-        )),
+    if matches!(name, "include_tasks" | "include_role") {
+        return includes::include(loader, fields, name, &call, frame);
+    }
+    if name == "set_fact" {
+        return set_fact(loader, &call);
+    }
+    if name == "add_host" {
+        return add_host(loader, &call);
+    }
+    let mapping = call.mapping();
+    let inner = Fields::new(&mapping, format!("`{name}`")).ok()?;
+    let action = match name {
+        "debug" => Some(debug(loader, &inner)),
+        "assert" => Some(assert(loader, &inner, &call.word)),
+        "fail" => loader
+            .template(&inner, "msg")
+            .or_else(|| Template::parse("Failed as requested from task", None).ok())
+            .map(|message| Action::Fail { message }),
         _ => {
-            let spec = modules::spec(name)?;
-            let arguments =
-                arguments::read(spec, word, value, fields.value("args"), &mut loader.found);
-            check_source(loader, spec.name, &arguments, word, frame);
-            Some(Action::Module { spec, arguments })
+            if let Some(form) = FORMS.iter().find(|form| form.kind.name() == name) {
+                Some(with_form(loader, form, &call, &inner))
+            } else {
+                let spec = modules::spec(word.as_str().unwrap_or_default())?;
+                let arguments = arguments::read(spec, &call, &mut loader.found);
+                check_source(loader, spec.name, &arguments, word, frame);
+                return Some(Action::Module {
+                    spec,
+                    arguments,
+                    more: call.more,
+                });
+            }
         }
+    };
+    if let Some(more) = &call.more {
+        let message = format!("the arguments of `{name}` cannot be one template");
+        loader.found.push(match more.place() {
+            Some(place) => Diagnostic::at(place, message),
+            None => Diagnostic::error(message),
+        });
+    }
+    loader.finish(inner);
+    action
+}
+
+fn set_fact(loader: &mut Loader<'_>, call: &Call) -> Option<Action> {
+    let mut pairs = Vec::new();
+    let mut cacheable = false;
+    if call.pairs.is_empty() && call.more.is_none() {
+        loader.found.push(Diagnostic::at(
+            &call.place,
+            "`set_fact` needs at least one variable",
+        ));
+        return None;
+    }
+    for (key, value) in &call.pairs {
+        let name = key.as_str().unwrap_or_default();
+        if name == "cacheable" {
+            match value.as_bool() {
+                Some(flag) => cacheable = flag,
+                None => loader.found.push(value.unexpected("a boolean")),
+            }
+            continue;
+        }
+        if !crate::template::is_template(name) {
+            loader.check_variable(name, &key.place);
+        }
+        pairs.push((
+            ArgumentValue::any(key, &mut loader.found),
+            ArgumentValue::any(value, &mut loader.found),
+        ));
+    }
+    Some(Action::SetFact {
+        pairs,
+        more: call.more.clone(),
+        cacheable,
+    })
+}
+
+fn add_host(loader: &mut Loader<'_>, call: &Call) -> Option<Action> {
+    let mut arguments: Vec<(String, ArgumentValue)> = Vec::new();
+    for (key, value) in &call.pairs {
+        let name = match key.as_str().unwrap_or_default() {
+            "hostname" | "host" => "name",
+            "group" | "groupname" => "groups",
+            other => other,
+        };
+        arguments.push((
+            name.to_owned(),
+            ArgumentValue::any(value, &mut loader.found),
+        ));
+    }
+    if !arguments.iter().any(|(name, _)| name == "name") {
+        loader.found.push(Diagnostic::at(
+            &call.word.place,
+            "`add_host` needs the argument `name`",
+        ));
+        return None;
+    }
+    Some(Action::Engine {
+        kind: EngineAction::AddHost,
+        arguments,
+    })
+}
+
+fn debug(loader: &mut Loader<'_>, inner: &Fields<'_>) -> Action {
+    let message = inner
+        .value("msg")
+        .map(|node| ArgumentValue::any(node, &mut loader.found));
+    let variable = inner.value("var").and_then(|node| {
+        let result = node
+            .expect_str()
+            .and_then(|text| Template::expression(text, Some(&node.place)));
+        result
+            .map_err(|diagnostic| loader.found.push(diagnostic))
+            .ok()
+    });
+    if let (Some(_), Some(node)) = (&variable, inner.value("msg")) {
+        loader.found.push(Diagnostic::at(
+            &node.place,
+            "`debug` has `msg` or `var`, not both",
+        ));
+    }
+    let verbosity = inner
+        .value("verbosity")
+        .map(|node| ArgumentValue::parse(node, modules::ArgumentKind::Integer, &mut loader.found));
+    Action::Debug {
+        message,
+        variable,
+        verbosity,
     }
 }
 
-const META: &[(&str, Meta)] = &[
-    ("flush_handlers", Meta::FlushHandlers),
-    ("end_host", Meta::EndHost),
-    ("end_play", Meta::EndPlay),
-    ("noop", Meta::Noop),
-];
-
-fn meta(loader: &mut Loader<'_>, value: &Node) -> Option<Action> {
-    let name = value.as_str().unwrap_or_default();
-    let known = META.iter().find(|(known, _)| *known == name);
-    if known.is_none() {
-        let names: Vec<&str> = META.iter().map(|(known, _)| *known).collect();
-        let mut diagnostic =
-            Diagnostic::at(&value.place, format!("unknown `meta` action `{name}`"))
-                .suggest(name, names.iter().copied());
-        diagnostic
-            .hint
-            .get_or_insert_with(|| format!("there are: {}", names.join(", ")));
-        loader.found.push(diagnostic);
+fn assert(loader: &mut Loader<'_>, inner: &Fields<'_>, word: &Node) -> Action {
+    let that = loader.conditions(inner, "that");
+    if inner.value("that").is_none() {
+        loader.found.push(Diagnostic::at(
+            &word.place,
+            "`assert` needs the argument `that`",
+        ));
     }
-    known.map(|(_, meta)| Action::Meta(*meta))
+    let mut message = |key: &'static str| {
+        inner
+            .value(key)
+            .map(|node| ArgumentValue::any(node, &mut loader.found))
+    };
+    let short = message("msg");
+    let fail_message = message("fail_msg").or(short);
+    let success_message = message("success_msg");
+    let _ = inner.boolean("quiet", &mut loader.found);
+    Action::Assert {
+        that,
+        fail_message,
+        success_message,
+    }
+}
+
+fn with_form(loader: &mut Loader<'_>, form: &Form, call: &Call, inner: &Fields<'_>) -> Action {
+    let mut arguments: Vec<(String, ArgumentValue)> = Vec::new();
+    if let (Some(name), Some(node)) = (form.free, &call.free) {
+        arguments.push((name.to_owned(), ArgumentValue::any(node, &mut loader.found)));
+    }
+    for name in form.takes {
+        if let Some(node) = inner.value(name) {
+            arguments.push((
+                (*name).to_owned(),
+                ArgumentValue::any(node, &mut loader.found),
+            ));
+        }
+    }
+    for name in form.needs {
+        if !arguments.iter().any(|(given, _)| given == name) {
+            let message = format!("`{}` needs the argument `{name}`", form.kind.name());
+            loader.found.push(Diagnostic::at(&call.word.place, message));
+        }
+    }
+    let has = |name: &str| arguments.iter().any(|(given, _)| given == name);
+    if form.kind == EngineAction::IncludeVars && has("file") == has("dir") {
+        loader.found.push(
+            Diagnostic::at(
+                &call.word.place,
+                "`include_vars` needs `file` or `dir`, one of them",
+            )
+            .hint("write `include_vars: FILE`"),
+        );
+    }
+    if form.kind == EngineAction::Pause && has("seconds") && has("minutes") {
+        loader.found.push(Diagnostic::at(
+            &call.word.place,
+            "`pause` has `seconds` or `minutes`, not both",
+        ));
+    }
+    Action::Engine {
+        kind: form.kind,
+        arguments,
+    }
 }
 
 /// Reports keywords of a task that would do nothing.
@@ -188,8 +336,8 @@ pub(super) fn refuse_keywords(
     allowed: &[&str],
     message: impl Fn(&str) -> String,
 ) {
-    for keyword in KEYWORDS {
-        if !allowed.contains(keyword)
+    for keyword in super::task::keywords() {
+        if !allowed.contains(&keyword)
             && let Some(node) = fields.value(keyword)
         {
             loader
@@ -212,22 +360,24 @@ fn check_source(
         "copy" => "files",
         _ => return,
     };
-    let Some(ArgumentValue::Literal(serde_json::Value::String(src))) = given
-        .iter()
-        .find(|(name, _)| *name == "src")
-        .map(|(_, value)| value)
-    else {
+    let literal = |wanted: &str| {
+        given
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .and_then(|(_, value)| match value {
+                ArgumentValue::Literal(value) => Some(value),
+                ArgumentValue::Templated { .. } => None,
+            })
+    };
+    let Some(serde_json::Value::String(src)) = literal("src") else {
         return;
     };
-    if src.starts_with(['/', '~']) {
+    let is_here = given.iter().all(|(name, _)| *name != "remote_src")
+        || literal("remote_src") == Some(&serde_json::Value::Bool(false));
+    if src.starts_with(['/', '~']) || !is_here {
         return;
     }
-    let mut places: Vec<String> = Vec::new();
-    if let Some(role) = frame.role() {
-        places.push(format!("{}/{folder}/{src}", role.folder));
-    }
-    places.push(format!("{folder}/{src}"));
-    places.push(src.clone());
+    let places = frame.places(folder, src);
     for place in &places {
         match loader.library.read(place) {
             Ok(Some(entry)) => {
@@ -252,12 +402,8 @@ fn check_source(
             }
         }
     }
-    let looked: Vec<String> = places
-        .iter()
-        .map(|place| loader.library.describe(place))
-        .collect();
     loader.found.push(
         Diagnostic::at(&word.place, format!("there is no file `{src}`"))
-            .hint(format!("looked for {}", looked.join(", "))),
+            .hint(loader.looked_for(&places)),
     );
 }

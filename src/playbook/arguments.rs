@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::call::Call;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::modules::arguments::{ArgumentKind, Given};
 use crate::modules::{Argument, ModuleSpec};
@@ -151,40 +152,38 @@ fn check_templates(node: &Node, found: &mut Diagnostics) -> bool {
     }
 }
 
-/// Reads the arguments of a module; `more` is the `args:` mapping of the task.
-pub(super) fn read(
+/// Takes the arguments that are only known when the task runs, checked like the others.
+pub fn late(
     spec: &'static ModuleSpec,
-    word: &Node,
-    value: &Node,
-    more: Option<&Node>,
-    found: &mut Diagnostics,
-) -> Vec<(&'static str, ArgumentValue)> {
-    let mut pairs: Vec<(&Node, &Node)> = Vec::new();
-    let mut free: Option<(&'static str, &Node)> = None;
-    match &value.kind {
-        Kind::Mapping(given) => pairs.extend(given.iter().map(|(key, value)| (key, value))),
-        Kind::Scalar { .. } if value.is_null() => {}
-        Kind::Scalar { .. } => match spec.free_form {
-            Some(name) => free = Some((name, value)),
-            None => found.push(
-                Diagnostic::at(
-                    &value.place,
-                    format!("`{}` takes a mapping of arguments, found a text", spec.name),
-                )
-                .hint(format!(
-                    "write one `argument: value` per line under `{}:`",
-                    spec.name
-                )),
-            ),
-        },
-        Kind::Sequence(_) => found.push(value.unexpected("a mapping of arguments")),
-    }
-    if let Some(more) = more {
-        match more.as_mapping() {
-            Some(given) => pairs.extend(given.iter().map(|(key, value)| (key, value))),
-            None => found.push(more.unexpected("a mapping of arguments")),
+    given: &Map<String, Json>,
+) -> Result<Vec<(&'static str, Json)>, String> {
+    let mut arguments = Vec::new();
+    for (name, value) in given {
+        let argument = spec
+            .arguments
+            .iter()
+            .find(|argument| argument.name == name || argument.aliases.contains(&name.as_str()))
+            .ok_or_else(|| format!("`{}` has no argument `{name}`", spec.name))?;
+        if !value.is_null() && value.as_str() != Some(OMIT) {
+            let value = argument.kind.coerce(value);
+            arguments.push((
+                argument.name,
+                value.map_err(|message| format!("`{name}`: {message}"))?,
+            ));
         }
     }
+    Ok(arguments)
+}
+
+/// Reads the arguments of a module.
+pub(super) fn read(
+    spec: &'static ModuleSpec,
+    call: &Call,
+    found: &mut Diagnostics,
+) -> Vec<(&'static str, ArgumentValue)> {
+    let word = &call.word;
+    let pairs: Vec<(&Node, &Node)> = call.pairs.iter().map(|(key, value)| (key, value)).collect();
+    let free = spec.free_form.zip(call.free.as_ref());
     let before = found.0.len();
     let mut arguments: Vec<(&'static str, ArgumentValue)> = Vec::new();
     let known = |name: &str| {
@@ -238,7 +237,9 @@ pub(super) fn read(
             .get_or_insert_with(|| format!("it takes: {}", names.join(", ")));
         found.push(diagnostic);
     }
-    for argument in spec.arguments.iter().filter(|argument| argument.required) {
+    let is_open = call.more.is_some();
+    let required = spec.arguments.iter().filter(|argument| argument.required);
+    for argument in required.filter(|_| !is_open) {
         if !arguments.iter().any(|(name, _)| *name == argument.name) {
             found.push(
                 Diagnostic::at(
@@ -251,6 +252,7 @@ pub(super) fn read(
     }
     if let Some(check) = spec.check
         && found.0.len() == before
+        && !is_open
     {
         let names: Vec<&str> = arguments.iter().map(|(name, _)| *name).collect();
         let literals: Map<String, Json> = arguments

@@ -5,12 +5,20 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
+use crate::template::Layer;
+
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/playbooks");
 
 /// Folders in the order they are searched. A file of an earlier one replaces the same file of a later one.
 #[derive(Debug, Clone)]
 pub struct Library {
     roots: Vec<Root>,
+    /// Further folders for roles, absolute.
+    roles_path: Vec<String>,
+    /// What the command line says: names of imports may be made of it.
+    variables: Option<Layer>,
+    /// The first root as it is on this machine.
+    here: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,19 +46,112 @@ impl Library {
             .into_iter()
             .collect();
         roots.push(Root::Embedded);
-        Self { roots }
+        Self {
+            roots,
+            roles_path: Vec::new(),
+            variables: None,
+            here: overlay.map(whole),
+        }
     }
 
     /// A user's own playbooks: files and roles of one folder, no built-in ones.
     pub fn folder(folder: &Path) -> Self {
         Self {
             roots: vec![Root::Folder(folder.to_owned())],
+            roles_path: Vec::new(),
+            variables: None,
+            here: Some(whole(folder)),
         }
+    }
+
+    /// With more folders in which roles are looked for.
+    #[must_use]
+    pub fn with_roles_path(mut self, folders: &[PathBuf]) -> Self {
+        self.roles_path = folders
+            .iter()
+            .map(|folder| {
+                let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+                folder.display().to_string()
+            })
+            .collect();
+        self
+    }
+
+    /// With the variables of the command line.
+    #[must_use]
+    pub fn with_variables(mut self, variables: Layer) -> Self {
+        self.variables = Some(variables);
+        self
+    }
+
+    /// The variables of the command line.
+    pub fn variables(&self) -> Option<&Layer> {
+        self.variables.as_ref()
+    }
+
+    /// Folders for roles beside `roles/`.
+    pub fn roles_path(&self) -> impl Iterator<Item = &str> {
+        self.roles_path.iter().map(String::as_str)
+    }
+
+    /// A path of the library as it is on this machine; as it is for what is built in.
+    pub fn absolute(&self, path: &str) -> String {
+        match &self.here {
+            Some(folder) if path.is_empty() => folder.display().to_string(),
+            Some(folder) => folder.join(path).display().to_string(),
+            None => path.to_owned(),
+        }
+    }
+
+    /// Only what is built in can be left by `..`.
+    fn leads_out(&self, path: &str) -> bool {
+        self.roots.iter().any(|root| matches!(root, Root::Embedded)) && leads_out(path)
+    }
+
+    /// The YAML and JSON files in a folder and the folders below it, by name.
+    pub fn files_below(&self, path: &str) -> Vec<String> {
+        let mut files = self.files_in(path);
+        files.retain(|path| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            !name.contains('.')
+                || [".yml", ".yaml", ".json"]
+                    .iter()
+                    .any(|ending| name.ends_with(ending))
+        });
+        files
+    }
+
+    /// Every file in a folder and the folders below it, by name.
+    pub fn files_in(&self, path: &str) -> Vec<String> {
+        let mut files = Vec::new();
+        let mut open = vec![path.to_owned()];
+        while let Some(folder) = open.pop() {
+            for root in &self.roots {
+                let Root::Folder(root) = root else {
+                    continue;
+                };
+                let entries = std::fs::read_dir(root.join(&folder)).into_iter().flatten();
+                for entry in entries.flatten() {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    let path = format!("{folder}/{name}");
+                    if name.starts_with('.') || name.ends_with('~') {
+                        continue;
+                    }
+                    if entry.path().is_dir() {
+                        open.push(path);
+                    } else {
+                        files.push(path);
+                    }
+                }
+            }
+        }
+        files.sort();
+        files
     }
 
     /// Reads a file by its path within the library. `Ok(None)` when no root has it.
     pub fn read(&self, path: &str) -> std::io::Result<Option<Entry>> {
-        if leads_out(path) {
+        if self.leads_out(path) {
             return Ok(None);
         }
         for root in &self.roots {
@@ -100,7 +201,7 @@ impl Library {
             Root::Folder(folder) => folder.join(path).is_dir(),
             Root::Embedded => EMBEDDED.get_dir(path).is_some(),
         };
-        !leads_out(path) && self.roots.iter().any(has)
+        !self.leads_out(path) && self.roots.iter().any(has)
     }
 
     /// Where a folder lies on this machine, when a root that is no embedded one has it.
@@ -180,6 +281,11 @@ impl Library {
         kept.sort();
         Ok((written, kept))
     }
+}
+
+/// A folder as it is on this machine.
+fn whole(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 /// A path with `..` in it may leave the library.

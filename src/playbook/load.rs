@@ -1,106 +1,109 @@
-//! Reading playbooks, plays and roles.
+//! Reading playbooks and what they include: what all of it shares.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Frame, Item, Library, Play, Playbook, Role, Task, task};
+use serde_json::{Map, Value as Json};
+
+use super::unsupported::{NOT_SUPPORTED, not_supported};
+use super::{Frame, Item, Library, Playbook, Role, Task, task};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
-use crate::template::{Layer, Template};
-use crate::yaml::{self, Fields, Node};
-
-/// Keywords that Ansible knows and this program does not take (yet): an error says so instead of "unknown".
-pub(super) const NOT_SUPPORTED: &[&str] = &[
-    "async",
-    "become_exe",
-    "become_flags",
-    "collections",
-    "connection",
-    "debugger",
-    "delegate_facts",
-    "environment",
-    "fact_path",
-    "force_handlers",
-    "gather_subset",
-    "gather_timeout",
-    "ignore_unreachable",
-    "import_playbook",
-    "include",
-    "include_vars",
-    "local_action",
-    "max_fail_percentage",
-    "module_defaults",
-    "order",
-    "poll",
-    "port",
-    "remote_user",
-    "serial",
-    "strategy",
-    "throttle",
-    "vars_files",
-    "vars_prompt",
-    "action",
-    "with_dict",
-    "with_fileglob",
-    "with_nested",
-    "with_sequence",
-    "with_subelements",
-    "with_together",
-    "with_list",
-];
-
-/// The refusal of a keyword of Ansible's, with what to do instead where there is something.
-pub(super) fn not_supported(name: &str, place: &Place) -> Diagnostic {
-    let diagnostic = Diagnostic::at(place, format!("the keyword `{name}` is not supported"));
-    let instead = match name {
-        "action" => "name the module itself: `copy:` with its arguments below",
-        "connection" | "local_action" => {
-            "`hosts: localhost` and `delegate_to: localhost` work on this machine"
-        }
-        "environment" => "set the variables in a `shell` task",
-        "import_playbook" => "write its plays into this playbook",
-        "include" => "`include_tasks` and `import_tasks` are",
-        "include_vars" | "vars_files" | "vars_prompt" => {
-            "put the variables under `vars:`, into the inventory, or into `group_vars/` beside it"
-        }
-        "port" | "remote_user" => "say it in the inventory, under the host's `connector`",
-        "serial" | "order" | "throttle" | "strategy" => {
-            "all hosts of a play run together; `--limit` and `--forks` choose how many"
-        }
-        name if name.starts_with("with_") => "`loop` is, with a filter such as `dict2items`",
-        _ => return diagnostic,
-    };
-    diagnostic.hint(instead)
-}
+use crate::template::{Layer, Scope, Template};
+use crate::yaml::{self, Fields, Kind, Node};
 
 /// Reads and checks a playbook of a library, or says everything that is wrong.
 pub fn load(library: &Library, path: &str) -> Result<Playbook, Diagnostics> {
     let mut loader = Loader::new(library);
-    let entry = match library.read(path) {
-        Ok(Some(entry)) => entry,
-        Ok(None) => {
-            let message = format!("there is no playbook `{path}`");
-            return Err(Diagnostic::error(message)
-                .hint(format!("looked for {}", library.describe(path)))
-                .into());
-        }
-        Err(error) => {
-            return Err(Diagnostic::error(format!("cannot read the playbook: {error}")).into());
-        }
-    };
-    let mut plays = Vec::new();
-    if let Some(node) = loader.parse(&entry.name, &entry.bytes) {
-        match node.as_sequence() {
-            Some(items) => plays.extend(items.iter().filter_map(|item| loader.play(item))),
-            None => loader.found.push(
-                node.unexpected("a list of plays")
-                    .hint("a playbook starts with `- name: …`"),
-            ),
-        }
+    let plays = loader.playbook(path, None);
+    let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) = loader
+        .found
+        .0
+        .into_iter()
+        .partition(|found| found.severity != crate::diagnostic::Severity::Error);
+    if !errors.is_empty() {
+        return Err(Diagnostics(errors.into_iter().chain(warnings).collect()));
     }
-    loader.found.check(Playbook {
+    Ok(Playbook {
         name: path.to_owned(),
         plays,
+        warnings: Diagnostics(warnings),
     })
+}
+
+/// What an include brings.
+#[derive(Debug, Clone, Default)]
+pub struct Included {
+    /// The tasks.
+    pub items: Arc<Vec<Item>>,
+    /// Handlers of roles in it.
+    pub handlers: Arc<Vec<Arc<Task>>>,
+    /// Roles whose variables the rest of the play sees.
+    pub roles: Vec<Arc<Role>>,
+}
+
+/// An include whose names are known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Resolved {
+    /// A file of tasks.
+    Tasks(String),
+    /// A role.
+    Role {
+        /// Its name.
+        name: String,
+        /// The file of its tasks.
+        tasks_from: Option<String>,
+        /// The file of its variables.
+        vars_from: Option<String>,
+        /// The file of its defaults.
+        defaults_from: Option<String>,
+        /// The file of its handlers.
+        handlers_from: Option<String>,
+        /// The rest of the play sees its variables.
+        public: bool,
+        /// Runs although the host has run the same before.
+        allow_duplicates: bool,
+        /// Its arguments are checked.
+        validate: bool,
+    },
+}
+
+/// Reads what an include names once that is known. `frame` is what its tasks inherit.
+pub fn read_included(
+    library: &Library,
+    what: &Resolved,
+    frame: &Arc<Frame>,
+    place: &Place,
+    in_handlers: bool,
+) -> Result<Included, Diagnostics> {
+    let mut loader = Loader::new(library);
+    loader.in_handlers = in_handlers;
+    let play = frame.chain().last();
+    let folder = play.and_then(|play| play.folder.as_deref());
+    loader.play_folder.push_str(folder.unwrap_or_default());
+    let included = loader.included(what, frame, place);
+    loader.found.check(included)
+}
+
+/// The variables of a YAML or JSON file.
+pub fn parse_variables(name: &str, bytes: &[u8]) -> Result<Map<String, Json>, Diagnostic> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Diagnostic::error(format!("`{name}` is not UTF-8 text")))?;
+    let source = Source::new(name, text);
+    if text.starts_with("$ANSIBLE_VAULT") {
+        let span = crate::diagnostic::Span { start: 0, end: 14 };
+        return Err(Diagnostic::at(
+            &Place::new(&source, span),
+            "an encrypted file cannot be read here",
+        ));
+    }
+    let node = yaml::parse(&source)?;
+    if node.is_null() {
+        return Ok(Map::new());
+    }
+    match node.to_json() {
+        Json::Object(map) => Ok(map),
+        _ => Err(node.unexpected("a mapping of variables")),
+    }
 }
 
 /// What is shared while one playbook is read.
@@ -110,18 +113,24 @@ pub(super) struct Loader<'a> {
     pub(super) roles: HashMap<String, Arc<Role>>,
     /// Roles and files that are being read, to find circles.
     pub(super) reading: Vec<String>,
-    /// Handlers of the play that is being read.
+    /// Handlers of the play or the include that is being read.
     pub(super) handlers: Vec<Arc<Task>>,
+    /// Names of handlers that includes of the play may bring.
+    pub(super) included_handlers: Vec<String>,
+    /// An include of the play has a name that is not known yet: so are its handlers.
+    pub(super) is_open: bool,
     /// The list that is being read is one of handlers.
     pub(super) in_handlers: bool,
-    /// Roles whose handlers have been taken over into the play.
+    /// Roles whose handlers have been taken over.
     pub(super) handlers_of: Vec<String>,
     /// Roles whose variables the whole play sees.
     pub(super) public: Vec<Arc<Role>>,
     /// Names of handlers that tasks of the play notify.
     pub(super) notified: Vec<(String, Place)>,
-    /// Roles that the play has run already, with what they were given.
-    pub(super) used: Vec<String>,
+    /// The folder of the play's playbook within the library.
+    pub(super) play_folder: String,
+    /// Playbooks that are being read.
+    pub(super) playbooks: Vec<String>,
 }
 
 impl<'a> Loader<'a> {
@@ -132,11 +141,14 @@ impl<'a> Loader<'a> {
             roles: HashMap::new(),
             reading: Vec::new(),
             handlers: Vec::new(),
+            included_handlers: Vec::new(),
+            is_open: false,
             in_handlers: false,
             handlers_of: Vec::new(),
             public: Vec::new(),
             notified: Vec::new(),
-            used: Vec::new(),
+            play_folder: String::new(),
+            playbooks: Vec::new(),
         }
     }
 
@@ -152,103 +164,13 @@ impl<'a> Loader<'a> {
             .ok()
     }
 
-    fn play(&mut self, node: &Node) -> Option<Play> {
-        self.handlers.clear();
-        self.handlers_of.clear();
-        self.public.clear();
-        self.notified.clear();
-        self.used.clear();
-        let fields = Fields::new(node, "a play")
-            .map_err(|diagnostic| self.found.push(diagnostic))
-            .ok()?;
-        if node.get("import_playbook").is_some() {
-            self.finish(fields);
-            return None;
-        }
-        let Some(hosts) = self.template(&fields, "hosts") else {
-            if fields.value("hosts").is_none() {
-                self.found.push(
-                    Diagnostic::at(fields.place(), "a play needs `hosts`")
-                        .hint("name a group or a host: `hosts: all`"),
-                );
-            }
-            return None;
-        };
-        let name = fields
-            .text("name", &mut self.found)
-            .unwrap_or_else(|| hosts.source())
-            .to_owned();
-        let gather_facts = fields
-            .boolean("gather_facts", &mut self.found)
-            .unwrap_or(true);
-        let frame = Arc::new(self.frame(&fields, None));
-        let mut own_handlers = Vec::new();
-        if let Some(list) = fields.value("handlers") {
-            own_handlers = self.handler_list(list, &frame);
-        }
-        let mut sections = Vec::new();
-        sections.push(
-            fields
-                .value("pre_tasks")
-                .map(|list| self.items(list, &frame))
-                .unwrap_or_default(),
-        );
-        let mut main = Vec::new();
-        if let Some(list) = fields.value("roles") {
-            match list.as_sequence() {
-                Some(entries) => {
-                    for entry in entries {
-                        main.extend(self.role_entry(entry, &frame));
-                    }
-                }
-                None => self.found.push(list.unexpected("a list of roles")),
-            }
-        }
-        if let Some(list) = fields.value("tasks") {
-            main.extend(self.items(list, &frame));
-        }
-        sections.push(main);
-        sections.push(
-            fields
-                .value("post_tasks")
-                .map(|list| self.items(list, &frame))
-                .unwrap_or_default(),
-        );
-        self.finish(fields);
-        let mut handlers = std::mem::take(&mut self.handlers);
-        handlers.append(&mut own_handlers);
-        self.check_notified(&handlers);
-        Some(Play {
-            name,
-            hosts,
-            frame,
-            gather_facts,
-            sections,
-            handlers,
-            roles: std::mem::take(&mut self.public),
-        })
-    }
-
-    fn check_notified(&mut self, handlers: &[Arc<Task>]) {
-        let names: Vec<String> = handlers
+    /// Where was looked, for a hint.
+    pub(super) fn looked_for(&self, places: &[String]) -> String {
+        let looked: Vec<String> = places
             .iter()
-            .flat_map(|handler| handler.handler_names())
+            .map(|place| self.library.describe(place))
             .collect();
-        for (name, place) in std::mem::take(&mut self.notified) {
-            if !names.contains(&name) {
-                let mut diagnostic =
-                    Diagnostic::at(&place, format!("there is no handler `{name}`"))
-                        .suggest(&name, names.iter().map(String::as_str));
-                diagnostic.hint.get_or_insert_with(|| {
-                    if names.is_empty() {
-                        "the play has none; they stand under `handlers:`".to_owned()
-                    } else {
-                        format!("there are: {}", names.join(", "))
-                    }
-                });
-                self.found.push(diagnostic);
-            }
-        }
+        format!("looked for {}", looked.join(", "))
     }
 
     /// Whether a text can name a variable; if not, that is reported.
@@ -278,6 +200,16 @@ impl<'a> Loader<'a> {
         fields.finish(&mut self.found);
     }
 
+    /// `collections` has no effect here: every module is built in.
+    pub(super) fn collections(&mut self, fields: &Fields<'_>) {
+        if let Some(node) = fields.node("collections") {
+            self.found.push(
+                Diagnostic::warning_at(&node.place, "`collections` is ignored")
+                    .hint("every module of kk is built in; `kk doc` lists them"),
+            );
+        }
+    }
+
     /// A text that may be a template.
     pub(super) fn template(&mut self, fields: &Fields<'_>, key: &'static str) -> Option<Template> {
         let node = fields.value(key)?;
@@ -294,8 +226,31 @@ impl<'a> Loader<'a> {
             .ok()
     }
 
+    /// What a template is before any host is known: only the playbook's own variables and `-e` may be in it.
+    pub(super) fn known_now(&mut self, template: &Template, frame: &Frame) -> Option<String> {
+        if let Some(text) = template.literal() {
+            return Some(text.to_owned());
+        }
+        let mut layers: Vec<Layer> = frame
+            .chain()
+            .flat_map(|frame| [frame.params.clone(), frame.vars.clone()])
+            .flatten()
+            .collect();
+        layers.reverse();
+        layers.extend(self.library.variables().cloned());
+        match template.render(&Scope::new(layers)) {
+            Ok(text) => Some(text),
+            Err(diagnostic) => {
+                self.found.push(diagnostic.hint(
+                    "an import happens before the run: only variables of the playbook itself and of `-e` are known",
+                ));
+                None
+            }
+        }
+    }
+
     /// A boolean, or a template that becomes one.
-    fn flag(&mut self, fields: &Fields<'_>, key: &'static str) -> Option<Template> {
+    pub(super) fn flag(&mut self, fields: &Fields<'_>, key: &'static str) -> Option<Template> {
         let node = fields.value(key)?;
         let text = node
             .expect_str()
@@ -325,69 +280,66 @@ impl<'a> Loader<'a> {
         let nodes = node
             .as_sequence()
             .unwrap_or_else(|| std::slice::from_ref(node));
-        let mut conditions = Vec::new();
-        for node in nodes {
-            let result = node
-                .expect_str()
-                .and_then(|text| Template::expression(text, Some(&node.place)));
-            match result {
-                Ok(condition) => conditions.push(condition),
-                Err(diagnostic) => self.found.push(diagnostic),
-            }
-        }
-        conditions
+        nodes
+            .iter()
+            .filter_map(|node| self.condition(node, key))
+            .collect()
     }
 
-    /// The keywords that plays, blocks and tasks share.
-    pub(super) fn frame(&mut self, fields: &Fields<'_>, parent: Option<&Arc<Frame>>) -> Frame {
-        let vars = fields.value("vars").and_then(|node| self.variables(node));
-        let tags = fields.texts("tags", &mut self.found).unwrap_or_default();
-        let tags = tags
-            .iter()
-            .filter_map(|node| node.as_str())
-            .flat_map(|text| text.split(','))
-            .map(|tag| tag.trim().to_owned());
-        if let Some(method) = fields.text("become_method", &mut self.found)
-            && method != "sudo"
-        {
-            let place = fields
-                .value("become_method")
-                .map_or_else(|| fields.place().clone(), |node| node.place.clone());
+    fn condition(&mut self, node: &Node, key: &str) -> Option<Template> {
+        let text = node
+            .expect_str()
+            .map_err(|diagnostic| self.found.push(diagnostic))
+            .ok()?;
+        // `no` is no variable.
+        let is_plain = matches!(node.kind, Kind::Scalar { plain: true, .. });
+        let text = match node.to_json() {
+            Json::Bool(flag) if is_plain => if flag { "true" } else { "false" }.to_owned(),
+            _ => text.to_owned(),
+        };
+        let condition = Template::expression(&text, Some(&node.place))
+            .map_err(|diagnostic| self.found.push(diagnostic))
+            .ok()?;
+        if crate::template::is_template(&text) {
             self.found.push(
-                Diagnostic::at(
-                    &place,
-                    format!("`become_method: {method}` is not supported"),
+                Diagnostic::warning_at(
+                    &node.place,
+                    format!("`{key}` is an expression already: the braces are not needed"),
                 )
-                .hint("`sudo` is"),
+                .hint(format!("write `{key}: {}`", condition.source())),
             );
         }
-        Frame {
-            parent: parent.cloned(),
-            tags: tags.collect(),
-            vars,
-            when: if parent.is_some() {
-                self.conditions(fields, "when")
+        if let Some(inner) = text_literal(condition.source()) {
+            let message = if inner.is_empty() {
+                format!("this `{key}` is an empty text, which is never true")
             } else {
-                Vec::new()
-            },
-            elevate: self.flag(fields, "become"),
-            become_user: self.template(fields, "become_user"),
-            delegate_to: if parent.is_some() {
-                self.template(fields, "delegate_to")
-            } else {
-                None
-            },
-            run_once: fields.boolean("run_once", &mut self.found),
-            ignore_errors: self.flag(fields, "ignore_errors"),
-            no_log: fields.boolean("no_log", &mut self.found),
-            check_mode: fields.boolean("check_mode", &mut self.found),
-            any_errors_fatal: fields.boolean("any_errors_fatal", &mut self.found),
-            role: None,
+                format!("this `{key}` is a text, which is always true")
+            };
+            self.found.push(
+                Diagnostic::at(&node.place, message)
+                    .hint("a condition compares or names something: leave the inner quotes out"),
+            );
         }
+        Some(condition)
+    }
+
+    /// The conditions of `when`.
+    pub(super) fn when(&mut self, fields: &Fields<'_>) -> Vec<Template> {
+        self.conditions(fields, "when")
     }
 
     /// A mapping of variables; their templates are checked, and resolved when they are used.
     pub(super) fn variables(&mut self, node: &Node) -> Option<Layer> {
+        // Ansible takes a list of mappings as well.
+        if let Some(entries) = node.as_sequence()
+            && entries.iter().all(|entry| entry.as_mapping().is_some())
+        {
+            let mut all = Map::new();
+            for entry in entries {
+                all.extend(self.variables(entry)?.variables().clone());
+            }
+            return Some(Layer::templated(all));
+        }
         let Some(pairs) = node.as_mapping() else {
             self.found.push(node.unexpected("a mapping of variables"));
             return None;
@@ -401,7 +353,7 @@ impl<'a> Loader<'a> {
             | super::ArgumentValue::Templated { raw: json, .. } => json,
         };
         match json {
-            serde_json::Value::Object(map) => Some(Layer::templated(map)),
+            Json::Object(map) => Some(Layer::templated(map)),
             _ => None,
         }
     }
@@ -422,22 +374,39 @@ impl<'a> Loader<'a> {
     }
 
     pub(super) fn handler_list(&mut self, node: &Node, frame: &Arc<Frame>) -> Vec<Arc<Task>> {
-        let mut handlers = Vec::new();
         let outside = std::mem::replace(&mut self.in_handlers, true);
         let items = self.items(node, frame);
         self.in_handlers = outside;
-        for item in items {
-            match item {
-                Item::Task(task) if task.name.is_some() => handlers.push(task),
-                Item::Task(task) => self
-                    .found
-                    .push(Diagnostic::at(&task.place, "a handler needs a `name`")),
-                Item::Block(_) => self.found.push(Diagnostic::at(
-                    &node.place,
-                    "a handler cannot be a block or an import",
-                )),
+        let mut handlers = Vec::new();
+        flatten(items, &mut handlers);
+        for handler in &handlers {
+            if handler.name.is_none() && handler.listen.is_empty() {
+                self.found.push(
+                    Diagnostic::at(&handler.place, "a handler needs a `name` or `listen`")
+                        .hint("nothing can notify it otherwise"),
+                );
             }
         }
         handlers
     }
+}
+
+/// The tasks of a list, those of imports included.
+pub(super) fn flatten(items: Vec<Item>, into: &mut Vec<Arc<Task>>) {
+    for item in items {
+        match item {
+            Item::Task(task) => into.push(task),
+            Item::Block(block) => flatten(block.items.clone(), into),
+        }
+    }
+}
+
+/// The inside of an expression that is one text in quotes.
+fn text_literal(expression: &str) -> Option<&str> {
+    let quote = expression
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '\'' | '"'))?;
+    let inner = expression.strip_prefix(quote)?.strip_suffix(quote)?;
+    (!inner.contains([quote, '\\'])).then_some(inner)
 }

@@ -5,23 +5,35 @@
 
 mod action;
 mod arguments;
+mod call;
+mod frame;
 mod includes;
 mod library;
 mod load;
+mod loops;
+mod meta;
+mod play;
 mod roles;
+mod specification;
 mod task;
 #[cfg(test)]
 mod tests;
+mod unsupported;
+pub mod words;
 
 use std::sync::Arc;
 
-use crate::diagnostic::Place;
+use crate::diagnostic::{Diagnostics, Place};
 use crate::modules::ModuleSpec;
 use crate::template::{Layer, Template};
 
-pub use arguments::{ArgumentValue, OMIT};
+pub use arguments::{ArgumentValue, OMIT, late};
+pub use frame::Frame;
 pub use library::{Entry, Library};
-pub use load::load;
+pub use load::{Included, Resolved, load, parse_variables, read_included};
+pub use loops::{LoopSource, Repeat, With};
+pub use meta::Meta;
+pub use specification::check_arguments;
 
 /// A playbook: its plays in order.
 #[derive(Debug, Clone)]
@@ -30,6 +42,8 @@ pub struct Playbook {
     pub name: String,
     /// The plays.
     pub plays: Vec<Play>,
+    /// What the user should know, although nothing is wrong.
+    pub warnings: Diagnostics,
 }
 
 /// One play.
@@ -42,7 +56,7 @@ pub struct Play {
     /// What tasks inherit.
     pub frame: Arc<Frame>,
     /// Facts are gathered before the first task (default true).
-    pub gather_facts: bool,
+    pub gather_facts: Option<Template>,
     /// `pre_tasks`, then roles and `tasks`, then `post_tasks`; handlers run after each.
     pub sections: Vec<Vec<Item>>,
     /// Handlers of its roles and of the play itself, in order.
@@ -50,6 +64,46 @@ pub struct Play {
     /// Roles whose defaults and variables every task of the play sees: those of `roles:`, their dependencies and
     /// imported ones.
     pub roles: Vec<Arc<Role>>,
+    /// The folder of its playbook within the library; empty for the library itself.
+    pub folder: String,
+    /// `vars_files`: of each entry the first file that is there.
+    pub vars_files: Vec<Vec<Template>>,
+    /// `serial`: the sizes of the batches.
+    pub serial: Option<ArgumentValue>,
+    /// `order`.
+    pub order: Order,
+    /// `strategy`.
+    pub strategy: Strategy,
+    /// `max_fail_percentage`.
+    pub max_fail_percentage: Option<Template>,
+    /// `force_handlers`: hosts that failed run the handlers that they owe.
+    pub force_handlers: Option<bool>,
+}
+
+/// In which order the hosts of a play come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As in the inventory.
+    #[default]
+    Inventory,
+    /// The other way round.
+    ReverseInventory,
+    /// By name.
+    Sorted,
+    /// By name, the other way round.
+    ReverseSorted,
+    /// By chance.
+    Shuffle,
+}
+
+/// Whether hosts wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// A task runs on all hosts before the next one begins.
+    #[default]
+    Linear,
+    /// Every host goes on as soon as it can.
+    Free,
 }
 
 /// One entry of a list of tasks.
@@ -72,61 +126,10 @@ pub struct Block {
     pub rescue: Vec<Item>,
     /// What runs in any case.
     pub always: Vec<Item>,
-}
-
-/// Keywords that are inherited from play to block to task. A linked list: the inner one first.
-#[derive(Debug, Clone, Default)]
-pub struct Frame {
-    /// The one around it.
-    pub parent: Option<Arc<Frame>>,
-    /// Conditions; all of them must hold, inherited ones too.
-    pub when: Vec<Template>,
-    /// Tags, added to inherited ones.
-    pub tags: Vec<String>,
-    /// Variables, stronger than inherited ones.
-    pub vars: Option<Layer>,
-    /// `become`.
-    pub elevate: Option<Template>,
-    /// `become_user`.
-    pub become_user: Option<Template>,
-    /// `delegate_to`.
-    pub delegate_to: Option<Template>,
-    /// `run_once`.
-    pub run_once: Option<bool>,
-    /// `ignore_errors`.
-    pub ignore_errors: Option<Template>,
-    /// `no_log`.
-    pub no_log: Option<bool>,
-    /// `check_mode: false` runs a task even in check mode.
-    pub check_mode: Option<bool>,
-    /// `any_errors_fatal`: one host that fails ends the run for all.
-    pub any_errors_fatal: Option<bool>,
-    /// The role whose files and defaults are in force.
-    pub role: Option<Arc<Role>>,
-}
-
-impl Frame {
-    /// The frames from the innermost to the play's.
-    pub fn chain(&self) -> impl Iterator<Item = &Frame> {
-        std::iter::successors(Some(self), |frame| frame.parent.as_deref())
-    }
-
-    /// The innermost value of a keyword.
-    pub fn find<T>(&self, pick: impl Fn(&Frame) -> Option<T>) -> Option<T> {
-        self.chain().find_map(pick)
-    }
-
-    /// All tags, inherited ones included.
-    pub fn all_tags(&self) -> Vec<&str> {
-        self.chain()
-            .flat_map(|frame| frame.tags.iter().map(String::as_str))
-            .collect()
-    }
-
-    /// The role that the task belongs to.
-    pub fn role(&self) -> Option<&Arc<Role>> {
-        self.chain().find_map(|frame| frame.role.as_ref())
-    }
+    /// The tasks of a role, which a host runs once: what tells it from the same role with other parameters.
+    pub once: Option<Arc<str>>,
+    /// The tasks of a role: `meta: end_role` ends them.
+    pub is_role: bool,
 }
 
 /// One task.
@@ -156,8 +159,10 @@ pub struct Task {
     pub changed_when: Vec<Template>,
     /// Overrides `failed`.
     pub failed_when: Vec<Template>,
-    /// Time limit in seconds.
-    pub timeout: Option<Template>,
+    /// `async`: seconds that it may take in the background.
+    pub asynchronous: Option<Template>,
+    /// `poll`: 0 does not wait.
+    pub poll: Option<Template>,
     /// Where it is written.
     pub place: Place,
 }
@@ -192,84 +197,158 @@ pub enum Action {
         spec: &'static ModuleSpec,
         /// Its arguments by their canonical names.
         arguments: Vec<(&'static str, ArgumentValue)>,
+        /// A mapping of arguments that is only known when the task runs.
+        more: Option<Template>,
     },
     /// `set_fact`.
-    SetFact(Vec<(String, ArgumentValue)>),
+    SetFact {
+        /// Names and values.
+        pairs: Vec<(ArgumentValue, ArgumentValue)>,
+        /// A mapping that is only known when the task runs.
+        more: Option<Template>,
+        /// They are facts of the host, too.
+        cacheable: bool,
+    },
     /// `debug`: a message or a variable.
     Debug {
         /// `msg`.
         message: Option<ArgumentValue>,
         /// `var`.
         variable: Option<Template>,
+        /// `verbosity`: says nothing with fewer `-v` than this.
+        verbosity: Option<ArgumentValue>,
     },
     /// `assert`.
     Assert {
         /// Conditions.
         that: Vec<Template>,
         /// What to say when one does not hold.
-        fail_message: Option<Template>,
+        fail_message: Option<ArgumentValue>,
         /// What to say when all of them hold.
-        success_message: Option<Template>,
+        success_message: Option<ArgumentValue>,
     },
     /// `fail`.
     Fail {
         /// What to say.
         message: Template,
     },
-    /// `include_tasks` or `include_role`: the tasks are known, whether and how often they run is not.
-    Include {
-        /// `include_tasks` or `include_role`, for output.
-        keyword: &'static str,
-        /// What is included, for output.
-        what: String,
-        /// The tasks.
-        items: Arc<Vec<Item>>,
-    },
+    /// `include_tasks` or `include_role`.
+    Include(Arc<Include>),
     /// `meta`.
     Meta(Meta),
+    /// Something that the engine does itself, with arguments by name.
+    Engine {
+        /// What.
+        kind: EngineAction,
+        /// Its arguments.
+        arguments: Vec<(String, ArgumentValue)>,
+    },
 }
 
-/// What `meta` does.
+/// What the engine does itself, apart from the commonest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meta {
-    /// Runs notified handlers now.
-    FlushHandlers,
-    /// Ends the play for the host.
-    EndHost,
-    /// Ends the play for all hosts.
-    EndPlay,
-    /// Nothing.
-    Noop,
+pub enum EngineAction {
+    /// `add_host`.
+    AddHost,
+    /// `async_status`.
+    AsyncStatus,
+    /// `gather_facts`.
+    GatherFacts,
+    /// `group_by`.
+    GroupBy,
+    /// `include_vars`.
+    IncludeVars,
+    /// `pause`.
+    Pause,
+    /// `setup`.
+    Setup,
+    /// `validate_argument_spec`.
+    ValidateArguments,
 }
 
-impl Action {
+impl EngineAction {
     /// The word in the playbook.
-    pub fn name(&self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Module { spec, .. } => spec.name,
-            Self::SetFact(_) => "set_fact",
-            Self::Debug { .. } => "debug",
-            Self::Assert { .. } => "assert",
-            Self::Fail { .. } => "fail",
-            Self::Include { keyword, .. } => keyword,
-            Self::Meta(_) => "meta",
+            Self::AddHost => "add_host",
+            Self::AsyncStatus => "async_status",
+            Self::GatherFacts => "gather_facts",
+            Self::GroupBy => "group_by",
+            Self::IncludeVars => "include_vars",
+            Self::Pause => "pause",
+            Self::Setup => "setup",
+            Self::ValidateArguments => "validate_argument_spec",
         }
     }
 }
 
-/// `loop` and `loop_control`.
+/// `include_tasks` or `include_role`: tasks that join in when the run comes to them.
 #[derive(Debug, Clone)]
-pub struct Repeat {
-    /// The list.
-    pub items: ArgumentValue,
-    /// Name of the loop variable (default `item`).
-    pub variable: String,
-    /// Name of the index variable.
-    pub index_variable: Option<String>,
-    /// What is shown for an item.
-    pub label: Option<Template>,
-    /// `with_items`: a value that is no list is a list of one, and lists in the list are taken apart.
-    pub flatten: bool,
+pub struct Include {
+    /// What.
+    pub what: IncludeTarget,
+    /// What its tasks inherit: what stands around the include, and what `apply` says.
+    pub frame: Arc<Frame>,
+    /// What was read at once, because its name is literal.
+    pub read: Option<Included>,
+}
+
+/// What an include names.
+#[derive(Debug, Clone)]
+pub enum IncludeTarget {
+    /// A file of tasks.
+    Tasks(Template),
+    /// A role.
+    Role(Box<RoleReference>),
+}
+
+/// How `include_role` and `import_role` ask for a role.
+#[derive(Debug, Clone)]
+pub struct RoleReference {
+    /// Its name.
+    pub name: Template,
+    /// The file of its tasks, instead of `main`.
+    pub tasks_from: Option<Template>,
+    /// The file of its variables.
+    pub vars_from: Option<Template>,
+    /// The file of its defaults.
+    pub defaults_from: Option<Template>,
+    /// The file of its handlers.
+    pub handlers_from: Option<Template>,
+    /// The rest of the play sees its variables.
+    pub public: bool,
+    /// Runs although the host has run the same before (default).
+    pub allow_duplicates: bool,
+    /// Its arguments are checked (default).
+    pub validate: bool,
+}
+
+impl Action {
+    /// Runs for one host and has its effect for all of them.
+    pub fn bypasses_hosts(&self) -> bool {
+        let kind = match self {
+            Self::Engine { kind, .. } => *kind,
+            _ => return false,
+        };
+        matches!(kind, EngineAction::AddHost | EngineAction::Pause)
+    }
+
+    /// The word in the playbook.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Module { spec, .. } => spec.name,
+            Self::SetFact { .. } => "set_fact",
+            Self::Debug { .. } => "debug",
+            Self::Assert { .. } => "assert",
+            Self::Fail { .. } => "fail",
+            Self::Include(include) => match include.what {
+                IncludeTarget::Tasks(_) => "include_tasks",
+                IncludeTarget::Role(_) => "include_role",
+            },
+            Self::Meta(_) => "meta",
+            Self::Engine { kind, .. } => kind.name(),
+        }
+    }
 }
 
 /// One role.
@@ -283,4 +362,8 @@ pub struct Role {
     pub defaults: Option<Layer>,
     /// `vars/main.yaml`.
     pub vars: Option<Layer>,
+    /// Roles that it depends on: their variables are seen in it, too.
+    pub dependencies: std::sync::OnceLock<Vec<Arc<Role>>>,
+    /// It may run again on a host that has run it.
+    pub allow_duplicates: bool,
 }

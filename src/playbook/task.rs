@@ -2,43 +2,60 @@
 
 use std::sync::Arc;
 
-use super::action::{action, is_action, short_name};
-use super::load::{Loader, NOT_SUPPORTED};
-use super::{ArgumentValue, Block, Frame, Item, Repeat, Task, includes};
+use super::action::{action, is_action, refuse_keywords, short_name};
+use super::load::Loader;
+use super::unsupported::{NOT_SUPPORTED, not_supported};
+use super::{Block, Frame, Item, Task, call, includes, loops};
 use crate::diagnostic::Diagnostic;
 use crate::modules;
 use crate::template::Template;
 use crate::yaml::{Fields, Node};
 
-/// Keywords of a task; any other key is its module.
-pub(super) const KEYWORDS: &[&str] = &[
+/// Keywords of a task, apart from `with_…`; any other key is its module.
+const KEYWORDS: &[&str] = &[
     "any_errors_fatal",
     "args",
+    "async",
     "become",
     "become_method",
     "become_user",
     "changed_when",
     "check_mode",
+    "collections",
+    "connection",
     "delay",
+    "delegate_facts",
     "delegate_to",
+    "diff",
+    "environment",
     "failed_when",
     "ignore_errors",
+    "ignore_unreachable",
     "listen",
     "loop",
     "loop_control",
+    "module_defaults",
     "name",
     "no_log",
     "notify",
+    "poll",
+    "port",
     "register",
+    "remote_user",
     "retries",
     "run_once",
     "tags",
+    "throttle",
     "timeout",
     "until",
     "vars",
     "when",
-    "with_items",
 ];
+
+/// Every keyword of a task.
+pub(super) fn keywords() -> impl Iterator<Item = &'static str> {
+    KEYWORDS.iter().copied().chain(loops::keywords())
+}
 
 /// One entry of a list of tasks.
 pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) -> Vec<Item> {
@@ -52,16 +69,30 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
         return Vec::new();
     };
     if is_block {
-        return vec![block(loader, fields, parent)];
+        return block(loader, fields, parent);
     }
-    for keyword in KEYWORDS {
+    for keyword in keywords() {
         let _ = fields.node(keyword);
     }
-    let mut actions: Vec<&(Node, Node)> = Vec::new();
+    let mut actions: Vec<(Node, Node)> = Vec::new();
     let mut is_reported = false;
+    let mut is_local = false;
+    for keyword in ["action", "local_action"] {
+        if let Some(value) = fields.value(keyword) {
+            is_local |= keyword == "local_action";
+            match call::of_action(loader, keyword, value) {
+                Some(pair) if is_action(pair.0.as_str().unwrap_or_default()) => actions.push(pair),
+                Some((word, _)) => {
+                    is_reported = true;
+                    unknown_module(loader, &word);
+                }
+                None => is_reported = true,
+            }
+        }
+    }
     for pair in fields.rest() {
         if is_action(pair.0.as_str().unwrap_or_default()) {
-            actions.push(pair);
+            actions.push(pair.clone());
         } else {
             is_reported = true;
             unknown_word(loader, &pair.0);
@@ -70,9 +101,9 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
     match actions.as_slice() {
         [(word, value)] => match short_name(word.as_str().unwrap_or_default()) {
             keyword @ ("import_tasks" | "import_role") => {
-                vec![includes::import(loader, &fields, keyword, value, parent)]
+                includes::import(loader, &fields, keyword, word, value, parent)
             }
-            _ => task(loader, &fields, word, value, parent)
+            _ => task(loader, &fields, (word, value), is_local, parent)
                 .into_iter()
                 .map(|task| Item::Task(Arc::new(task)))
                 .collect(),
@@ -104,21 +135,32 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
     }
 }
 
+/// Reports a word that should be a module.
+pub(super) fn unknown_module(loader: &mut Loader<'_>, key: &Node) {
+    let name = key.as_str().unwrap_or_default();
+    let modules = modules::specs().iter().map(|spec| spec.name);
+    let candidates = super::action::ACTIONS.iter().copied().chain(modules);
+    let mut diagnostic =
+        Diagnostic::at(&key.place, format!("unknown module `{name}`")).suggest(name, candidates);
+    diagnostic
+        .hint
+        .get_or_insert_with(|| "`kk doc` lists every module".to_owned());
+    loader.found.push(diagnostic);
+}
+
 /// Reports a key that is neither a keyword nor a module.
 fn unknown_word(loader: &mut Loader<'_>, key: &Node) {
     let name = key.as_str().unwrap_or_default();
     let at = |message: String| Diagnostic::at(&key.place, message);
     loader.found.push(if NOT_SUPPORTED.contains(&name) {
-        super::load::not_supported(name, &key.place)
+        not_supported(name, &key.place)
     } else if matches!(name, "rescue" | "always") {
         at(format!("`{name}` without a `block`"))
             .hint("it stands beside the `block:` whose tasks may fail")
     } else {
         let modules = modules::specs().iter().map(|spec| spec.name);
-        let candidates = KEYWORDS
-            .iter()
-            .chain(super::action::ACTIONS)
-            .copied()
+        let candidates = keywords()
+            .chain(super::action::ACTIONS.iter().copied())
             .chain(modules);
         let mut diagnostic =
             at(format!("unknown module or keyword `{name}`")).suggest(name, candidates);
@@ -129,9 +171,26 @@ fn unknown_word(loader: &mut Loader<'_>, key: &Node) {
     });
 }
 
-fn block(loader: &mut Loader<'_>, fields: Fields<'_>, parent: &Arc<Frame>) -> Item {
+fn block(loader: &mut Loader<'_>, fields: Fields<'_>, parent: &Arc<Frame>) -> Vec<Item> {
+    let place = fields
+        .node("block")
+        .map_or_else(|| fields.place(), |node| &node.place);
+    if loader.in_handlers {
+        loader.found.push(
+            Diagnostic::at(place, "a handler cannot be a block")
+                .hint("write its tasks as handlers that `listen` to one topic"),
+        );
+        return Vec::new();
+    }
     let _ = fields.text("name", &mut loader.found);
+    loader.collections(&fields);
     let frame = Arc::new(loader.frame(&fields, Some(parent)));
+    if let Some(node) = fields.value("notify") {
+        loader.found.push(Diagnostic::at(
+            &node.place,
+            "a block notifies nothing; its tasks do",
+        ));
+    }
     let mut list = |key: &'static str| {
         fields
             .value(key)
@@ -140,23 +199,44 @@ fn block(loader: &mut Loader<'_>, fields: Fields<'_>, parent: &Arc<Frame>) -> It
     };
     let (items, rescue, always) = (list("block"), list("rescue"), list("always"));
     loader.finish(fields);
-    Item::Block(Arc::new(Block {
+    vec![Item::Block(Arc::new(Block {
         frame,
         items,
         rescue,
         always,
-    }))
+        once: None,
+        is_role: false,
+    }))]
 }
 
 fn task(
     loader: &mut Loader<'_>,
     fields: &Fields<'_>,
-    word: &Node,
-    value: &Node,
+    (word, value): (&Node, &Node),
+    is_local: bool,
     parent: &Arc<Frame>,
 ) -> Option<Task> {
-    let frame = Arc::new(loader.frame(fields, Some(parent)));
+    loader.collections(fields);
+    let mut frame = loader.frame(fields, Some(parent));
+    if is_local {
+        if let Some(node) = fields.value("delegate_to") {
+            loader.found.push(Diagnostic::at(
+                &node.place,
+                "`local_action` is a `delegate_to` already",
+            ));
+        }
+        frame.delegate_to = Template::parse("localhost", Some(&word.place)).ok();
+    }
+    let frame = Arc::new(frame);
     let action = action(loader, fields, word, value, &frame)?;
+    if matches!(action, super::Action::Meta(_)) {
+        refuse_keywords(
+            loader,
+            fields,
+            &["listen", "name", "tags", "vars", "when"],
+            |keyword| format!("`{keyword}` has no effect on `meta`"),
+        );
+    }
     let notify = fields
         .texts("notify", &mut loader.found)
         .unwrap_or_default();
@@ -181,7 +261,7 @@ fn task(
     Some(Task {
         name: loader.template(fields, "name"),
         action,
-        repeat: repeat(loader, fields),
+        repeat: loops::read(loader, fields),
         register: register(loader, fields),
         notify,
         listen: listen
@@ -193,7 +273,8 @@ fn task(
         delay: loader.template(fields, "delay"),
         changed_when: loader.conditions(fields, "changed_when"),
         failed_when: loader.conditions(fields, "failed_when"),
-        timeout: loader.template(fields, "timeout"),
+        asynchronous: loader.count(fields, "async"),
+        poll: loader.count(fields, "poll"),
         place: word.place.clone(),
         frame,
     })
@@ -205,55 +286,4 @@ fn register(loader: &mut Loader<'_>, fields: &Fields<'_>) -> Option<String> {
         loader.check_variable(name, &node.place);
     }
     Some(name.to_owned())
-}
-
-fn repeat(loader: &mut Loader<'_>, fields: &Fields<'_>) -> Option<Repeat> {
-    let control = fields.value("loop_control");
-    let with_items = fields.value("with_items");
-    let Some(node) = fields.value("loop").or(with_items) else {
-        if let Some(control) = control {
-            loader.found.push(
-                Diagnostic::at(&control.place, "`loop_control` without a `loop`")
-                    .hint("add `loop:` with the list"),
-            );
-        }
-        return None;
-    };
-    let flatten = fields.value("loop").is_none();
-    if let Some(other) = with_items.filter(|_| !flatten) {
-        loader.found.push(
-            Diagnostic::at(&other.place, "a task has `loop` or `with_items`, not both")
-                .related(&node.place, "the `loop`"),
-        );
-    }
-    let is_template = node.as_str().is_some_and(crate::template::is_template);
-    if node.as_sequence().is_none() && !is_template && !flatten {
-        loader
-            .found
-            .push(node.unexpected("a list, or a template that becomes one"));
-    }
-    let mut repeat = Repeat {
-        items: ArgumentValue::any(node, &mut loader.found),
-        variable: "item".to_owned(),
-        index_variable: None,
-        label: None,
-        flatten,
-    };
-    if let Some(control) = control
-        && let Ok(control) =
-            Fields::new(control, "loop_control").map_err(|diagnostic| loader.found.push(diagnostic))
-    {
-        let mut variable = |key: &'static str| {
-            let name = control.text(key, &mut loader.found)?;
-            loader.check_variable(name, &control.value(key)?.place);
-            Some(name.to_owned())
-        };
-        if let Some(name) = variable("loop_var") {
-            repeat.variable = name;
-        }
-        repeat.index_variable = variable("index_var");
-        repeat.label = loader.template(&control, "label");
-        control.finish(&mut loader.found);
-    }
-    Some(repeat)
 }

@@ -62,6 +62,7 @@ pub struct Session {
     cancel: CancellationToken,
     state_dir: Arc<str>,
     note: Option<Arc<Note>>,
+    environment: Arc<[(String, String)]>,
 }
 
 /// Why an operation on the host failed.
@@ -144,7 +145,29 @@ impl Session {
             cancel,
             state_dir: STATE_DIR.into(),
             note: None,
+            environment: Arc::default(),
         }
+    }
+
+    /// The same connection, whose commands see these environment variables.
+    #[must_use]
+    pub fn with_environment(&self, environment: Vec<(String, String)>) -> Self {
+        Self {
+            environment: environment.into(),
+            ..self.clone()
+        }
+    }
+
+    /// A command with the environment around it.
+    fn with_variables(&self, command: Command) -> Command {
+        if self.environment.is_empty() {
+            return command;
+        }
+        let pairs = self
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        command.prefixed(Command::new("env").args(pairs))
     }
 
     /// The same connection with another limit for each command.
@@ -239,7 +262,8 @@ impl Session {
         command: Command,
         input: Bytes,
     ) -> Result<Output, TransportError> {
-        self.send(command, Stdin::Bytes(input)).await
+        self.send(self.with_variables(command), Stdin::Bytes(input), true)
+            .await
     }
 
     /// Runs a command that changes something, with privilege and standard input: in its own session, so that it can
@@ -256,8 +280,9 @@ impl Session {
         stdin: Stdin,
     ) -> Result<Output, TransportError> {
         let name = wrap::random_name();
+        let command = self.with_variables(command);
         let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
-        let result = self.send(step, stdin).await;
+        let result = self.send(step, stdin, false).await;
         if let Err(
             TransportError::Cancelled
             | TransportError::TimedOut { .. }
@@ -285,10 +310,15 @@ impl Session {
                 stop::GRACE_SECONDS.to_string(),
             ],
         );
-        let _ = patient.send(command, Stdin::Empty).await;
+        let _ = patient.send(command, Stdin::Empty, false).await;
     }
 
-    async fn send(&self, command: Command, stdin: Stdin) -> Result<Output, TransportError> {
+    async fn send(
+        &self,
+        command: Command,
+        stdin: Stdin,
+        is_shared: bool,
+    ) -> Result<Output, TransportError> {
         let target = self.connector.describe();
         let wrapped = wrap::privilege(command, &self.privilege, self.connector.user(), &target)?;
         let stdin = wrapped.stdin(stdin);
@@ -296,6 +326,7 @@ impl Session {
             .stdin(stdin)
             .cancel(self.cancel.clone());
         request.timeout = self.timeout;
+        request.is_shared = is_shared;
         let output = self.connector.exec(request).await?;
         wrapped.judge(output, &target)
     }

@@ -36,7 +36,11 @@ impl<'a> Fields<'a> {
 
     /// The value of a key, null included.
     pub fn node(&self, key: &'static str) -> Option<&'a Node> {
-        self.known.borrow_mut().push(key);
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&key) {
+            known.push(key);
+        }
+        drop(known);
         self.node.get(key)
     }
 

@@ -12,6 +12,7 @@ mod line;
 mod options;
 mod redial;
 mod session;
+mod shell;
 mod socket;
 
 use std::sync::Arc;

@@ -219,6 +219,7 @@ async fn any_errors_fatal_ends_the_run_for_all() {
         [
             "one a changed",
             "one b rescued",
+            "rescue a changed",
             "rescue b changed",
             "after a changed",
             "after b changed"
@@ -246,7 +247,7 @@ async fn a_task_has_a_limit_of_time() {
         .on("a", "kk-step-", Reply::ok(""));
     world.options.task_timeout = Some(Duration::from_secs(60));
     let story = world
-        .run("- hosts: all\n  gather_facts: false\n  tasks:\n    - {name: own, command: do-own, timeout: '{{ 2 + 3 }}', ignore_errors: true}\n    - {name: general, command: do-general, ignore_errors: true}\n    - {name: nonsense, command: do-x, timeout: soon}\n")
+        .run("- hosts: all\n  gather_facts: false\n  tasks:\n    - {name: own, command: do-own, timeout: '{{ 2 + 3 }}', ignore_errors: true}\n    - {name: general, command: do-general, ignore_errors: true}\n    - {name: nonsense, command: do-x, timeout: '{{ \"soon\" }}'}\n")
         .await;
     insta::assert_snapshot!(story.text());
 }

@@ -185,7 +185,9 @@ fn without(mut event: EventKind, folder: &str) -> EventKind {
     if let EventKind::HostTaskFinished { message, .. } = &mut event
         && let Some(text) = message
     {
-        *text = text.replace(&folder, "");
+        *text = text
+            .replace(&folder, "")
+            .replace(folder.trim_end_matches('/'), ".");
     }
     event
 }

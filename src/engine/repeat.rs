@@ -1,0 +1,167 @@
+//! What a loop goes over, and the variables of each item.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::attempt::Attempt;
+use super::lookups;
+use super::runner::{Runner, select};
+use crate::playbook::{ArgumentValue, LoopSource, Repeat, Task, With};
+use crate::template::{Scope, truthy};
+
+impl Runner<'_> {
+    /// What the loop goes over.
+    pub(super) fn loop_items(
+        &self,
+        repeat: &Repeat,
+        scope: &Scope,
+        task: &Task,
+        _host: &str,
+    ) -> Result<Vec<Json>, Box<Attempt>> {
+        let failed = |message: String| Box::new(Attempt::failed(message));
+        let (with, terms) = match &repeat.source {
+            LoopSource::List(items) => {
+                let value = items
+                    .resolve(scope)
+                    .map_err(|diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic)))?;
+                return match value {
+                    Some(Json::Array(items)) => Ok(items),
+                    Some(Json::Null) | None => Ok(Vec::new()),
+                    Some(_) => Err(failed(format!(
+                        "{}: the value of `loop` is not a list",
+                        task.place
+                    ))),
+                };
+            }
+            LoopSource::With(with, terms) => (*with, terms),
+        };
+        let terms = if with == With::FirstFound {
+            // A file whose name is not known is no file.
+            lenient(terms, scope)
+        } else {
+            terms
+                .resolve(scope)
+                .map_err(|diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic)))?
+                .unwrap_or(Json::Null)
+        };
+        if terms.is_null() {
+            return Ok(Vec::new());
+        }
+        let located = |message: String| failed(format!("{}: {message}", task.place));
+        match with {
+            With::InventoryHostnames => {
+                let pattern = lookups::listed(terms)
+                    .iter()
+                    .map(crate::template::display)
+                    .collect::<Vec<String>>()
+                    .join(",");
+                let inventory = self
+                    .inventory
+                    .read()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                let hosts = select(&inventory, &pattern).unwrap_or_default();
+                Ok(hosts.into_iter().map(Json::from).collect())
+            }
+            With::FileGlob | With::FirstFound => {
+                let kind = match task.action.name() {
+                    name if name.contains("template") => "templates",
+                    name if name.contains("var") => "vars",
+                    _ => "files",
+                };
+                let find = |path: &str| {
+                    let places = task.frame.places(kind, path);
+                    places
+                        .into_iter()
+                        .map(|place| self.library.absolute(&place))
+                };
+                let found = if with == With::FileGlob {
+                    let paths = lookups::listed(terms);
+                    lookups::file_glob(&paths, |path| find(path).collect())
+                } else {
+                    lookups::first_found(&terms, |path| find(path).collect()).map_err(located)?
+                };
+                Ok(found.into_iter().map(Json::from).collect())
+            }
+            other => lookups::pure(other, terms).map_err(located),
+        }
+    }
+}
+
+/// Terms of which those that have no value are left out.
+fn lenient(terms: &ArgumentValue, scope: &Scope) -> Json {
+    let raw = match terms {
+        ArgumentValue::Literal(value) => return value.clone(),
+        ArgumentValue::Templated { raw, .. } => raw,
+    };
+    let Json::Array(items) = raw else {
+        return scope.resolve(raw).unwrap_or(Json::Null);
+    };
+    let resolve = |item: &Json| match item {
+        Json::Object(map) => {
+            let pairs = map.iter().filter_map(|(key, value)| {
+                let value = match value {
+                    Json::Array(items) => Json::Array(
+                        items
+                            .iter()
+                            .filter_map(|item| scope.resolve(item).ok())
+                            .collect(),
+                    ),
+                    other => scope.resolve(other).ok()?,
+                };
+                Some((key.clone(), value))
+            });
+            Some(Json::Object(pairs.collect()))
+        }
+        other => scope.resolve(other).ok(),
+    };
+    Json::Array(items.iter().filter_map(resolve).collect())
+}
+
+/// The variables that an item of a loop brings.
+pub(super) fn item_variables(
+    repeat: &Repeat,
+    items: &[Json],
+    index: usize,
+    scope: &Scope,
+) -> Map<String, Json> {
+    let mut extra = Map::new();
+    let item = items.get(index).cloned().unwrap_or(Json::Null);
+    extra.insert(repeat.variable.clone(), item);
+    extra.insert(
+        "ansible_loop_var".to_owned(),
+        repeat.variable.clone().into(),
+    );
+    if let Some(name) = &repeat.index_variable {
+        extra.insert(name.clone(), index.into());
+        extra.insert("ansible_index_var".to_owned(), name.clone().into());
+    }
+    let is_set = |flag: &Option<crate::template::Template>, default: bool| {
+        flag.as_ref().map_or(default, |flag| {
+            flag.evaluate(scope).is_ok_and(|value| truthy(&value))
+        })
+    };
+    if is_set(&repeat.extended, false) {
+        let length = items.len();
+        let mut about = json!({
+            "index": index + 1,
+            "index0": index,
+            "first": index == 0,
+            "last": index + 1 == length,
+            "length": length,
+            "revindex": length - index,
+            "revindex0": length - index - 1,
+        });
+        if let Json::Object(about) = &mut about {
+            if is_set(&repeat.all_items, true) {
+                about.insert("allitems".to_owned(), json!(items));
+            }
+            if let Some(next) = items.get(index + 1) {
+                about.insert("nextitem".to_owned(), next.clone());
+            }
+            if let Some(previous) = index.checked_sub(1).and_then(|before| items.get(before)) {
+                about.insert("previtem".to_owned(), previous.clone());
+            }
+        }
+        extra.insert("ansible_loop".to_owned(), about);
+    }
+    extra
+}

@@ -1,0 +1,141 @@
+//! The session of the host that does a task's work: connection, user, environment, limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::attempt::Attempt;
+use super::perform::Doing;
+use crate::diagnostic::Diagnostic;
+use crate::facts::Facts;
+use crate::modules::ModuleError;
+use crate::playbook::Frame;
+use crate::remote::Session;
+use crate::template::{Scope, Template, display, truthy};
+
+impl Doing<'_> {
+    /// The session of the host that does the work, as the user that the task asks for; and what is known of the host.
+    pub(super) async fn session(
+        &self,
+        scope: &Scope,
+    ) -> Result<(Session, Option<Arc<Facts>>), Box<Attempt>> {
+        let failed = |diagnostic: Diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic));
+        let target = self.target();
+        let frame = &self.task.frame;
+        let plain = Frame::default();
+        let around = if self.delegate.is_some() {
+            &plain
+        } else {
+            frame
+        };
+        let Some(member) = self.runner.reach(target, around, scope).await else {
+            let message =
+                format!("the task is delegated to `{target}`, which is no host of this run");
+            return Err(Box::new(Attempt::failed(message)));
+        };
+        if let Some(reason) = member.refusal() {
+            let message = format!("`{target}` must not be changed: {reason}");
+            return Err(Box::new(Attempt::failed(message)));
+        }
+        // Variables of the host are stronger than keywords.
+        let variable = |name: &str| scope.variable(name).ok().flatten();
+        let elevate = match variable("ansible_become") {
+            Some(value) => truthy(&value),
+            None => match frame.chain().find_map(|frame| frame.elevate.as_ref()) {
+                Some(flag) => flag.is_true(scope).map_err(failed)?,
+                None => false,
+            },
+        };
+        let cancel = &self.runner.control.cancel;
+        let session = if elevate {
+            let user = match variable("ansible_become_user") {
+                Some(user) => display(&user),
+                None => match frame.chain().find_map(|frame| frame.become_user.as_ref()) {
+                    Some(user) => user.render(scope).map_err(failed)?,
+                    None => "root".to_owned(),
+                },
+            };
+            member.session_as(&user, cancel)
+        } else {
+            member.session(cancel)
+        };
+        let mut limit = self.runner.options.task_timeout;
+        let timeout = frame.chain().find_map(|frame| frame.timeout.as_ref());
+        let background = self.task.asynchronous.as_ref();
+        for (keyword, template) in [("timeout", timeout), ("async", background)] {
+            if let Some(template) = template
+                && let Some(seconds) = seconds(keyword, template, scope)?
+            {
+                limit = Some(seconds);
+            }
+        }
+        let session = session
+            .map(|session| session.with_timeout(limit))
+            .map_err(|error| Box::new(self.broken(error.into())))?;
+        let environment = environment(frame, scope).map_err(failed)?;
+        let session = if environment.is_empty() {
+            session
+        } else {
+            session.with_environment(environment)
+        };
+        let facts = member.facts().or_else(|| {
+            let member = self.runner.fleet.member(target)?;
+            member.facts()
+        });
+        Ok((session, facts))
+    }
+
+    /// The host that does the work.
+    pub(super) fn target(&self) -> &str {
+        self.delegate.as_deref().unwrap_or(self.host)
+    }
+
+    /// What a module or its session could not do. When another host did the work and was lost, this one is still
+    /// there.
+    pub(super) fn broken(&self, error: ModuleError) -> Attempt {
+        let mut attempt = Attempt::from_error(error);
+        if self.delegate.is_some() && attempt.lost.take().is_some() {
+            attempt.outcome = super::event::Outcome::Failed;
+        }
+        attempt
+    }
+}
+
+/// A limit in seconds; none for 0.
+fn seconds(
+    keyword: &str,
+    template: &Template,
+    scope: &Scope,
+) -> Result<Option<Duration>, Box<Attempt>> {
+    let text = template
+        .render(scope)
+        .map_err(|diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic)))?;
+    let seconds: u64 = text.trim().parse().map_err(|_| {
+        Box::new(Attempt::failed(format!(
+            "`{keyword}: {text}` is not a number of seconds"
+        )))
+    })?;
+    Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+}
+
+/// The environment variables that the keywords around a task set, the innermost stronger.
+fn environment(frame: &Frame, scope: &Scope) -> Result<Vec<(String, String)>, Diagnostic> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    let frames: Vec<&Frame> = frame.chain().collect();
+    for entry in frames
+        .into_iter()
+        .rev()
+        .flat_map(|frame| &frame.environment)
+    {
+        let value = entry.resolve(scope)?;
+        let Some(Json::Object(map)) = value else {
+            continue;
+        };
+        for (name, value) in map {
+            all.retain(|(known, _)| *known != name);
+            all.push((name, display(&value)));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,197 @@
+//! `loop`, `with_…` and `loop_control`.
+
+use super::ArgumentValue;
+use super::load::Loader;
+use crate::diagnostic::Diagnostic;
+use crate::template::{Template, is_template};
+use crate::yaml::{Fields, Node};
+
+/// `loop` or `with_…`, and `loop_control`.
+#[derive(Debug, Clone)]
+pub struct Repeat {
+    /// What it goes over.
+    pub source: LoopSource,
+    /// Name of the loop variable (default `item`).
+    pub variable: String,
+    /// Name of the index variable.
+    pub index_variable: Option<String>,
+    /// What is shown for an item.
+    pub label: Option<Template>,
+    /// Seconds between two items.
+    pub pause: Option<Template>,
+    /// `ansible_loop` is there.
+    pub extended: Option<Template>,
+    /// `ansible_loop` has `allitems` (default).
+    pub all_items: Option<Template>,
+}
+
+/// Where the items come from.
+#[derive(Debug, Clone)]
+pub enum LoopSource {
+    /// `loop`: a list.
+    List(ArgumentValue),
+    /// `with_…`: a lookup and its terms.
+    With(With, ArgumentValue),
+}
+
+/// The lookups that `with_…` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum With {
+    /// Mappings as lists of `key` and `value`.
+    Dict,
+    /// Files that match a pattern.
+    FileGlob,
+    /// The first file that is there.
+    FirstFound,
+    /// Lists in lists taken apart, however deep.
+    Flattened,
+    /// Items with their index.
+    IndexedItems,
+    /// Hosts of a pattern.
+    InventoryHostnames,
+    /// A list whose inner lists are taken apart.
+    Items,
+    /// A list as it is.
+    List,
+    /// Every combination.
+    Nested,
+    /// Numbers.
+    Sequence,
+    /// Items with each of what they hold under a key.
+    SubElements,
+    /// The first of each list, the second of each list and so on.
+    Together,
+}
+
+const LOOKUPS: &[(&str, With)] = &[
+    ("with_cartesian", With::Nested),
+    ("with_dict", With::Dict),
+    ("with_fileglob", With::FileGlob),
+    ("with_first_found", With::FirstFound),
+    ("with_flattened", With::Flattened),
+    ("with_indexed_items", With::IndexedItems),
+    ("with_inventory_hostnames", With::InventoryHostnames),
+    ("with_items", With::Items),
+    ("with_list", With::List),
+    ("with_nested", With::Nested),
+    ("with_sequence", With::Sequence),
+    ("with_subelements", With::SubElements),
+    ("with_together", With::Together),
+];
+
+/// The keywords, for lists of all of them.
+pub(super) fn keywords() -> impl Iterator<Item = &'static str> {
+    LOOKUPS.iter().map(|(keyword, _)| *keyword)
+}
+
+/// What a task repeats for.
+pub(super) fn read(loader: &mut Loader<'_>, fields: &Fields<'_>) -> Option<Repeat> {
+    let control = fields.value("loop_control");
+    let mut sources: Vec<(&'static str, &Node, Option<With>)> = Vec::new();
+    if let Some(node) = fields.value("loop") {
+        sources.push(("loop", node, None));
+    }
+    for (keyword, with) in LOOKUPS {
+        if let Some(node) = fields.value(keyword) {
+            sources.push((keyword, node, Some(*with)));
+        }
+    }
+    let Some((keyword, node, with)) = sources.first().copied() else {
+        if let Some(control) = control {
+            loader.found.push(
+                Diagnostic::at(&control.place, "`loop_control` without a `loop`")
+                    .hint("add `loop:` with the list"),
+            );
+        }
+        return None;
+    };
+    if let Some((other, place, _)) = sources.get(1) {
+        loader.found.push(
+            Diagnostic::at(
+                &place.place,
+                format!("a task has `{keyword}` or `{other}`, not both"),
+            )
+            .related(&node.place, format!("the `{keyword}`")),
+        );
+    }
+    let source = match with {
+        None => {
+            let is_text = node.as_str().is_some_and(is_template);
+            if node.as_sequence().is_none() && !is_text {
+                loader
+                    .found
+                    .push(node.unexpected("a list, or a template that becomes one"));
+            }
+            LoopSource::List(ArgumentValue::any(node, &mut loader.found))
+        }
+        Some(with) => LoopSource::With(with, ArgumentValue::any(node, &mut loader.found)),
+    };
+    let mut repeat = Repeat {
+        source,
+        variable: "item".to_owned(),
+        index_variable: None,
+        label: None,
+        pause: None,
+        extended: None,
+        all_items: None,
+    };
+    if let Some(control) = control
+        && let Ok(control) =
+            Fields::new(control, "loop_control").map_err(|diagnostic| loader.found.push(diagnostic))
+    {
+        let mut variable = |key: &'static str| {
+            let name = control.text(key, &mut loader.found)?;
+            loader.check_variable(name, &control.value(key)?.place);
+            Some(name.to_owned())
+        };
+        if let Some(name) = variable("loop_var") {
+            repeat.variable = name;
+        }
+        repeat.index_variable = variable("index_var");
+        repeat.label = control.value("label").and_then(|node| {
+            let json = node.to_json();
+            match node.as_str() {
+                Some(_) => loader.template_of(node),
+                // A mapping or a list is shown as it is, its templates resolved.
+                None => Template::expression(&as_expression(&json), Some(&node.place)).ok(),
+            }
+        });
+        repeat.pause = loader.count(&control, "pause");
+        repeat.extended = loader.flag(&control, "extended");
+        repeat.all_items = loader.flag(&control, "extended_allitems");
+        control.finish(&mut loader.found);
+    }
+    Some(repeat)
+}
+
+/// A value as an expression that gives it, its templates taken up.
+fn as_expression(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::String(text) if is_template(text) => {
+            let inner = text.trim();
+            match inner
+                .strip_prefix("{{")
+                .and_then(|inner| inner.strip_suffix("}}"))
+            {
+                Some(inner) if !inner.contains("{{") => format!("({inner})"),
+                _ => Value::from(text.as_str()).to_string(),
+            }
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(as_expression).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(pairs) => {
+            let pairs: Vec<String> = pairs
+                .iter()
+                .map(|(key, item)| {
+                    format!("{}: {}", Value::from(key.as_str()), as_expression(item))
+                })
+                .collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    }
+}

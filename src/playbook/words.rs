@@ -1,0 +1,208 @@
+//! `key=value` texts: the short form of a task's arguments, split as Ansible splits it.
+
+/// What a text of words says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Words {
+    /// `key=value` words, quotes taken off.
+    pub pairs: Vec<(String, String)>,
+    /// Everything else, as it was written.
+    pub rest: String,
+}
+
+/// Keys that a free-form module takes out of its text; any other `a=b` in it belongs to the command.
+const OF_COMMANDS: &[&str] = &[
+    "chdir",
+    "creates",
+    "executable",
+    "removes",
+    "stdin",
+    "stdin_add_newline",
+    "strip_empty_ends",
+    "warn",
+];
+
+/// Splits a text. For a command only the keys that every command takes count as pairs. Fails on quotes or template
+/// markup that is not closed.
+pub fn split(text: &str, is_command: bool) -> Result<Words, String> {
+    let mut words = Words::default();
+    let mut end_of_last = 0;
+    for (start, end) in pieces(text)? {
+        let piece = text.get(start..end).unwrap_or_default();
+        match pair(piece) {
+            Some((key, value)) if !is_command || OF_COMMANDS.contains(&key.as_str()) => {
+                words.pairs.push((key, value));
+            }
+            _ => {
+                // What stands between two words that belong together is kept as it is.
+                let gap = text.get(end_of_last..start).unwrap_or_default();
+                if !words.rest.is_empty() {
+                    words.rest.push_str(gap);
+                }
+                words.rest.push_str(piece);
+            }
+        }
+        end_of_last = end;
+    }
+    Ok(words)
+}
+
+/// Where the words of a text stand: white space parts them, except within quotes and template markup.
+fn pieces(text: &str) -> Result<Vec<(usize, usize)>, String> {
+    let mut pieces = Vec::new();
+    let mut start: Option<usize> = None;
+    let mut quote: Option<char> = None;
+    let mut closing: Option<&str> = None;
+    let mut skip = 0;
+    let mut before = ' ';
+    for (index, c) in text.char_indices() {
+        let rest = text.get(index..).unwrap_or_default();
+        if skip > 0 {
+            skip -= 1;
+        } else if let Some(end) = closing {
+            if rest.starts_with(end) {
+                closing = None;
+                skip = 1;
+            }
+        } else if let Some(end) = ["{{", "{%", "{#"]
+            .iter()
+            .position(|mark| rest.starts_with(mark))
+            .and_then(|at| ["}}", "%}", "#}"].get(at))
+        {
+            closing = Some(end);
+            start.get_or_insert(index);
+            skip = 1;
+        } else if let Some(open) = quote {
+            if c == open && before != '\\' {
+                quote = None;
+            }
+        } else if c.is_whitespace() {
+            if let Some(start) = start.take() {
+                pieces.push((start, index));
+            }
+        } else {
+            start.get_or_insert(index);
+            if matches!(c, '"' | '\'') && before != '\\' {
+                quote = Some(c);
+            }
+        }
+        before = c;
+    }
+    if quote.is_some() {
+        return Err("a quote is not closed".to_owned());
+    }
+    if closing.is_some() {
+        return Err("template markup is not closed".to_owned());
+    }
+    pieces.extend(start.map(|start| (start, text.len())));
+    Ok(pieces)
+}
+
+/// `key=value`, if a word is one: the first `=` without a backslash before it.
+fn pair(word: &str) -> Option<(String, String)> {
+    let mut from = 0;
+    let at = loop {
+        let at = from + word.get(from..)?.find('=')?;
+        if !word.get(..at)?.ends_with('\\') {
+            break at;
+        }
+        from = at + 1;
+    };
+    let key = word.get(..at)?.trim();
+    let is_key = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    if !is_key {
+        return None;
+    }
+    let value = word.get(at + 1..)?.trim();
+    Some((key.to_owned(), unescaped(unquoted(value))))
+}
+
+/// Without the quotes around it.
+fn unquoted(value: &str) -> &str {
+    ['"', '\'']
+        .into_iter()
+        .find_map(|quote| {
+            let inner = value.strip_prefix(quote)?.strip_suffix(quote)?;
+            (!inner.ends_with('\\')).then_some(inner)
+        })
+        .unwrap_or(value)
+}
+
+/// `\n`, `\t` and the like as the characters that they mean.
+fn unescaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    let mut characters = value.chars().peekable();
+    while let Some(c) = characters.next() {
+        if c != '\\' {
+            text.push(c);
+            continue;
+        }
+        let mean = match characters.peek() {
+            Some('n') => '\n',
+            Some('t') => '\t',
+            Some('r') => '\r',
+            Some(other @ ('\\' | '\'' | '"' | '=')) => *other,
+            _ => {
+                text.push('\\');
+                continue;
+            }
+        };
+        characters.next();
+        text.push(mean);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, is_command: bool) -> String {
+        match split(text, is_command) {
+            Ok(words) => {
+                let pairs: Vec<String> = words
+                    .pairs
+                    .iter()
+                    .map(|(key, value)| format!("{key}<{value}>"))
+                    .collect();
+                format!("{} | {}", pairs.join(" "), words.rest)
+            }
+            Err(message) => format!("error: {message}"),
+        }
+    }
+
+    #[test]
+    fn words_are_split_as_ansible_splits_them() {
+        for (text, expected) in [
+            ("src=a dest=b", "src<a> dest<b> | "),
+            ("  src=a   dest=b\n", "src<a> dest<b> | "),
+            ("msg='a b' x=\"c d\"", "msg<a b> x<c d> | "),
+            (
+                "msg={{ a | d('x y') }} b=1",
+                "msg<{{ a | d('x y') }}> b<1> | ",
+            ),
+            ("msg=\"{{ a }} b\"", "msg<{{ a }} b> | "),
+            ("line=a\\=b x=1", "line<a=b> x<1> | "),
+            ("msg=\"a\\nb\"", "msg<a\nb> | "),
+            ("regexp='^a=b' line=\"c=d\"", "regexp<^a=b> line<c=d> | "),
+            ("main.yml", " | main.yml"),
+            ("a='b", "error: a quote is not closed"),
+            ("a={{ b", "error: template markup is not closed"),
+            ("it\\'s=1 b=2", "b<2> | it\\'s=1"),
+            ("", " | "),
+        ] {
+            assert_eq!(shown(text, false), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("echo  a   b", " | echo  a   b"),
+            ("echo a=b chdir=/tmp", "chdir</tmp> | echo a=b"),
+            ("creates=/x touch /x", "creates</x> | touch /x"),
+            ("FOO=1 env 'a  b'", " | FOO=1 env 'a  b'"),
+            ("echo a\necho b", " | echo a\necho b"),
+        ] {
+            assert_eq!(shown(text, true), expected, "{text}");
+        }
+    }
+}
