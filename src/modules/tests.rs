@@ -260,13 +260,13 @@ fn every_module_has_a_doc_with_an_example_that_is_right() {
             crate::yaml::parse(&source).unwrap_or_else(|error| panic!("{}: {error}", spec.name));
         let tasks = node.to_json();
         let tasks = tasks.as_array().unwrap_or_else(|| panic!("{}", spec.name));
-        let mut uses = 0;
+        let mut count = 0;
         for task in tasks {
             for (key, given) in task.as_object().unwrap() {
                 let Some(used) = crate::modules::spec(key) else {
                     continue;
                 };
-                uses += usize::from(used.name == spec.name);
+                count += usize::from(used.name == spec.name);
                 for name in given.as_object().into_iter().flat_map(|given| given.keys()) {
                     let is_known = used.arguments.iter().any(|argument| {
                         argument.name == name || argument.aliases.contains(&name.as_str())
@@ -275,7 +275,7 @@ fn every_module_has_a_doc_with_an_example_that_is_right() {
                 }
             }
         }
-        assert!(uses > 0, "the example of {} does not use it", spec.name);
+        assert!(count > 0, "the example of {} does not use it", spec.name);
     }
 }
 
