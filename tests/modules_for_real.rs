@@ -412,7 +412,7 @@ async fn commands_scripts_and_their_words() {
         .run("raw", json!({"cmd": "echo a; exit 0"}))
         .await
         .unwrap();
-    assert_eq!(said["stdout"], "a");
+    assert_eq!(said["stdout"], "a\n");
     assert_eq!(
         place.run("ping", json!({})).await.unwrap().1["ping"],
         "pong"

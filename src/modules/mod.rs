@@ -230,6 +230,15 @@ impl ModuleError {
         self
     }
 
+    /// Adds a return value (no effect on a transport error).
+    #[must_use]
+    pub fn with_value(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        if let Self::Failed { result, .. } = &mut self {
+            result.insert(key.to_owned(), value.into());
+        }
+        self
+    }
+
     /// Adds the full text of what went wrong (no effect on a transport error).
     #[must_use]
     pub fn with_details(mut self, text: impl Into<String>) -> Self {
