@@ -15,6 +15,7 @@ mod documents;
 mod doors;
 mod facts;
 mod module_fixtures;
+mod modules_for_real;
 mod registry;
 mod registry_answers;
 mod ssh;

@@ -202,6 +202,12 @@ fn shown(step: &Step) -> Value {
             put("group", json!(group));
         }
         Step::Remove { path } => put("remove", json!(path)),
+        Step::Reconnect(how) => {
+            put("reconnect", json!(how.timeout.as_secs()));
+            put("delay", json!(how.delay.as_secs()));
+            put("words", json!(words_of(&how.test)));
+            put("unlike", json!(how.unlike));
+        }
         Step::Save {
             path,
             content: bytes,

@@ -43,6 +43,11 @@ pub trait Connector: Send + Sync {
     /// Ends the session politely. Requests after it fail.
     fn close(&self) -> BoxFuture<'_, ()>;
 
+    /// Opens the connection anew, for instance after the host has booted. Nothing to do where there is none.
+    fn reconnect(&self) -> BoxFuture<'_, Result<(), TransportError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// The user that commands run as, as the host knows it.
     fn user(&self) -> &str;
 

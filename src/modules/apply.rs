@@ -1,10 +1,12 @@
 //! Doing what a plan says. The only place where modules' steps reach a host.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{LedgerEntry, ModuleError, Plan, Step, StepOutput};
-use crate::connect::Output;
+use super::{LedgerEntry, ModuleError, Plan, Reconnect, Step, StepOutput};
+use crate::connect::{Output, TransportError};
 use crate::remote::{Note, RemoteError, Session, Upload};
 
 /// Told how many bytes of an upload the host has, of how many.
@@ -107,6 +109,7 @@ pub async fn apply(
                 Err(error) => Err(ModuleError::failed(format!("write `{shown}`: {error}"))),
             }
         }
+        Step::Reconnect(how) => reconnect(session, how).await,
         Step::Control(call) => {
             let (endpoint, cancel) = (call.endpoint(), session.cancel());
             let address = endpoint
@@ -133,6 +136,48 @@ pub async fn apply(
     }
 }
 
+/// Connects again and again until the host answers as it should.
+async fn reconnect(session: &Session, how: &Reconnect) -> Result<StepOutput, ModuleError> {
+    let start = tokio::time::Instant::now();
+    let pause = |time: Duration| async move {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = session.cancel().cancelled() => Err(TransportError::Cancelled),
+        }
+    };
+    pause(how.delay).await?;
+    let patient = session.with_timeout(Some(how.attempt));
+    loop {
+        let attempt = async {
+            patient.reconnect().await?;
+            patient.probe(how.test.clone()).await
+        };
+        let limited = tokio::time::timeout(how.attempt * 2, attempt);
+        let answered = tokio::select! {
+            answered = limited => answered,
+            () = session.cancel().cancelled() => return Err(TransportError::Cancelled.into()),
+        };
+        let last = match answered {
+            Ok(Ok(output)) if !output.success() => {
+                format!("the test command ended with {}", output.status.code())
+            }
+            Ok(Ok(output)) if Some(output.stdout_text()) == how.unlike => {
+                "the host has not gone down yet".to_owned()
+            }
+            Ok(Ok(_)) => return Ok(StepOutput::Answered(start.elapsed().as_secs().into())),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it took too long".to_owned(),
+        };
+        if start.elapsed() >= how.delay + how.timeout {
+            let seconds = how.timeout.as_secs();
+            return Err(ModuleError::failed(format!(
+                "timed out waiting for the host, {seconds} s: {last}"
+            )));
+        }
+        pause(how.pause).await?;
+    }
+}
+
 /// Does the steps of a plan in order. What the plan creates is written to the ledger of `component` in the same round
 /// trip as the first step that reaches the host, before it. Stops at the first failure.
 pub async fn apply_plan(
@@ -154,7 +199,12 @@ pub async fn apply_plan(
     for step in &plan.steps {
         let output = match note.take() {
             // A call of this machine does not carry the note to the host.
-            Some(pending) if matches!(step, Step::Control(_) | Step::Save { .. }) => {
+            Some(pending)
+                if matches!(
+                    step,
+                    Step::Control(_) | Step::Save { .. } | Step::Reconnect(_)
+                ) =>
+            {
                 session
                     .ledger_add(&pending.component, pending.lines)
                     .await?;

@@ -50,7 +50,7 @@ macro_rules! about_function {
     () => {
         r#"
 about() {
-  stat -c 'kk-about %u %g %U %G %a %s %F' -- "$1" 2>/dev/null || :
+  stat -c 'kk-about %u %g %U %G %a %s %h %F' -- "$1" 2>/dev/null || :
 }
 "#
     };
@@ -146,12 +146,13 @@ impl Attributes {
     }
 }
 
-/// Ansible's words for a kind.
-pub(crate) fn state_word(kind: FoundKind) -> &'static str {
-    match kind {
+/// Ansible's word for what was found.
+pub(crate) fn state_word(found: &Found) -> &'static str {
+    match found.kind {
         FoundKind::Absent => "absent",
         FoundKind::Directory => "directory",
         FoundKind::Link => "link",
+        FoundKind::File if found.links > 1 => "hard",
         FoundKind::File | FoundKind::Other => "file",
     }
 }
@@ -170,7 +171,7 @@ impl Plan {
             .with("group", found.group.as_str())
             .with("mode", format!("{:04o}", found.mode))
             .with("size", found.size)
-            .with("state", state_word(found.kind))
+            .with("state", state_word(found))
     }
 }
 
@@ -187,7 +188,7 @@ pub(crate) fn values_of(outputs: &[StepOutput]) -> Map<String, Value> {
             let Some(line) = line.strip_prefix("kk-about ") else {
                 continue;
             };
-            let mut words = line.splitn(7, ' ');
+            let mut words = line.splitn(8, ' ');
             let mut next = || words.next().unwrap_or_default().to_owned();
             let number = |text: String| text.parse::<u64>().map_or(Value::Null, Value::from);
             values.insert("uid".to_owned(), number(next()));
@@ -196,9 +197,11 @@ pub(crate) fn values_of(outputs: &[StepOutput]) -> Map<String, Value> {
             values.insert("group".to_owned(), next().into());
             values.insert("mode".to_owned(), format!("{:0>4}", next()).into());
             values.insert("size".to_owned(), number(next()));
+            let links = next();
             let state = match next().as_str() {
                 "directory" => "directory",
                 "symbolic link" => "link",
+                _ if links != "1" => "hard",
                 _ => "file",
             };
             values.insert("state".to_owned(), state.into());

@@ -191,6 +191,12 @@ impl Execution {
         }
     }
 
+    /// What it says is returned to the last line break, as `raw` and `script` do.
+    pub(super) fn whole_output(mut self) -> Self {
+        self.strip = false;
+        self
+    }
+
     /// Whether a path decides.
     pub(super) fn has_guard(&self) -> bool {
         self.creates.is_some() || self.removes.is_some()
@@ -296,6 +302,7 @@ impl Module for Execution {
         }
         self.add_times(&mut result);
         if output.success() {
+            result.insert("msg".to_owned(), "".into());
             return Ok(Conclusion {
                 result,
                 changed: Some(true),
@@ -308,8 +315,14 @@ impl Module for Execution {
         let program = self.shown.get(0).and_then(Value::as_str).unwrap_or("");
         let said = if is_missing {
             result.insert("rc".to_owned(), 2.into());
+            result.insert("stderr".to_owned(), "".into());
+            result.insert("stderr_lines".to_owned(), Vec::<Value>::new().into());
+            let words = self.shown.as_array().into_iter().flatten();
+            let words: Vec<&str> = words.filter_map(Value::as_str).collect();
+            result.insert("cmd".to_owned(), words.join(" ").into());
             format!("[Errno 2] No such file or directory: b'{program}'")
         } else {
+            result.insert("changed".to_owned(), true.into());
             "non-zero return code".to_owned()
         };
         result.insert("msg".to_owned(), said.into());

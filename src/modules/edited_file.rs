@@ -59,7 +59,8 @@ impl EditedFile {
             }
             return Err(
                 ModuleError::failed(format!("edit `{path}`: it is not there"))
-                    .with_hint("set `create: true` to make it"),
+                    .with_hint("set `create: true` to make it")
+                    .with_value("rc", 257),
             );
         }
         let is_same = is_there && new == old;

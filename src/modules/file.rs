@@ -8,7 +8,7 @@ use super::apply::command_failed;
 use super::arguments::Given;
 use super::attributes::{
     Attributes, DEFAULT_FOLDER_MODE, DEFAULT_MODE, GROUP, MODE, OWNER, UNSAFE_WRITES,
-    about_function,
+    about_function, state_word,
 };
 use super::copy::FILE_RETURNS;
 use super::copy_folder::make_folders;
@@ -219,20 +219,29 @@ impl Module for File {
                 ..FileContent::default()
             };
             let found = look.session.look_at(&self.path, &request).await?;
-            let plan = match self.state {
-                State::Absent => remove(&found)?,
-                State::Directory => self.directory(look, &found).await?,
-                State::Link => self.link(look, &found).await?,
-                State::Hard => self.hard(look, &found).await?,
-                State::Touch => self.touch(look, &found).await?,
+            let planned = match self.state {
+                State::Absent => remove(&found),
+                State::Directory => self.directory(look, &found).await,
+                State::Link => self.link(look, &found).await,
+                State::Hard => self.hard(look, &found).await,
+                State::Touch => self.touch(look, &found).await,
                 State::Default if found.kind == FoundKind::Absent && self.recurse => {
-                    self.directory(look, &found).await?
+                    self.directory(look, &found).await
                 }
                 State::Default if found.kind == FoundKind::Directory => {
-                    self.directory(look, &found).await?
+                    self.directory(look, &found).await
                 }
-                State::Default | State::File => self.attributes_only(look, &found).await?,
+                State::Default | State::File => self.attributes_only(look, &found).await,
             };
+            let plan = planned.map_err(|error| {
+                let values = Plan::satisfied()
+                    .with("state", state_word(&found))
+                    .with_found(&found)
+                    .with("path", found.path.as_str())
+                    .with("src", self.src.clone());
+                let values = values.result.into_iter();
+                values.fold(error, |error, (key, value)| error.with_value(&key, value))
+            })?;
             let state = match self.state {
                 State::Absent => "absent",
                 State::Directory => "directory",

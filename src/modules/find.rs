@@ -290,11 +290,11 @@ impl Module for Find {
                     skipped.insert(folder.to_owned(), reason.into());
                 } else if let Some(entry) = Entry::parse(line) {
                     examined += 1;
-                    if self.takes(&entry, now) {
-                        found.push(entry);
-                    }
+                    found.push(entry);
                 }
             }
+            let mut found = as_walked(found);
+            found.retain(|entry| self.takes(entry, now));
             if let Some((pattern, whole)) = &self.contains {
                 let words = [pattern.clone(), u8::from(*whole).to_string()];
                 found.retain(|entry| entry.kind() == "file");
@@ -385,6 +385,46 @@ impl Find {
         }
         Ok(output.stdout_text())
     }
+}
+
+/// Entries in the order in which Ansible walks: what is in a folder, folders last, then what is in these.
+fn as_walked(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
+    fn depth(entry: &Entry<'_>) -> usize {
+        entry.path().matches('/').count()
+    }
+    let mut by_parent: indexmap::IndexMap<&str, Vec<Entry<'_>>> = indexmap::IndexMap::new();
+    let mut folders: std::collections::HashSet<&str> = std::collections::HashSet::new();
+    let Some(top) = entries.iter().map(depth).min() else {
+        return Vec::new();
+    };
+    let mut roots: Vec<&str> = Vec::new();
+    for entry in entries {
+        let parent = entry
+            .path()
+            .rsplit_once('/')
+            .map_or("", |(parent, _)| parent);
+        if entry.kind() == "directory" {
+            folders.insert(entry.path());
+        }
+        if !folders.contains(parent) && !roots.contains(&parent) && depth(&entry) >= top {
+            roots.push(parent);
+        }
+        by_parent.entry(parent).or_default().push(entry);
+    }
+    let mut walked = Vec::new();
+    let mut todo: Vec<&str> = roots.into_iter().rev().collect();
+    while let Some(folder) = todo.pop() {
+        let Some(inside) = by_parent.shift_remove(folder) else {
+            continue;
+        };
+        let (below, plain): (Vec<_>, Vec<_>) = inside
+            .into_iter()
+            .partition(|entry| entry.kind() == "directory");
+        todo.extend(below.iter().rev().map(Entry::path));
+        walked.extend(plain);
+        walked.extend(below);
+    }
+    walked
 }
 
 /// A number with a unit, as in `-2d`.

@@ -204,6 +204,8 @@ impl Module for KnownHosts {
             Ok(plan
                 .with("name", self.name.as_str())
                 .with("key", self.key.clone())
+                .with("path", found.path.as_str())
+                .with("hash_host", self.hash)
                 .with("state", state))
         }
         .boxed()

@@ -58,6 +58,7 @@ mod package_file;
 mod ping;
 pub mod plan;
 mod raw;
+mod reboot;
 mod registry_api;
 mod registry_pull;
 mod replace;
@@ -79,6 +80,7 @@ mod uri;
 mod user;
 mod user_account;
 mod wait_for;
+mod wait_for_connection;
 
 use std::path::PathBuf;
 
@@ -86,7 +88,7 @@ use futures::future::BoxFuture;
 
 pub use apply::{Progress, apply, apply_plan, ledger_lines};
 pub use arguments::{Argument, ArgumentKind, Arguments};
-pub use plan::{Change, Content, LedgerEntry, Plan, Step, StepOutput, Verdict};
+pub use plan::{Change, Content, LedgerEntry, Plan, Reconnect, Step, StepOutput, Verdict};
 
 use crate::connect::TransportError;
 use crate::facts::Facts;
@@ -228,6 +230,15 @@ impl ModuleError {
         self
     }
 
+    /// Adds a return value (no effect on a transport error).
+    #[must_use]
+    pub fn with_value(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        if let Self::Failed { result, .. } = &mut self {
+            result.insert(key.to_owned(), value.into());
+        }
+        self
+    }
+
     /// Adds the full text of what went wrong (no effect on a transport error).
     #[must_use]
     pub fn with_details(mut self, text: impl Into<String>) -> Self {
@@ -272,6 +283,7 @@ pub fn specs() -> &'static [&'static ModuleSpec] {
         &package_file::SPEC,
         &ping::SPEC,
         &raw::SPEC,
+        &reboot::SPEC,
         &registry_api::SPEC,
         &registry_pull::SPEC,
         &replace::SPEC,
@@ -291,6 +303,7 @@ pub fn specs() -> &'static [&'static ModuleSpec] {
         &uri::SPEC,
         &user::SPEC,
         &wait_for::SPEC,
+        &wait_for_connection::SPEC,
     ];
     SPECS
 }

@@ -181,6 +181,8 @@ pub enum Step {
         /// The bytes.
         content: Content,
     },
+    /// Connect anew, again and again, until the host answers.
+    Reconnect(Reconnect),
     /// Something the control machine does against an API of what was installed.
     Control(crate::registry::ApiCall),
 }
@@ -207,6 +209,23 @@ impl Step {
             purpose: purpose.into(),
         }
     }
+}
+
+/// How to wait for a host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reconnect {
+    /// Before the first attempt.
+    pub delay: Duration,
+    /// For how long to try.
+    pub timeout: Duration,
+    /// Between attempts.
+    pub pause: Duration,
+    /// For how long one attempt may take.
+    pub attempt: Duration,
+    /// What must succeed on the host.
+    pub test: Command,
+    /// What it must not answer, because that was the answer before.
+    pub unlike: Option<String>,
 }
 
 /// Bytes that may be secret.

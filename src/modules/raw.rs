@@ -39,5 +39,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         .unwrap_or_else(|| "/bin/sh".to_owned());
     let command = Command::user_shell(&shell, text.clone());
     let shown = Value::from(text);
-    Ok(boxed(Execution::new(command, shown, &arguments)))
+    Ok(boxed(
+        Execution::new(command, shown, &arguments).whole_output(),
+    ))
 }

@@ -128,7 +128,7 @@ impl Module for Replace {
                     self.file.path
                 )));
             }
-            Ok(plan.with("msg", said))
+            Ok(plan.with("msg", said).with("rc", 0))
         }
         .boxed()
     }

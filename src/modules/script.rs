@@ -82,7 +82,21 @@ impl Module for Script {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
             if let Some(reason) = self.execution.unneeded(look).await? {
-                return Ok(Plan::skipped(reason));
+                let path = self
+                    .execution
+                    .creates
+                    .clone()
+                    .or(self.execution.removes.clone());
+                let said = match path {
+                    Some(path) if reason.ends_with("not exist") => {
+                        format!("{path} does not exist, matching removes option")
+                    }
+                    path => format!(
+                        "{} exists, matching creates option",
+                        path.unwrap_or_default()
+                    ),
+                };
+                return Ok(Plan::skipped(reason).with("msg", said));
             }
             let bytes = match look.files.file(&self.program)? {
                 FileSource::Bytes(bytes) => bytes,
@@ -141,6 +155,6 @@ fn build(mut arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         program: program.clone(),
         words: words.to_vec(),
         interpreter: split_words(&interpreter).map_err(ModuleError::failed)?,
-        execution: Execution::new(Command::new("true"), shown, &arguments),
+        execution: Execution::new(Command::new("true"), shown, &arguments).whole_output(),
     }))
 }

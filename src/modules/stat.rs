@@ -100,7 +100,8 @@ atime=%X
 mtime=%Y
 ctime=%Z
 blocks=%b
-block_size=%B
+block_size=%o
+rdev=%t:%T
 dev=%d' -- "$path" 2>&1); then
   case $said in
     *"No such file or directory"*|*"Not a directory"*) echo kind=absent; exit 0 ;;
@@ -187,6 +188,14 @@ fn parse(answer: &str) -> Option<Map<String, Value>> {
         };
         let number = || value.parse::<u64>().map(Value::from).ok();
         let value: Value = match key {
+            "rdev" => {
+                let (major, minor) = value.split_once(':')?;
+                let number = |text| u64::from_str_radix(text, 16).ok();
+                let (major, minor) = (number(major)?, number(minor)?);
+                let device = minor & 0xff | major << 8 | (minor & !0xff) << 12;
+                stat.insert("device_type".to_owned(), device.into());
+                continue;
+            }
             "kind" => {
                 kind = Some(value);
                 continue;

@@ -243,6 +243,42 @@ fn modules_are_in_order_and_their_names_are_unique() {
     assert!(module("copy", &json!({"dest": "/x"})).is_err());
 }
 
+#[test]
+fn every_module_has_a_doc_with_an_example_that_is_right() {
+    for spec in specs() {
+        assert!(spec.summary.len() > 10, "{}", spec.name);
+        // What a module that returns nothing of its own has is said by its list being empty on purpose.
+        let silent = ["sysctl"];
+        assert_eq!(
+            spec.returns.is_empty(),
+            silent.contains(&spec.name),
+            "{}",
+            spec.name
+        );
+        let source = crate::diagnostic::Source::new(spec.name, spec.examples);
+        let node =
+            crate::yaml::parse(&source).unwrap_or_else(|error| panic!("{}: {error}", spec.name));
+        let tasks = node.to_json();
+        let tasks = tasks.as_array().unwrap_or_else(|| panic!("{}", spec.name));
+        let mut count = 0;
+        for task in tasks {
+            for (key, given) in task.as_object().unwrap() {
+                let Some(used) = crate::modules::spec(key) else {
+                    continue;
+                };
+                count += usize::from(used.name == spec.name);
+                for name in given.as_object().into_iter().flat_map(|given| given.keys()) {
+                    let is_known = used.arguments.iter().any(|argument| {
+                        argument.name == name || argument.aliases.contains(&name.as_str())
+                    });
+                    assert!(is_known, "the example of {} gives {key} {name}", spec.name);
+                }
+            }
+        }
+        assert!(count > 0, "the example of {} does not use it", spec.name);
+    }
+}
+
 #[tokio::test]
 async fn lines_blocks_and_users_are_put_in_once() {
     let folder = folder();

@@ -221,7 +221,10 @@ while IFS= read -r path; do
 done <"$place/all"
 if [ -n "$dressed" ]; then changed=yes; fi
 printf 'changed=%s\nhandler=%s\n' "$changed" "$kind"
-sed 's/^\.\//file=/' "$place/all"
+while IFS= read -r path; do
+  if [ -d "$place/new/$path" ] && [ ! -L "$place/new/$path" ]; then path=$path/; fi
+  printf 'file=%s\n' "${path#./}"
+done <"$place/all"
 if [ -n "$gone" ] && [ "$act" = do ]; then rm -f -- "$gone"; fi
 about "$dest"
 "#
@@ -333,7 +336,8 @@ impl Module for Unarchive {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
             if let Some(reason) = self.guard.unneeded(look).await? {
-                return Ok(Plan::skipped(reason));
+                let said = format!("skipped, {reason}");
+                return Ok(Plan::skipped(reason).with("msg", said));
             }
             let plan = if self.is_remote {
                 self.compared(look, &self.src, None).await?

@@ -160,7 +160,7 @@ if [ -n "$dest" ] && [ "$status" -eq 0 ]; then
   if [ -n "$mode" ]; then chmod -- "$mode" "$dest" || exit 1; fi
   [ "$before" = "$(stat -c '%a %u %g' -- "$dest")" ] || changed=yes
   printf 'changed=%s\npath=%s\n' "$changed" "$dest"
-  stat -c 'kk-about %u %g %U %G %a %s %F' -- "$dest"
+  stat -c 'kk-about %u %g %U %G %a %s %h %F' -- "$dest"
 fi
 echo headers
 if [ -f "$place/headers" ]; then tr -d '\r' <"$place/headers"; fi

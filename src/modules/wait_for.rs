@@ -291,9 +291,10 @@ impl WaitFor {
     fn failed(&self, output: &crate::connect::Output) -> ModuleError {
         match output.status.code() {
             20 => {
-                ModuleError::failed(self.message.clone().unwrap_or_else(|| {
+                let failed = ModuleError::failed(self.message.clone().unwrap_or_else(|| {
                     format!("waited {} s for {}", self.timeout, self.describe())
-                }))
+                }));
+                failed.with_value("elapsed", self.timeout + self.delay)
             }
             21 => ModuleError::failed(format!(
                 "wait for {}: nothing on the host can connect",

@@ -48,6 +48,7 @@ uid=%u
 gid=%g
 owner=%U
 group=%G
+links=%h
 size=%s' -- "$1" 2>&1); then
     return 0
   fi
@@ -167,7 +168,7 @@ have=$(($(wc -c <"$new")))
     settle_function!(),
     r#"
 settle "$new" "$path"
-stat -c 'kk-about %u %g %U %G %a %s %F' -- "$path" 2>/dev/null || :
+stat -c 'kk-about %u %g %U %G %a %s %h %F' -- "$path" 2>/dev/null || :
 "#
 );
 

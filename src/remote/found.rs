@@ -62,6 +62,8 @@ pub struct Found {
     pub owner: String,
     /// Group's name.
     pub group: String,
+    /// How many names it has.
+    pub links: u64,
     /// Size in bytes.
     pub size: u64,
     /// Where a link points.
@@ -95,6 +97,7 @@ impl Found {
             gid: String::new(),
             owner: String::new(),
             group: String::new(),
+            links: 1,
             size: 0,
             target: None,
             sha256: None,
@@ -155,6 +158,7 @@ impl Found {
                 "gid" => value.clone_into(&mut found.gid),
                 "owner" => value.clone_into(&mut found.owner),
                 "group" => value.clone_into(&mut found.group),
+                "links" => found.links = value.parse().ok()?,
                 "size" => found.size = value.parse().ok()?,
                 "target" => found.target = Some(value.to_owned()),
                 "missing" => found.missing.insert(0, value.to_owned()),

@@ -244,6 +244,11 @@ impl Session {
         &self.cancel
     }
 
+    /// Opens the connection anew, for instance after the host has booted.
+    pub async fn reconnect(&self) -> Result<(), TransportError> {
+        self.connector.reconnect().await
+    }
+
     /// Runs a command that only reads. Modules call this while they plan.
     ///
     /// The command must be a program with arguments; shell syntax belongs into [`Command::script`].

@@ -10,6 +10,7 @@ mod hop;
 mod keys;
 mod line;
 mod options;
+mod redial;
 mod session;
 mod shell;
 mod socket;
@@ -23,6 +24,7 @@ use super::{Connector, TransportError};
 use authenticate::Credentials;
 use channels::Channels;
 use hop::Hop;
+use redial::Redialing;
 use session::SshConnector;
 
 /// Connects to a host, through its jump hosts if there are any, and logs in.
@@ -31,6 +33,12 @@ use session::SshConnector;
 /// within the time limit; nothing has run on it by then. Every error is one that
 /// [`did_not_run`](TransportError::did_not_run).
 pub async fn connect(options: SshOptions) -> Result<Arc<dyn Connector>, TransportError> {
+    let current = open(options.clone()).await?;
+    Ok(Arc::new(Redialing::new(options, current)))
+}
+
+/// One connection.
+async fn open(options: SshOptions) -> Result<Arc<dyn Connector>, TransportError> {
     let mut options = options;
     let jumps = std::mem::take(&mut options.proxy_jump);
     let max_channels = options.max_channels;
