@@ -242,7 +242,7 @@ impl Doing<'_> {
             Err(error) => {
                 return Attempt {
                     diff: attempt.diff,
-                    ..self.broken(error)
+                    ..changed_by(spec, self.broken(error))
                 };
             }
         };
@@ -260,7 +260,7 @@ impl Doing<'_> {
             }
             Err(error) => Attempt {
                 diff: attempt.diff,
-                ..Attempt::from_error(error)
+                ..changed_by(spec, Attempt::from_error(error))
             },
         }
     }
@@ -369,6 +369,14 @@ fn assert(
     };
     attempt.result.insert("msg".to_owned(), message.into());
     Ok(attempt)
+}
+
+/// A command that ran and failed may have changed something: Ansible says that it did.
+fn changed_by(spec: &ModuleSpec, mut attempt: Attempt) -> Attempt {
+    if spec.free_form.is_some() && attempt.result.contains_key("rc") {
+        attempt.result.insert("changed".to_owned(), true.into());
+    }
+    attempt
 }
 
 /// A message that may be a list of lines.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::event::{EventKind, NoticeLevel, Outcome};
 use super::runner::{Around, Runner};
 use super::schedule::Failure;
-use super::state::{HostState, Standing};
+use super::state::HostState;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::{Meta, Task};
 
@@ -64,9 +64,8 @@ impl Runner<'_> {
             Meta::ClearFacts => self.each(batch, HostState::clear_facts),
             Meta::ClearHostErrors => {
                 if first {
-                    self.each(&around.view.all, |state| {
-                        state.set_standing(Standing::Active);
-                    });
+                    self.each(&around.view.all, HostState::forgive);
+                    self.forgiven.fetch_add(1, Ordering::Relaxed);
                     around.view.forget_hosts();
                 }
             }
@@ -177,6 +176,7 @@ impl Runner<'_> {
             action: "meta",
             result: result.as_object().cloned().unwrap_or_default(),
             lost: false,
+            forgiven: self.forgiven.load(Ordering::Relaxed),
         }
     }
 }

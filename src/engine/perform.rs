@@ -393,6 +393,8 @@ impl Doing<'_> {
                 return attempt;
             }
             if tried > retries || self.runner.control.stop.is_cancelled() {
+                // Ansible does not count the last one.
+                attempt.result.insert("attempts".to_owned(), retries.into());
                 if let Some(until) = unmet.filter(|_| attempt.outcome != Outcome::Failed) {
                     attempt.outcome = Outcome::Failed;
                     let message = format!(

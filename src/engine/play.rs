@@ -105,7 +105,27 @@ impl Runner<'_> {
             .inventory
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut hosts = select(&inventory, &pattern)?;
+        let mut hosts = match select(&inventory, &pattern) {
+            Ok(hosts) => hosts,
+            // What tasks may have added and did not is nobody.
+            Err(_) if self.may_grow() => {
+                let known: Vec<&str> = pattern
+                    .split([',', ':'])
+                    .filter(|part| {
+                        let plain = part.trim().trim_start_matches(['!', '&']);
+                        select(&inventory, plain).is_ok()
+                    })
+                    .collect();
+                let message = format!("not all of the pattern `{pattern}` is known");
+                self.events.notice(NoticeLevel::Warning, message);
+                if known.iter().all(|part| part.starts_with(['!', '&'])) {
+                    Vec::new()
+                } else {
+                    select(&inventory, &known.join(","))?
+                }
+            }
+            Err(message) => return Err(message),
+        };
         drop(inventory);
         hosts.retain(|host| self.is_limited_to(host));
         match play.order {
@@ -119,6 +139,11 @@ impl Runner<'_> {
             Order::Shuffle => hosts.shuffle(&mut rand::rng()),
         }
         Ok(hosts)
+    }
+
+    /// Whether tasks may add hosts.
+    fn may_grow(&self) -> bool {
+        self.playbook.plays.iter().any(super::outline::adds_hosts)
     }
 
     /// The files of variables that can be read now.
@@ -208,7 +233,11 @@ impl Runner<'_> {
 
     /// Hosts that failed without being rescued run nothing any more.
     pub(super) fn settle(&self, failures: &[Failure], view: &PlayView) {
-        for failure in failures.iter().filter(|failure| !failure.lost) {
+        let forgiven = self.forgiven.load(Ordering::Relaxed);
+        for failure in failures
+            .iter()
+            .filter(|failure| !failure.lost && failure.forgiven == forgiven)
+        {
             if let Some(state) = self.variables.host(&failure.host) {
                 state.set_standing(Standing::Failed);
             }

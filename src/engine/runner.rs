@@ -56,6 +56,8 @@ pub(super) struct Runner<'a> {
     pub(super) is_continuing: AtomicBool,
     /// Results of `async` tasks that nobody waited for.
     pub(super) background: Mutex<HashMap<String, Map<String, Json>>>,
+    /// How often `meta: clear_host_errors` came.
+    pub(super) forgiven: AtomicU64,
     /// Hosts that tasks added.
     pub(super) added: Mutex<Vec<String>>,
     numbers: AtomicU64,
@@ -109,6 +111,7 @@ impl<'a> Runner<'a> {
             is_started: AtomicBool::new(options.start_at.is_none()),
             is_continuing: AtomicBool::new(false),
             background: Mutex::default(),
+            forgiven: AtomicU64::new(0),
             added: Mutex::default(),
             numbers: AtomicU64::new(0),
             halted: AtomicBool::new(false),
@@ -241,6 +244,11 @@ impl<'a> Runner<'a> {
             recap: recap.collect(),
             interrupted: self.control.stop.is_cancelled(),
             aborted: self.aborted.load(Ordering::Relaxed),
+            forgiven: hosts
+                .iter()
+                .filter(|(_, state)| state.is_forgiven() && state.standing() == Standing::Active)
+                .map(|(name, _)| name.clone())
+                .collect(),
             failed_for_all: self.failed.load(Ordering::Relaxed),
             variables: hosts
                 .iter()

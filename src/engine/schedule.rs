@@ -25,6 +25,8 @@ pub(super) struct Failure {
     pub(super) result: Map<String, Json>,
     /// Lost hosts are not rescued.
     pub(super) lost: bool,
+    /// How often errors had been cleared when it failed.
+    pub(super) forgiven: u64,
 }
 
 /// Whether a keyword that may be a template is set.
@@ -200,9 +202,9 @@ impl Runner<'_> {
             return self.meta(meta, task, hosts, around).await;
         }
         let is_free = around.play.strategy == crate::playbook::Strategy::Free;
-        let once = !is_free
-            && (is_set(&task.frame, &scope, |frame| frame.run_once.as_ref()).unwrap_or(false)
-                || task.action.bypasses_hosts());
+        let is_shared = !is_free
+            && is_set(&task.frame, &scope, |frame| frame.run_once.as_ref()).unwrap_or(false);
+        let once = is_shared || task.action.bypasses_hosts();
         let mut runners: Vec<String> = hosts.to_vec();
         if once {
             runners.truncate(1);
@@ -238,7 +240,7 @@ impl Runner<'_> {
                     task: number,
                     host: host.clone(),
                 });
-                let receivers = if once {
+                let receivers = if is_shared {
                     hosts
                 } else {
                     std::slice::from_ref(&host)
@@ -252,7 +254,7 @@ impl Runner<'_> {
             .await;
         let mut failures = Vec::new();
         for (host, performed) in results {
-            let affected = if once {
+            let affected = if is_shared {
                 hosts
             } else {
                 std::slice::from_ref(&host)
@@ -277,6 +279,7 @@ impl Runner<'_> {
                     action: task.action.name(),
                     result: performed.result.clone(),
                     lost: lost.is_some() && *affected == host,
+                    forgiven: self.forgiven.load(Ordering::Relaxed),
                 }));
             }
         }
@@ -347,6 +350,7 @@ impl Runner<'_> {
                 action: task.action.name(),
                 result: Map::new(),
                 lost: false,
+                forgiven: self.forgiven.load(Ordering::Relaxed),
             })
             .collect();
         failures.extend(others);

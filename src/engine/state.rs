@@ -48,8 +48,8 @@ struct Inner {
     /// Names of handlers that an earlier run owed.
     recalled: Vec<String>,
     recap: Recap,
-    /// Took part in a play.
-    is_seen: bool,
+    /// `meta: clear_host_errors` came after its last failure.
+    forgiven: bool,
 }
 
 impl HostState {
@@ -66,7 +66,7 @@ impl HostState {
             owed: BTreeSet::new(),
             recalled: Vec::new(),
             recap: Recap::default(),
-            is_seen: false,
+            forgiven: false,
         };
         Self {
             inventory: Mutex::new(Layer::templated(inventory)),
@@ -120,12 +120,23 @@ impl HostState {
         inner.ended = false;
         inner.role_ended = false;
         inner.completed.clear();
-        inner.is_seen = true;
     }
 
     /// The play ends for this host.
     pub(super) fn end(&self) {
         self.lock().ended = true;
+    }
+
+    /// What went wrong so far does not count any more.
+    pub(super) fn forgive(&self) {
+        let mut inner = self.lock();
+        inner.standing = Standing::Active;
+        inner.forgiven = true;
+    }
+
+    /// Whether what went wrong does not count any more.
+    pub(super) fn is_forgiven(&self) -> bool {
+        self.lock().forgiven
     }
 
     /// The role ends for this host, or another begins.
@@ -284,7 +295,11 @@ impl PlayView {
         folder: &str,
     ) -> Arc<Self> {
         let mut names: Vec<&str> = Vec::new();
+        let mut dependent: Vec<&str> = Vec::new();
         for role in &play.roles {
+            if !play.role_names.contains(&role.name) && !dependent.contains(&role.name.as_str()) {
+                dependent.push(&role.name);
+            }
             if !names.contains(&role.name.as_str()) {
                 names.push(&role.name);
             }
@@ -292,9 +307,10 @@ impl PlayView {
         let fixed = json!({
             "ansible_play_hosts_all": all,
             "ansible_play_name": play.name,
-            "ansible_play_role_names": names,
+            "ansible_play_role_names": play.role_names,
+            "ansible_dependent_role_names": dependent,
             "ansible_role_names": names,
-            "role_names": names,
+            "role_names": play.role_names,
             "playbook_dir": folder,
         });
         Arc::new(Self {
@@ -321,16 +337,13 @@ impl PlayView {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         for handler in handlers {
-            let is_known = known
-                .iter()
-                .any(|known| known.place == handler.place && known.title() == handler.title());
-            if !is_known {
+            if !known.iter().any(|known| Arc::ptr_eq(known, handler)) {
                 Arc::make_mut(&mut known).push(Arc::clone(handler));
             }
         }
         let mut known = self.roles.write().unwrap_or_else(PoisonError::into_inner);
         for role in roles {
-            if !known.iter().any(|known| known.folder == role.folder) {
+            if !known.iter().any(|known| Arc::ptr_eq(known, role)) {
                 Arc::make_mut(&mut known).push(Arc::clone(role));
             }
         }
@@ -518,7 +531,12 @@ impl Variables {
             return Layer::raw(magic);
         };
         let roles: Vec<&Arc<Role>> = frame.roles().collect();
-        if let Some((role, parents)) = roles.split_first() {
+        if let Some((role, _)) = roles.split_first() {
+            let parents: Vec<&Arc<Role>> = frame
+                .chain()
+                .filter(|frame| frame.folder.is_some())
+                .filter_map(|frame| frame.role.as_ref())
+                .collect();
             magic.insert("role_name".to_owned(), role.name.clone().into());
             magic.insert("ansible_role_name".to_owned(), role.name.clone().into());
             magic.insert(

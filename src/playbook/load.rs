@@ -125,6 +125,8 @@ pub(super) struct Loader<'a> {
     pub(super) handlers_of: Vec<String>,
     /// Roles whose variables the whole play sees.
     pub(super) public: Vec<Arc<Role>>,
+    /// Names of the roles that the play itself names.
+    pub(super) role_names: Vec<String>,
     /// Names of handlers that tasks of the play notify.
     pub(super) notified: Vec<(String, Place)>,
     /// The folder of the play's playbook within the library.
@@ -146,6 +148,7 @@ impl<'a> Loader<'a> {
             in_handlers: false,
             handlers_of: Vec::new(),
             public: Vec::new(),
+            role_names: Vec::new(),
             notified: Vec::new(),
             play_folder: String::new(),
             playbooks: Vec::new(),
@@ -175,6 +178,13 @@ impl<'a> Loader<'a> {
 
     /// Whether a text can name a variable; if not, that is reported.
     pub(super) fn check_variable(&mut self, name: &str, place: &Place) {
+        if RESERVED.contains(&name) {
+            self.found.push(
+                Diagnostic::at(place, format!("`{name}` is not a name for a variable"))
+                    .hint("it is a reserved word; Ansible does not take it either"),
+            );
+            return;
+        }
         let mut characters = name.chars();
         let is_name = characters
             .next()
@@ -347,6 +357,19 @@ impl<'a> Loader<'a> {
         for (key, _) in pairs {
             self.check_variable(key.as_str().unwrap_or_default(), &key.place);
         }
+        self.values(node)
+    }
+
+    /// The variables of a file, whose names Ansible does not look at.
+    pub(super) fn file_variables(&mut self, node: &Node) -> Option<Layer> {
+        if node.as_mapping().is_none() {
+            self.found.push(node.unexpected("a mapping of variables"));
+            return None;
+        }
+        self.values(node)
+    }
+
+    fn values(&mut self, node: &Node) -> Option<Layer> {
         let value = super::ArgumentValue::any(node, &mut self.found);
         let json = match value {
             super::ArgumentValue::Literal(json)
@@ -400,6 +423,14 @@ pub(super) fn flatten(items: Vec<Item>, into: &mut Vec<Arc<Task>>) {
         }
     }
 }
+
+/// Words of Python's, which no variable of Ansible's may have for a name.
+const RESERVED: &[&str] = &[
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
+    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
+    "with", "yield",
+];
 
 /// The inside of an expression that is one text in quotes.
 fn text_literal(expression: &str) -> Option<&str> {

@@ -275,7 +275,11 @@ impl Loader<'_> {
         }
         let short = name.trim_end_matches('/');
         let mut role = Role {
-            name: short.rsplit('/').next().unwrap_or(short).to_owned(),
+            name: if short.starts_with(['/', '.', '~']) {
+                short.rsplit('/').next().unwrap_or(short).to_owned()
+            } else {
+                short.to_owned()
+            },
             folder,
             defaults: None,
             vars: None,
@@ -342,7 +346,7 @@ impl Loader<'_> {
         if let Some(node) = self.role_file(&role.folder, kind, from.unwrap_or("main")) {
             is_found = true;
             if !node.is_null() {
-                all.extend(self.variables(&node)?.variables().clone());
+                all.extend(self.file_variables(&node)?.variables().clone());
             }
         } else {
             let folder = format!("{}/{kind}/{}", role.folder, from.unwrap_or("main"));
@@ -351,7 +355,7 @@ impl Loader<'_> {
                 if let Ok(Some(entry)) = self.library.read(&path)
                     && let Some(node) = self.parse(&entry.name, &entry.bytes)
                     && !node.is_null()
-                    && let Some(layer) = self.variables(&node)
+                    && let Some(layer) = self.file_variables(&node)
                 {
                     all.extend(layer.variables().clone());
                 }
