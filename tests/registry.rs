@@ -143,6 +143,7 @@ impl Registry {
             plain_http: !self.setup.tls,
             ca_pem: Some(self.ca_pem.clone()),
             connect_to: Some(LOOPBACK),
+            through: None,
             username: "admin".to_owned(),
             password: password(),
         }
@@ -453,6 +454,7 @@ async fn nobody_there_is_said() {
     let endpoint = RegistryEndpoint {
         name: "no-such-name.invalid".to_owned(),
         connect_to: None,
+        through: None,
         ..registry.endpoint()
     };
     let error = Client::new(endpoint).unwrap().ping().await.unwrap_err();

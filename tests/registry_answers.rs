@@ -73,6 +73,7 @@ fn endpoint(port: u16) -> RegistryEndpoint {
         plain_http: true,
         ca_pem: None,
         connect_to: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        through: None,
         username: "admin".to_owned(),
         password: Secret::new("secret".to_owned()),
     }

@@ -130,9 +130,9 @@ fn module_page(spec: &ModuleSpec) -> String {
     }
     if spec.arguments.is_empty() {
         text.push_str("\nIt takes no arguments.\n");
-        return text;
+    } else {
+        text.push_str("\narguments:\n");
     }
-    text.push_str("\narguments:\n");
     for argument in spec.arguments {
         let required = if argument.required { ", required" } else { "" };
         text.push_str(&format!(
@@ -148,6 +148,18 @@ fn module_page(spec: &ModuleSpec) -> String {
             ));
         }
     }
+    text.push_str("\nexample:\n\n");
+    for line in spec.examples.lines() {
+        let line = format!("  {line}");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    if !spec.returns.is_empty() {
+        text.push_str("\nreturn values, besides `changed`, `failed` and `msg`:\n\n");
+    }
+    for (name, meaning) in spec.returns {
+        text.push_str(&format!("  {name}\n      {meaning}\n"));
+    }
     text
 }
 
@@ -158,6 +170,7 @@ fn kind(argument: &Argument) -> String {
         ArgumentKind::Secret => "secret text".to_owned(),
         ArgumentKind::Path => "path".to_owned(),
         ArgumentKind::Boolean => "boolean".to_owned(),
+        ArgumentKind::Number => "number".to_owned(),
         ArgumentKind::Integer => "whole number".to_owned(),
         ArgumentKind::Mode => "file mode".to_owned(),
         ArgumentKind::Choice(words) => format!("one of {}", words.join(", ")),
@@ -187,6 +200,8 @@ fn described(spec: &ModuleSpec) -> Value {
         "summary": spec.summary,
         "free_form": spec.free_form,
         "arguments": arguments,
+        "examples": spec.examples,
+        "returns": spec.returns.iter().map(|(name, meaning)| json!({"name": name, "summary": meaning})).collect::<Vec<_>>(),
     })
 }
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, Span};
-use crate::inventory::{Inventory, LocalMachine};
+use crate::inventory::{ALL, Inventory, LocalMachine};
 use crate::secret::Redactor;
 use crate::settings::{SetFlag, Settings, SettingsInput};
 
@@ -90,7 +90,11 @@ impl Prepared {
         warnings.extend(settings.warnings);
         let (inventory, settings) = (loaded.inventory, settings.settings);
         let names = match &target.limit {
-            None => inventory.hosts.keys().cloned().collect(),
+            None => inventory
+                .hosts_of(ALL)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             Some(pattern) => limited(&inventory, pattern).unwrap_or_else(|diagnostic| {
                 found.push(diagnostic);
                 Vec::new()

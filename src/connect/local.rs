@@ -8,11 +8,12 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Connector, ExecRequest, ExitStatus, OUTPUT_LIMIT, Output, Stdin, TransportError, expiry,
+    Connector, Duplex, ExecRequest, ExitStatus, OUTPUT_LIMIT, Output, Stdin, TransportError, expiry,
 };
 use tree::Tree;
 
@@ -103,6 +104,18 @@ impl Default for LocalConnector {
 impl Connector for LocalConnector {
     fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Output, TransportError>> {
         self.run(request).boxed()
+    }
+
+    fn open_tcp<'a>(
+        &'a self,
+        address: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Duplex>>, TransportError>> {
+        async move {
+            let stream = TcpStream::connect((address, port)).await.ok();
+            Ok(stream.map(|stream| Box::new(stream) as Box<dyn Duplex>))
+        }
+        .boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

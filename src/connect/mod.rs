@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,18 @@ pub trait Connector: Send + Sync {
     /// ([`TransportError::did_not_run`]) or its end was not seen.
     fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Output, TransportError>>;
 
+    /// Opens a TCP connection that begins on the host, as `ssh -W` does: for what only the host can reach.
+    /// `None` when the host could not reach anybody there; [`TransportError::NotStarted`] when it makes no connections.
+    fn open_tcp<'a>(
+        &'a self,
+        _address: &'a str,
+        _port: u16,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Duplex>>, TransportError>> {
+        let target = self.describe();
+        let reason = "no connections are made through it".to_owned();
+        Box::pin(async { Err(TransportError::NotStarted { target, reason }) })
+    }
+
     /// Ends the session politely. Requests after it fail.
     fn close(&self) -> BoxFuture<'_, ()>;
 
@@ -36,6 +49,11 @@ pub trait Connector: Send + Sync {
     /// How a person names the other end: `root@10.0.0.11:22` or `local`.
     fn describe(&self) -> String;
 }
+
+/// Bytes in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// One command to run.
 pub struct ExecRequest {

@@ -198,6 +198,7 @@ impl Doing<'_> {
         };
         let look = Look {
             session: &session,
+            host: self.host,
             facts: facts.as_deref(),
             files: &files,
             check_mode: self.check_mode,
@@ -214,6 +215,7 @@ impl Doing<'_> {
                     .result
                     .get("msg")
                     .and_then(Json::as_str)
+                    .filter(|text| !text.is_empty())
                     .map(str::to_owned);
                 return attempt;
             }
@@ -221,6 +223,11 @@ impl Doing<'_> {
                 Some(change.summary.clone()).filter(|text| !text.is_empty()),
                 change.diff.clone(),
             ),
+            Verdict::Skipped { reason } => {
+                let mut attempt = Attempt::skipped(reason);
+                attempt.result.extend(plan.result);
+                return attempt;
+            }
             Verdict::Unknown { reason } if self.check_mode && spec.free_form.is_some() => {
                 return Attempt::skipped(&format!("not run in check mode: {reason}"));
             }
@@ -300,7 +307,9 @@ impl Doing<'_> {
         let outputs = modules::apply_plan(session, component, &plan, &progress).await?;
         if let Some(state) = self.runner.variables.host(target) {
             let sent = outputs.iter().map(|output| match output {
-                StepOutput::Done { bytes_sent } => *bytes_sent,
+                StepOutput::Done { bytes_sent } | StepOutput::Wrote { bytes_sent, .. } => {
+                    *bytes_sent
+                }
                 _ => 0,
             });
             let sent: u64 = sent.sum();

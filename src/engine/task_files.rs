@@ -44,11 +44,32 @@ impl Files for TaskFiles<'_> {
         if let Some(path) = own_path(src) {
             return Ok(FileSource::Path(path));
         }
+        let folders = self.candidates("files", src);
+        let folder = folders
+            .iter()
+            .find_map(|candidate| self.library.folder_path(candidate.trim_end_matches('/')));
+        if let Some(folder) = folder {
+            return Ok(FileSource::Path(folder));
+        }
         let entry = self.find("files", src)?;
         Ok(entry.path.map_or_else(
             || FileSource::Bytes(entry.bytes.into_owned().into()),
             FileSource::Path,
         ))
+    }
+
+    fn own_path(&self, path: &str) -> std::path::PathBuf {
+        own_path(path).unwrap_or_else(|| match self.library.folder_path("") {
+            Some(folder) => folder.join(path),
+            None => path.into(),
+        })
+    }
+
+    fn template_mode(&self, src: &str) -> Option<u32> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = own_path(src).or_else(|| self.find("templates", src).ok()?.path)?;
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(metadata.permissions().mode() & 0o7777)
     }
 
     fn template(&self, src: &str) -> Result<String, ModuleError> {

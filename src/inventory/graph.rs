@@ -10,42 +10,61 @@ use crate::diagnostic::Diagnostic;
 
 impl Inventory {
     /// The hosts of a group, those of nested groups included, each once: first the group's own in the order written,
-    /// then those of its nested groups. Empty for a group that is not there.
+    /// then those of the groups that it names, then those of the groups that these name, as Ansible has it. Empty for
+    /// a group that is not there.
     pub fn hosts_of(&self, group: &str) -> Vec<&str> {
-        match group {
-            ALL => return self.hosts.keys().map(String::as_str).collect(),
-            UNGROUPED => {
-                return self
-                    .hosts
-                    .keys()
-                    .map(String::as_str)
-                    .filter(|host| self.is_ungrouped(host))
-                    .collect();
-            }
-            _ => {}
-        }
         let mut hosts: IndexSet<&str> = IndexSet::new();
         let mut seen: HashSet<&str> = HashSet::new();
-        self.collect(group, &mut seen, &mut hosts);
+        let mut level: Vec<&str> = self
+            .groups
+            .get_key_value(group)
+            .map(|(name, _)| name.as_str())
+            .into_iter()
+            .collect();
+        while !level.is_empty() {
+            let mut next = Vec::new();
+            for name in level {
+                if seen.insert(name) {
+                    self.extend_with_own(name, &mut hosts);
+                    next.extend(self.nested_in(name));
+                }
+            }
+            level = next;
+        }
+        if group == ALL {
+            hosts.extend(self.hosts.keys().map(String::as_str));
+        }
         hosts.into_iter().collect()
     }
 
-    fn collect<'a>(
-        &'a self,
-        group: &str,
-        seen: &mut HashSet<&'a str>,
-        hosts: &mut IndexSet<&'a str>,
-    ) {
-        let Some((name, group)) = self.groups.get_key_value(group) else {
-            return;
-        };
-        if !seen.insert(name) {
-            return;
+    /// The hosts that a group names itself.
+    fn extend_with_own<'a>(&'a self, group: &str, hosts: &mut IndexSet<&'a str>) {
+        if group == UNGROUPED {
+            let all = self.hosts.keys().map(String::as_str);
+            hosts.extend(all.filter(|host| self.is_ungrouped(host)));
+        } else if let Some(group) = self.groups.get(group) {
+            hosts.extend(group.hosts.iter().map(String::as_str));
         }
-        hosts.extend(group.hosts.iter().map(String::as_str));
-        for nested in &group.groups {
-            self.collect(nested, seen, hosts);
+    }
+
+    /// The groups that a group names; `all` has also those that no group names.
+    fn nested_in(&self, group: &str) -> Vec<&str> {
+        let mut nested: Vec<&str> = Vec::new();
+        if group == ALL {
+            nested.extend(
+                self.groups
+                    .get_key_value(UNGROUPED)
+                    .map(|(name, _)| name.as_str()),
+            );
         }
+        let named = self.groups.get(group).into_iter();
+        nested.extend(named.flat_map(|group| group.groups.iter().map(String::as_str)));
+        if group == ALL {
+            let parents = self.parents();
+            let rest = self.groups.keys().map(String::as_str);
+            nested.extend(rest.filter(|name| *name != ALL && !parents.contains_key(name)));
+        }
+        nested
     }
 
     fn is_ungrouped(&self, host: &str) -> bool {

@@ -129,6 +129,12 @@ fn read_hosts(node: &Node, raw: &mut Raw) {
         let name = key.as_str().unwrap_or_default();
         if raw.check_name("host", name, &key.place) {
             read_host(name, key, value, raw);
+            // The order of all hosts is the one written here, whatever groups they are in.
+            let reference = Reference {
+                name: name.to_owned(),
+                place: key.place.clone(),
+            };
+            raw.group(super::ALL, &key.place).hosts.push(reference);
         }
     }
 }

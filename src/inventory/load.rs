@@ -20,7 +20,8 @@ const IGNORED_ENDINGS: [&str; 13] = [
 
 impl Inventory {
     /// Reads inventory files, one after the other: later ones add to earlier ones. A folder stands for the files in
-    /// it, by name. `group_vars/` and `host_vars/` beside a file, or in the folder, are read too.
+    /// it, by name. `group_vars/` and `host_vars/` beside a file, or in the folder, are read too. What has a comma and is
+    /// no file is a list of hosts: `node1,node2`, or `node1,` for a single one.
     ///
     /// No path at all is the implicit inventory.
     ///
@@ -35,7 +36,12 @@ impl Inventory {
             });
         }
         let mut raw = Raw::default();
-        for path in paths {
+        let (lists, paths): (Vec<PathBuf>, Vec<PathBuf>) =
+            paths.iter().cloned().partition(|path| is_list(path));
+        for list in &lists {
+            read_list(list, &mut raw);
+        }
+        for path in &paths {
             for file in files_of(path, &mut raw) {
                 match read_text(&file) {
                     Ok(source) => read(&source, &file, &mut raw),
@@ -44,9 +50,10 @@ impl Inventory {
             }
         }
         raw.declare_localhost();
-        directories::read(paths, &mut raw);
-        let names: Vec<String> = paths
+        directories::read(&paths, &mut raw);
+        let names: Vec<String> = lists
             .iter()
+            .chain(&paths)
             .map(|path| path.display().to_string())
             .collect();
         finish::finish(raw, Some(names.join(", ")), machine)
@@ -148,6 +155,18 @@ pub fn read_text(path: &Path) -> Result<Arc<Source>, Diagnostic> {
             reason_of(&error)
         ))),
     }
+}
+
+/// What is given for a file is a list of hosts.
+fn is_list(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.contains(',')) && !path.exists()
+}
+
+/// Reads a list of hosts, which are in no group.
+fn read_list(list: &Path, raw: &mut Raw) {
+    let list = list.display().to_string();
+    let lines: Vec<&str> = list.split(',').map(str::trim).collect();
+    ini::read(&Source::new("the list of hosts", lines.join("\n")), raw);
 }
 
 /// The files that a path stands for.

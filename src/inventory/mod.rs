@@ -6,7 +6,8 @@
 //! **Order.** Hosts stand in the order in which they are declared, then those that exist only because a group names
 //! `localhost`. Groups stand in the order in which they are declared, behind `all` and before `ungrouped`, which are
 //! always there. The hosts of a group are its own in the order written, then those of its nested groups in the order
-//! written, each host once; the hosts of `all` are all hosts in their order.
+//! written, each host once. So are those of `all`, which names the hosts of a KubeKey inventory, `ungrouped`, and every
+//! group that no other names.
 //!
 //! **Precedence of variables**, as in Ansible: `all` < parent group < child group (by depth, then
 //! `ansible_group_priority`, then name) < host, where a `group_vars/` folder beside the inventory beats the groups of

@@ -80,7 +80,7 @@ impl Inventory {
         }
         let mut selected: IndexSet<String> = IndexSet::new();
         if !parts.iter().any(|part| part.action == Action::Add) {
-            selected.extend(self.hosts.keys().cloned());
+            selected.extend(self.named(ALL));
         }
         for action in [Action::Add, Action::Keep, Action::Remove] {
             for part in parts.iter().filter(|part| part.action == action) {

@@ -60,6 +60,17 @@ pub(super) async fn entry(
     }
 }
 
+/// A step that says what a user or group is now, for the result.
+pub(super) fn look_step(database: &str, name: &str) -> Step {
+    Step::Run {
+        command: Command::script(ENTRY, [database, name]),
+        stdin: None,
+        timeout: None,
+        any_status: true,
+        purpose: format!("look up `{name}`"),
+    }
+}
+
 /// A step that runs the first of these programs that the host has.
 pub(super) fn run_first_available(purpose: String, programs: &[(&str, &[&str])]) -> Step {
     let mut command = Command::script(FIRST, [""; 0]);

@@ -53,7 +53,7 @@ pub async fn apply(
             owner,
             group,
         } => {
-            session
+            let about = session
                 .write_file(
                     path,
                     &content.bytes,
@@ -62,8 +62,9 @@ pub async fn apply(
                     group.as_deref(),
                 )
                 .await?;
-            Ok(StepOutput::Done {
+            Ok(StepOutput::Wrote {
                 bytes_sent: content.bytes.len() as u64,
+                about,
             })
         }
         Step::Upload {
@@ -91,8 +92,36 @@ pub async fn apply(
             session.remove(path).await?;
             Ok(StepOutput::Done { bytes_sent: 0 })
         }
+        Step::Save { path, content } => {
+            let (path, bytes) = (path.clone(), content.bytes.clone());
+            let shown = path.display().to_string();
+            let written = tokio::task::spawn_blocking(move || {
+                if let Some(folder) = path.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
+                std::fs::write(&path, &bytes)
+            });
+            match written.await {
+                Ok(Ok(())) => Ok(StepOutput::Done { bytes_sent: 0 }),
+                Ok(Err(error)) => Err(ModuleError::failed(format!("write `{shown}`: {error}"))),
+                Err(error) => Err(ModuleError::failed(format!("write `{shown}`: {error}"))),
+            }
+        }
         Step::Control(call) => {
-            let answer = crate::registry::execute(call, session.cancel()).await;
+            let (endpoint, cancel) = (call.endpoint(), session.cancel());
+            let address = endpoint
+                .connect_to
+                .map_or_else(|| endpoint.name.clone(), |address| address.to_string());
+            // A registry may be where only its host sees it: behind a jump host, or a firewall that lets SSH in alone.
+            // A host that forwards nothing is asked directly.
+            let forward = session.forward(&address, endpoint.port).await;
+            let answer = match &forward {
+                Ok(forward) => {
+                    crate::registry::execute(&call.clone().through(forward.entrance), cancel).await
+                }
+                Err(error) if error.loses_host() => return Err(error.clone().into()),
+                Err(_) => crate::registry::execute(call, cancel).await,
+            };
             answer.map(StepOutput::Answered).map_err(|error| {
                 let failed = ModuleError::failed(format!("{}: {}", call.purpose(), error.message));
                 match error.hint {
@@ -125,7 +154,7 @@ pub async fn apply_plan(
     for step in &plan.steps {
         let output = match note.take() {
             // A call of this machine does not carry the note to the host.
-            Some(pending) if matches!(step, Step::Control(_)) => {
+            Some(pending) if matches!(step, Step::Control(_) | Step::Save { .. }) => {
                 session
                     .ledger_add(&pending.component, pending.lines)
                     .await?;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::ModuleError;
+pub use super::mode::Mode;
 
 /// One argument of a module.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +64,10 @@ pub enum ArgumentKind {
     Boolean,
     /// A whole number.
     Integer,
-    /// Permission bits: `0644`, `"0644"`, `u=rw,go=r` is refused with a hint.
+    /// Permission bits: `0644`, `"0644"`, symbolic as for `chmod` (`u=rwX,go-w`), or `preserve`.
     Mode,
+    /// A number, whole or not.
+    Number,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A list of texts; one text with commas counts as a list.
@@ -106,13 +109,20 @@ impl ArgumentKind {
                     .map(Value::from)
                     .ok_or_else(|| "expected a whole number".to_owned()),
             },
+            Self::Number => match value {
+                Value::Number(_) => Ok(value.clone()),
+                other => text(other)
+                    .and_then(|text| text.trim().parse::<f64>().ok())
+                    .and_then(serde_json::Number::from_f64)
+                    .map(Value::Number)
+                    .ok_or_else(|| "expected a number".to_owned()),
+            },
             Self::Mode => text(value)
-                .map(|text| text.trim().trim_start_matches("0o").to_owned())
-                .filter(|digits| (3..=5).contains(&digits.len()))
-                .and_then(|digits| u32::from_str_radix(&digits, 8).ok())
-                .filter(|mode| *mode <= 0o7777)
-                .map(Value::from)
-                .ok_or_else(|| "expected an octal file mode such as `0644`".to_owned()),
+                .and_then(|text| match Mode::parse(text.trim())? {
+                    Mode::Bits(bits) => Some(Value::from(bits)),
+                    _ => Some(Value::from(text.trim())),
+                })
+                .ok_or_else(|| "expected a file mode such as `0644` or `u=rw,go=r`".to_owned()),
             Self::Choice(words) => {
                 let word = text(value).ok_or_else(|| "expected a text".to_owned())?;
                 if words.contains(&word.as_str()) {
@@ -188,11 +198,30 @@ impl Arguments {
     }
 
     /// Permission bits.
-    pub fn mode(&self, name: &str) -> Option<u32> {
-        self.0
-            .get(name)
-            .and_then(Value::as_u64)
-            .and_then(|mode| u32::try_from(mode).ok())
+    pub fn mode(&self, name: &str) -> Option<Mode> {
+        match self.0.get(name)? {
+            Value::Number(number) => number
+                .as_u64()
+                .and_then(|mode| u32::try_from(mode).ok())
+                .map(Mode::Bits),
+            Value::String(text) => Mode::parse(text),
+            _ => None,
+        }
+    }
+
+    /// A number, whole or not.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.0.get(name).and_then(Value::as_f64)
+    }
+
+    /// A text that is there and not empty.
+    pub fn filled(&self, name: &str) -> Option<String> {
+        self.text(name).filter(|text| !text.is_empty())
+    }
+
+    /// A boolean that may not be given at all.
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        self.0.get(name).and_then(Value::as_bool)
     }
 
     /// A list of texts; empty when not given.
@@ -226,7 +255,7 @@ mod tests {
         assert_eq!(ArgumentKind::Mode.coerce(&json!("0644")), Ok(json!(0o644)));
         assert_eq!(
             ArgumentKind::Mode.coerce(&json!("rw-r")),
-            Err("expected an octal file mode such as `0644`".into())
+            Err("expected a file mode such as `0644` or `u=rw,go=r`".into())
         );
         assert_eq!(
             ArgumentKind::Texts.coerce(&json!("a, b")),

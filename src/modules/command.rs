@@ -1,5 +1,8 @@
 //! `command`: runs a program without a shell.
 
+use std::sync::Mutex;
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -29,12 +32,29 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             ArgumentKind::Texts,
             "the program and its arguments as a list",
         ),
+        Argument::optional(
+            "expand_argument_vars",
+            ArgumentKind::Boolean,
+            "`$NAME` and a leading `~` in the words stand for what they are on the host; true by default",
+        ),
         CHDIR,
         CREATES,
         REMOVES,
         STDIN,
         STDIN_NEWLINE,
+        STRIP,
     ],
+    examples: r"- name: the database is set up
+  command: /opt/app/bin/setup --force
+  args:
+    chdir: /opt/app
+    creates: /opt/app/data/version
+
+- name: words with spaces
+  command:
+    argv: [/usr/bin/logger, deployed by kk]
+",
+    returns: COMMAND_RETURNS,
     free_form: Some("cmd"),
     build,
     check: Some(check),
@@ -60,11 +80,66 @@ pub(super) const STDIN_NEWLINE: Argument = Argument::optional(
     "ends `stdin` with a line break; true by default",
 );
 
+pub(super) const STRIP: Argument = Argument::optional(
+    "strip_empty_ends",
+    ArgumentKind::Boolean,
+    "takes line breaks off the end of `stdout` and `stderr`; true by default",
+);
+
+/// Return values of everything that runs a command of the user's.
+pub(super) const COMMAND_RETURNS: &[(&str, &str)] = &[
+    ("cmd", "what ran"),
+    ("rc", "its exit status"),
+    ("stdout", "what it said"),
+    ("stdout_lines", "the same as a list"),
+    ("stderr", "what it said to standard error"),
+    ("stderr_lines", "the same as a list"),
+    ("start", "when it began, in UTC"),
+    ("end", "when it ended, in UTC"),
+    ("delta", "how long it took"),
+];
+
+/// Expands `$NAME`, `${NAME}` and a leading `~/` in the words of a command as far as the host knows them, and runs it.
+const EXPAND: &str = r#"
+expanded() {
+  rest=$1 out=
+  case $rest in
+    "~") rest=$HOME ;;
+    "~/"*) rest=${HOME%/}/${rest#"~/"} ;;
+  esac
+  while :; do
+    case $rest in *'$'*) ;; *) out=$out$rest; return ;; esac
+    out=$out${rest%%'$'*}
+    rest=${rest#*'$'}
+    case $rest in
+      '{'*'}'*) name=${rest#'{'}; name=${name%%'}'*}; after=${rest#*'}'}; shown='${'$name'}' ;;
+      *) name=${rest%%[!A-Za-z0-9_]*}; after=${rest#"$name"}; shown='$'$name ;;
+    esac
+    case $name in
+      ""|[0-9]*|*[!A-Za-z0-9_]*) out=$out'$'; continue ;;
+    esac
+    if eval "[ -n \"\${$name+x}\" ]"; then eval "out=\$out\${$name}"; else out=$out$shown; fi
+    rest=$after
+  done
+}
+number=$#
+while [ "$number" -gt 0 ]; do
+  expanded "$1"
+  shift
+  set -- "$@" "$out"
+  number=$((number - 1))
+done
+unset rest out name after shown number
+exec "$@"
+"#;
+
 /// Says for `creates` and `removes` whether something is there: `$1` folder, then the patterns.
 const GUARD: &str = r#"
+case $1 in "~/"*) set -- "${HOME%/}/${1#"~/"}" "$2" "$3" ;; esac
 if [ -n "$1" ]; then cd -- "$1" || exit 3; fi
 there() {
   IFS=
+  case $1 in "~/"*) set -- "${HOME%/}/${1#"~/"}" ;; esac
   for path in $1; do
     if said=$(ls -d -- "$path" 2>&1); then echo yes; return 0; fi
     case $said in
@@ -88,6 +163,10 @@ pub(super) struct Execution {
     pub(super) creates: Option<String>,
     pub(super) removes: Option<String>,
     pub(super) stdin: Option<String>,
+    pub(super) strip: bool,
+    /// The first word is a program, and a missing one is said as Ansible does.
+    pub(super) is_program: bool,
+    started: Mutex<Option<SystemTime>>,
 }
 
 impl Execution {
@@ -97,6 +176,9 @@ impl Execution {
         Self {
             command,
             shown,
+            strip: arguments.boolean("strip_empty_ends", true),
+            is_program: false,
+            started: Mutex::default(),
             chdir: given("chdir"),
             creates: given("creates"),
             removes: given("removes"),
@@ -109,8 +191,23 @@ impl Execution {
         }
     }
 
+    /// Whether a path decides.
+    pub(super) fn has_guard(&self) -> bool {
+        self.creates.is_some() || self.removes.is_some()
+    }
+
+    /// It starts about now.
+    pub(super) fn begin(&self) {
+        if let Ok(mut started) = self.started.lock() {
+            *started = Some(SystemTime::now());
+        }
+    }
+
     /// Why nothing needs to be run, if so.
-    async fn unneeded(&self, look: &Look<'_>) -> Result<Option<String>, ModuleError> {
+    pub(super) async fn unneeded(&self, look: &Look<'_>) -> Result<Option<String>, ModuleError> {
+        if !self.has_guard() {
+            return Ok(None);
+        }
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let guard = Command::script(
             GUARD,
@@ -129,10 +226,13 @@ impl Execution {
         let answers = output.stdout_text();
         let says = |line: &str| answers.lines().any(|answer| answer == line);
         if says("creates=yes") {
-            return Ok(Some(format!("`{}` is there", text(&self.creates))));
+            return Ok(Some(format!("since {} exists", text(&self.creates))));
         }
         if says("removes=no") {
-            return Ok(Some(format!("`{}` is not there", text(&self.removes))));
+            return Ok(Some(format!(
+                "since {} does not exist",
+                text(&self.removes)
+            )));
         }
         Ok(None)
     }
@@ -141,13 +241,14 @@ impl Execution {
 impl Module for Execution {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
-            let has_guard = self.creates.is_some() || self.removes.is_some();
-            if has_guard && let Some(reason) = self.unneeded(look).await? {
+            let has_guard = self.has_guard();
+            if let Some(reason) = self.unneeded(look).await? {
+                let stdout = format!("skipped, {reason}");
                 return Ok(Plan::satisfied()
                     .with("cmd", self.shown.clone())
                     .with("rc", 0)
-                    .with("stdout", "")
-                    .with("stdout_lines", Vec::<Value>::new())
+                    .with("stdout_lines", vec![Value::from(stdout.as_str())])
+                    .with("stdout", stdout)
                     .with("stderr", "")
                     .with("stderr_lines", Vec::<Value>::new())
                     .with("msg", format!("nothing was run: {reason}")));
@@ -155,7 +256,7 @@ impl Module for Execution {
             let command = match &self.chdir {
                 None => self.command.clone(),
                 Some(folder) => self.command.clone().prefixed(Command::script(
-                    "cd -- \"$1\" || exit 1; shift; exec \"$@\"",
+                    "case $1 in \"~/\"*) cd -- \"${HOME%/}/${1#\"~/\"}\" ;; *) cd -- \"$1\" ;; esac || exit 1; shift; exec \"$@\"",
                     [folder.clone()],
                 )),
             };
@@ -169,6 +270,12 @@ impl Module for Execution {
                 any_status: true,
                 purpose: "run the command".to_owned(),
             };
+            if look.check_mode && has_guard {
+                return Ok(Plan::change("would be run", vec![step])
+                    .with("cmd", self.shown.clone())
+                    .with("rc", 0));
+            }
+            self.begin();
             Ok(
                 Plan::unknown("what a command changes is known only to it", vec![step])
                     .with("cmd", self.shown.clone()),
@@ -183,12 +290,29 @@ impl Module for Execution {
         };
         let mut result: Map<String, Value> = output_values(output);
         result.insert("cmd".to_owned(), self.shown.clone());
+        if !self.strip {
+            result.insert("stdout".to_owned(), output.stdout_text().into());
+            result.insert("stderr".to_owned(), output.stderr_text().into());
+        }
+        self.add_times(&mut result);
         if output.success() {
             return Ok(Conclusion {
                 result,
                 changed: Some(true),
             });
         }
+        let stderr = output.stderr_text();
+        let is_missing = output.status.code() == 127
+            && self.is_program
+            && (stderr.contains("not found") || stderr.contains("No such file"));
+        let program = self.shown.get(0).and_then(Value::as_str).unwrap_or("");
+        let said = if is_missing {
+            result.insert("rc".to_owned(), 2.into());
+            format!("[Errno 2] No such file or directory: b'{program}'")
+        } else {
+            "non-zero return code".to_owned()
+        };
+        result.insert("msg".to_owned(), said.into());
         let mut error = super::apply::command_failed("run the command", output);
         if let ModuleError::Failed { result: values, .. } = &mut error {
             *values = result;
@@ -197,7 +321,36 @@ impl Module for Execution {
     }
 }
 
-fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
+impl Execution {
+    /// `start`, `end` and `delta`, by this machine's clock.
+    fn add_times(&self, result: &mut Map<String, Value>) {
+        let started = self.started.lock().ok().and_then(|started| *started);
+        let Some(started) = started else { return };
+        let now = SystemTime::now();
+        let took = now.duration_since(started).unwrap_or_default();
+        let seconds = took.as_secs();
+        let delta = format!(
+            "{}:{:02}:{:02}.{:06}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60,
+            took.subsec_micros()
+        );
+        for (name, time) in [("start", started), ("end", now)] {
+            let format = time::macros::format_description!(
+                "[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]"
+            );
+            let text = time::OffsetDateTime::from(time).format(&format);
+            if let Ok(text) = text {
+                result.insert(name.to_owned(), text.into());
+            }
+        }
+        result.insert("delta".to_owned(), delta.into());
+    }
+}
+
+fn build(mut arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
+    take_inline_arguments(&mut arguments);
     let argv = arguments.texts("argv");
     let words = match arguments.text("cmd") {
         Some(_) if !argv.is_empty() => {
@@ -209,12 +362,19 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let Some((program, rest)) = words.split_first() else {
         return Err(ModuleError::failed("there is no command to run"));
     };
-    let command = Command::program(program).args(rest);
+    let mut command = Command::program(program).args(rest);
+    let expands = |word: &String| word.contains('$') || word.starts_with('~');
+    if arguments.boolean("expand_argument_vars", true) && words.iter().any(expands) {
+        command = Command::script(EXPAND, words.clone());
+    }
     let shown: Value = words
         .iter()
         .map(|word| Value::from(word.as_str()))
         .collect();
-    Ok(Box::new(Execution::new(command, shown, &arguments)))
+    Ok(Box::new(Execution {
+        is_program: true,
+        ..Execution::new(command, shown, &arguments)
+    }))
 }
 
 fn check(given: &Given<'_>) -> Result<(), String> {
@@ -226,25 +386,76 @@ fn check(given: &Given<'_>) -> Result<(), String> {
     if let Some(Value::String(text)) = given.literals.get("cmd")
         && !text.contains("{{")
     {
-        refuse_inline_arguments(text)?;
         split_words(text)?;
     }
     Ok(())
 }
 
-/// `command: make creates=/x`, an old spelling, would hand `creates=/x` to `make`.
-pub(super) fn refuse_inline_arguments(text: &str) -> Result<(), String> {
-    let names = ["chdir", "creates", "removes", "executable", "stdin"];
-    for word in text.split_whitespace() {
-        if let Some((name, _)) = word.split_once('=')
-            && names.contains(&name)
-        {
-            return Err(format!(
-                "`{word}` would go to the command; write `{name}` as an argument of its own, under `args:`"
-            ));
+/// `command: make creates=/x`: words of the text that are arguments of the module, as Ansible reads them.
+pub(super) fn take_inline_arguments(arguments: &mut Arguments) {
+    const NAMES: [&str; 7] = [
+        "chdir",
+        "creates",
+        "removes",
+        "executable",
+        "stdin",
+        "stdin_add_newline",
+        "strip_empty_ends",
+    ];
+    let Some(text) = arguments.text("cmd") else {
+        return;
+    };
+    let mut rest = String::with_capacity(text.len());
+    let mut found = Vec::new();
+    for piece in pieces(&text) {
+        let word = piece.trim_end();
+        let given = word
+            .split_once('=')
+            .filter(|(name, _)| NAMES.contains(name));
+        match given {
+            Some((name, value)) => {
+                let value = split_words(value).unwrap_or_default().concat();
+                found.push((name.to_owned(), value));
+            }
+            None => rest.push_str(piece),
         }
     }
-    Ok(())
+    if found.is_empty() {
+        return;
+    }
+    arguments
+        .0
+        .insert("cmd".to_owned(), rest.trim().to_owned().into());
+    for (name, value) in found {
+        let value = match value.as_str() {
+            "true" | "yes" | "True" if name.contains('_') => Value::Bool(true),
+            "false" | "no" | "False" if name.contains('_') => Value::Bool(false),
+            _ => Value::from(value),
+        };
+        arguments.0.entry(name).or_insert(value);
+    }
+}
+
+/// The words of a text as they stand there, each with the blanks after it; quotes hold words together.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let (mut start, mut quote, mut ended, mut escaped) = (0, None, false, false);
+    for (index, letter) in text.char_indices() {
+        let is_blank = letter.is_whitespace() && quote.is_none() && !escaped;
+        if ended && !is_blank {
+            pieces.push(text.get(start..index).unwrap_or_default());
+            start = index;
+        }
+        ended = is_blank;
+        escaped = letter == '\\' && !escaped && quote != Some('\'');
+        match quote {
+            Some(open) if open == letter && !escaped => quote = None,
+            None if !escaped && matches!(letter, '"' | '\'') => quote = Some(letter),
+            _ => {}
+        }
+    }
+    pieces.push(text.get(start..).unwrap_or_default());
+    pieces
 }
 
 /// Splits a text into words as a shell does, with quotes and backslashes, and expands nothing.
@@ -313,6 +524,22 @@ mod tests {
         assert!(words("  ").is_empty());
         assert!(split_words("a 'b").is_err());
         assert!(split_words("a \\").is_err());
+    }
+
+    #[test]
+    fn arguments_in_the_text_are_the_modules() {
+        let taken = |text: &str| {
+            let mut arguments = Arguments(Map::from_iter([("cmd".to_owned(), text.into())]));
+            take_inline_arguments(&mut arguments);
+            arguments.0
+        };
+        let given = taken("make  'a creates=x' FOO=1 creates=/x chdir='/a b'");
+        assert_eq!(given["cmd"], "make  'a creates=x' FOO=1");
+        assert_eq!(
+            (&given["creates"], &given["chdir"]),
+            (&"/x".into(), &"/a b".into())
+        );
+        assert_eq!(taken("echo \"it's\" a=b").len(), 1);
     }
 
     #[test]

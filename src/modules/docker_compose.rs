@@ -64,6 +64,16 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "for how many seconds; 300 by default",
         ),
     ],
+    examples: r"- name: the registry runs
+  docker_compose:
+    project_name: registry
+    project_src: /srv/registry
+    config_files: [/srv/registry/config.yml]
+",
+    returns: &[
+        ("project", "the project's name"),
+        ("services", "the services with their states, where it is up"),
+    ],
     free_form: None,
     build,
     check: Some(check),

@@ -36,6 +36,15 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         ),
         Argument::optional("version", ArgumentKind::Text, "the version, for messages"),
     ],
+    examples: r"- name: Docker's programs lie in /usr/local/bin
+  docker_engine:
+    package: docker-28.0.1.tgz
+    sha256: 4b1e8d5b2c0f4f8f4b5e6c3d0d8f6a1b9a7c5e3d1f0e2c4b6a8d9f7e5c3b1a00
+    size: 78000000
+    binaries: [{name: dockerd, sha256: 0f1e…, size: 70000000}]
+    dest: /usr/local/bin
+",
+    returns: &[("dest", "the folder of the programs")],
     free_form: None,
     build,
     check: None,

@@ -36,6 +36,15 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "digests of its layers, unpacked; with them it is also known in an engine that has other IDs",
         ),
     ],
+    examples: r#"- name: the image is in the engine
+  docker_image:
+    package: registry.tar
+    sha256: 4b1e8d5b2c0f4f8f4b5e6c3d0d8f6a1b9a7c5e3d1f0e2c4b6a8d9f7e5c3b1a00
+    size: 12000000
+    image_id: sha256:6fa3…
+    references: ["registry:3.0.0"]
+"#,
+    returns: &[("image_id", "the image's number")],
     free_form: None,
     build,
     check: None,

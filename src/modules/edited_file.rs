@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::file_state::{Attributes, EDIT_LIMIT, Source, WantedFile};
+use super::attributes::Attributes;
+use super::file_state::{Care, EDIT_LIMIT, Source, WantedFile};
 use super::{Content, Look, ModuleError, Plan};
 use crate::remote::{FileContent, FoundKind};
 
@@ -12,6 +13,7 @@ pub(super) struct EditedFile {
     pub(super) attributes: Attributes,
     /// A file that is not there is made; otherwise that is an error.
     pub(super) create: bool,
+    pub(super) care: Care,
 }
 
 impl EditedFile {
@@ -62,11 +64,12 @@ impl EditedFile {
         }
         let is_same = is_there && new == old;
         let wanted = WantedFile {
-            path: path.clone(),
-            into: None,
-            source: Source::Bytes(Content::public(Bytes::from(new))),
-            attributes: self.attributes.clone(),
-            keep_existing: false,
+            care: self.care.clone(),
+            ..WantedFile::new(
+                path.clone(),
+                Source::Bytes(Content::public(Bytes::from(new))),
+                self.attributes.clone(),
+            )
         };
         let plan = wanted.against(&found, is_same, look.diff)?;
         Ok((plan.with("path", path), is_there))

@@ -1,13 +1,16 @@
 //! A file with a content, a mode and an owner: what the modules that write files have in common. Looks and plans only.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use super::attributes::{Attributes, DEFAULT_MODE, about_function};
+use super::copy_folder::make_folders;
 use super::{Arguments, Content, LedgerEntry, Look, ModuleError, Plan, Step};
 use crate::connect::Command;
-use crate::remote::{FileContent, Found, FoundKind, hexadecimal};
+use crate::remote::{FileContent, Found, FoundKind, hexadecimal, settle_function};
 
 /// The biggest file that is read back for a diff or an edit.
 pub(crate) const EDIT_LIMIT: u64 = 4 * 1024 * 1024;
@@ -15,72 +18,61 @@ pub(crate) const EDIT_LIMIT: u64 = 4 * 1024 * 1024;
 /// The biggest file that is written in one go; larger ones are uploaded.
 const WRITE_LIMIT: u64 = 1024 * 1024;
 
-/// Mode of a new file when none was asked for.
-const DEFAULT_MODE: u32 = 0o644;
-
-/// `$1` path, then mode, owner and group, empty for "as it is".
-const ATTRIBUTES: &str = r#"
-if [ -n "$3" ]; then chown -h -- "$3" "$1" || exit 1; fi
-if [ -n "$4" ]; then chgrp -h -- "$4" "$1" || exit 1; fi
-if [ -n "$2" ]; then chmod -- "$2" "$1" || exit 1; fi
-"#;
-
-/// Mode and owner as asked for; what is `None` stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Attributes {
-    pub(crate) mode: Option<u32>,
-    pub(crate) owner: Option<String>,
-    pub(crate) group: Option<String>,
-}
-
-impl Attributes {
-    /// From the arguments of these names.
-    pub(crate) fn from_arguments(arguments: &Arguments) -> Self {
-        Self {
-            mode: arguments.mode("mode"),
-            owner: arguments.text("owner").filter(|name| !name.is_empty()),
-            group: arguments.text("group").filter(|name| !name.is_empty()),
-        }
-    }
-
-    /// What differs from what was found, in words.
-    pub(crate) fn differences(&self, found: &Found) -> Vec<String> {
-        let mut words = Vec::new();
-        if let Some(mode) = self.mode
-            && mode != found.mode
-            && found.kind != FoundKind::Link
-        {
-            words.push(format!("mode {:04o} -> {mode:04o}", found.mode));
-        }
-        if let Some(owner) = &self.owner
-            && !found.is_owned_by(owner)
-        {
-            words.push(format!("owner {} -> {owner}", found.owner));
-        }
-        if let Some(group) = &self.group
-            && !found.is_of_group(group)
-        {
-            words.push(format!("group {} -> {group}", found.group));
-        }
-        words
-    }
-
-    /// The step that gives a path that is there these attributes.
-    pub(crate) fn step(&self, path: &str, is_link: bool) -> Step {
-        let mode = self.mode.filter(|_| !is_link);
-        let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let command = Command::script(
-            ATTRIBUTES,
-            [
-                path.to_owned(),
-                mode.map_or_else(String::new, |mode| format!("{mode:04o}")),
-                text(&self.owner),
-                text(&self.group),
-            ],
-        );
-        Step::run(format!("set mode and owner of `{path}`"), command)
-    }
-}
+/// Writes a file with what the plain writing cannot do: from a file of the host instead of standard input, with a copy of
+/// what was there, and only when a command is content with it.
+///
+/// `$1` path, `$2` mode, `$3` owner, `$4` group, `$5` size, or nothing, `$6` the file of the host to take, moved away when
+/// it begins with `move:`, `$7` 1 for a copy of what is there, then the words of the command, `%s` for the file.
+const WRITE_CHECKED: &str = concat!(
+    about_function!(),
+    settle_function!(),
+    r#"
+path=$1 mode=$2 owner=$3 group=$4 size=$5 from=$6 backup=$7
+shift 7
+folder=${path%/*}
+[ -n "$folder" ] || folder=/
+[ -d "$folder" ] || { echo "the folder \`$folder\` is not there" >&2; exit 1; }
+if [ -d "$path" ] && [ ! -L "$path" ]; then echo "\`$path\` is a folder" >&2; exit 1; fi
+umask 077
+new=$(mktemp "${folder%/}/.kk-new.XXXXXX") || exit 1
+trap 'rm -f -- "$new"' EXIT
+trap 'exit 1' HUP INT TERM
+case $from in
+  "") cat >"$new" || exit 1 ;;
+  move:*) mv -f -- "${from#move:}" "$new" || exit 1 ;;
+  *) cat -- "$from" >"$new" || exit 1 ;;
+esac
+if [ -n "$size" ]; then
+  have=$(($(wc -c <"$new")))
+  [ "$have" -eq "$size" ] || { echo "only $have of $size bytes arrived" >&2; exit 1; }
+fi
+if [ "$#" -gt 0 ]; then
+  attributes "$new"
+  number=0
+  count=$#
+  while [ "$number" -lt "$count" ]; do
+    word=$1
+    shift
+    case $word in *"%s"*) word=${word%%"%s"*}$new${word#*"%s"} ;; esac
+    set -- "$@" "$word"
+    number=$((number + 1))
+  done
+  said=$("$@" 2>&1 </dev/null)
+  status=$?
+  if [ "$status" -ne 0 ]; then
+    printf 'failed to validate: rc:%s error:%s\n' "$status" "$said" >&2
+    exit 1
+  fi
+fi
+if [ "$backup" = 1 ] && [ -f "$path" ]; then
+  copy=$path.$$.$(date +%Y-%m-%d@%H:%M:%S)~
+  cp -p -- "$path" "$copy" || exit 1
+  printf 'backup_file=%s\n' "$copy"
+fi
+settle "$new" "$path"
+about "$path"
+"#
+);
 
 /// Where the bytes of a wanted file come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +112,30 @@ impl Source {
         }
     }
 
-    fn sha256(&self) -> String {
+    /// SHA-1 of the bytes.
+    pub(crate) fn sha1(&self) -> Result<String, ModuleError> {
+        match self {
+            Self::Bytes(content) => Ok(hexadecimal(&Sha1::digest(&content.bytes))),
+            Self::File { path, .. } => {
+                let failed = |error: std::io::Error| {
+                    ModuleError::failed(format!("read `{}`: {error}", path.display()))
+                };
+                let mut file = std::fs::File::open(path).map_err(failed)?;
+                let mut hasher = Sha1::new();
+                let mut piece = vec![0; 65536];
+                loop {
+                    let count = file.read(&mut piece).map_err(failed)?;
+                    if count == 0 {
+                        return Ok(hexadecimal(&hasher.finalize()));
+                    }
+                    hasher.update(piece.get(..count).unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    /// SHA-256 of the bytes.
+    pub(crate) fn sha256(&self) -> String {
         match self {
             Self::Bytes(content) => hexadecimal(&Sha256::digest(&content.bytes)),
             Self::File { sha256, .. } => sha256.clone(),
@@ -138,6 +153,79 @@ pub(crate) struct WantedFile {
     pub(crate) attributes: Attributes,
     /// Leave a file that is there alone, whatever it holds.
     pub(crate) keep_existing: bool,
+    /// A link is followed, and the file behind it written.
+    pub(crate) follow: bool,
+    /// Folders above it that are missing are made with these permission bits.
+    pub(crate) parents: Option<u32>,
+    /// What the writing is to do besides.
+    pub(crate) care: Care,
+}
+
+/// What is done around the writing of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Care {
+    /// A copy of what was there is kept.
+    pub(crate) backup: bool,
+    /// The words of a command that must be content with the new file; `%s` for the file.
+    pub(crate) validate: Vec<String>,
+}
+
+impl Care {
+    /// From the arguments `backup` and `validate`.
+    pub(crate) fn from_arguments(arguments: &Arguments) -> Result<Self, ModuleError> {
+        let validate = match arguments.filled("validate") {
+            None => Vec::new(),
+            Some(text) if !text.contains("%s") => {
+                return Err(ModuleError::failed(format!(
+                    "validate must contain %s: {text}"
+                )));
+            }
+            Some(text) => super::command::split_words(&text).map_err(ModuleError::failed)?,
+        };
+        Ok(Self {
+            backup: arguments.boolean("backup", false),
+            validate,
+        })
+    }
+
+    fn is_needed(&self, found: &Found) -> bool {
+        self.backup && found.kind == FoundKind::File || !self.validate.is_empty()
+    }
+}
+
+/// The step that puts a file of the host, or what it reads, in place with care.
+pub(crate) fn careful_write(
+    path: &str,
+    mode: u32,
+    attributes: &Attributes,
+    from: &str,
+    care: &Care,
+    content: Option<Content>,
+) -> Step {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let size = content
+        .as_ref()
+        .map_or_else(String::new, |content| content.bytes.len().to_string());
+    let command = Command::script(
+        WRITE_CHECKED,
+        [
+            path.to_owned(),
+            format!("{mode:04o}"),
+            text(&attributes.owner),
+            text(&attributes.group),
+            size,
+            from.to_owned(),
+            u8::from(care.backup).to_string(),
+        ],
+    )
+    .args(&care.validate);
+    Step::Run {
+        command,
+        stdin: content,
+        timeout: None,
+        any_status: false,
+        purpose: format!("write `{path}`"),
+    }
 }
 
 impl WantedFile {
@@ -147,7 +235,7 @@ impl WantedFile {
         let is_secret = matches!(&self.source, Source::Bytes(content) if content.secret);
         let may_show = look.diff && !is_secret && matches!(self.source, Source::Bytes(_));
         let request = FileContent {
-            follow: false,
+            follow: self.follow,
             into: self.into.clone(),
             digest: Some(Some(self.source.size())),
             limit: if may_show { EDIT_LIMIT } else { 0 },
@@ -156,14 +244,21 @@ impl WantedFile {
         let found = look.session.look_at(&self.path, &request).await?;
         let is_same = found.sha256.as_deref() == Some(&sha256);
         let plan = self.against(&found, is_same, may_show)?;
-        Ok(plan.with_file_values(self, &found.path, self.mode_for(&found)))
+        Ok(plan.with_file_values(self, &found))
     }
 
-    fn mode_for(&self, found: &Found) -> u32 {
-        self.attributes.mode.unwrap_or(match found.kind {
-            FoundKind::File => found.mode,
-            _ => DEFAULT_MODE,
-        })
+    /// A wanted file with nothing special about it.
+    pub(crate) fn new(path: impl Into<String>, source: Source, attributes: Attributes) -> Self {
+        Self {
+            path: path.into(),
+            into: None,
+            source,
+            attributes,
+            keep_existing: false,
+            follow: false,
+            parents: None,
+            care: Care::default(),
+        }
     }
 
     /// What would have to be done about what was found. `is_same`: its content is the wanted one; `may_show`: the
@@ -175,7 +270,7 @@ impl WantedFile {
         may_show: bool,
     ) -> Result<Plan, ModuleError> {
         let path = found.path.as_str();
-        let mode = self.mode_for(found);
+        let mode = self.attributes.mode_for(found, DEFAULT_MODE);
         match found.kind {
             FoundKind::Directory => {
                 return Err(ModuleError::failed(format!("`{path}` is a folder"))
@@ -192,34 +287,13 @@ impl WantedFile {
                 if words.is_empty() || self.keep_existing {
                     return Ok(Plan::satisfied());
                 }
-                let step = self.attributes.step(path, false);
+                let step = self.attributes.step(found);
                 return Ok(Plan::change(words.join(", "), vec![step]));
             }
             FoundKind::Link if self.keep_existing => return Ok(Plan::satisfied()),
             FoundKind::File | FoundKind::Link | FoundKind::Absent => {}
         }
-        let step = match &self.source {
-            Source::Bytes(content) => Step::Write {
-                path: path.to_owned(),
-                content: content.clone(),
-                mode,
-                owner: self.attributes.owner.clone(),
-                group: self.attributes.group.clone(),
-            },
-            Source::File {
-                path: here,
-                sha256,
-                size,
-            } => Step::Upload {
-                source: here.clone(),
-                sha256: sha256.clone(),
-                size: *size,
-                dest: path.to_owned(),
-                mode,
-                owner: self.attributes.owner.clone(),
-                group: self.attributes.group.clone(),
-            },
-        };
+        let steps = self.write_steps(found, mode);
         let mut words = match found.kind {
             FoundKind::Absent => vec!["create".to_owned()],
             FoundKind::Link => vec!["replace a link".to_owned()],
@@ -228,9 +302,23 @@ impl WantedFile {
         if found.kind == FoundKind::File {
             words.extend(self.attributes.differences(found));
         }
-        let mut plan = Plan::change(words.join(", "), vec![step]);
+        let mut plan = Plan::change(words.join(", "), steps);
         if found.kind == FoundKind::Absent {
-            plan.creates = entries_for_new_file(path);
+            if let Some(mode) = self.parents
+                && !found.missing.is_empty()
+            {
+                let folders = found.missing.clone();
+                plan.creates = folders
+                    .iter()
+                    .map(|path| LedgerEntry::Directory {
+                        path: path.clone(),
+                        recursive: false,
+                    })
+                    .collect();
+                let step = make_folders(&Attributes::default(), mode, folders);
+                plan.steps.insert(0, step);
+            }
+            plan.creates.extend(entries_for_new_file(path));
         }
         // A file that only its owner may read is not shown either.
         let new = match &self.source {
@@ -249,13 +337,69 @@ impl WantedFile {
     }
 }
 
+impl WantedFile {
+    fn write_steps(&self, found: &Found, mode: u32) -> Vec<Step> {
+        let path = found.path.as_str();
+        let (owner, group) = (self.attributes.owner.clone(), self.attributes.group.clone());
+        let is_careful = self.care.is_needed(found);
+        match &self.source {
+            Source::Bytes(content) if is_careful => vec![careful_write(
+                path,
+                mode,
+                &self.attributes,
+                "",
+                &self.care,
+                Some(content.clone()),
+            )],
+            Source::Bytes(content) => vec![Step::Write {
+                path: path.to_owned(),
+                content: content.clone(),
+                mode,
+                owner,
+                group,
+            }],
+            Source::File {
+                path: here,
+                sha256,
+                size,
+            } => {
+                let upload = |dest: String, mode: u32| Step::Upload {
+                    source: here.clone(),
+                    sha256: sha256.clone(),
+                    size: *size,
+                    dest,
+                    mode,
+                    owner: owner.clone().filter(|_| !is_careful),
+                    group: group.clone().filter(|_| !is_careful),
+                };
+                if !is_careful {
+                    return vec![upload(path.to_owned(), mode)];
+                }
+                // Sent beside it under another name first: what is there stays until the command is content.
+                let beside = format!("{path}.kk-sent");
+                let from = format!("move:{beside}");
+                vec![
+                    upload(beside, 0o600),
+                    careful_write(path, mode, &self.attributes, &from, &self.care, None),
+                ]
+            }
+        }
+    }
+}
+
 impl Plan {
-    fn with_file_values(self, wanted: &WantedFile, path: &str, mode: u32) -> Self {
+    fn with_file_values(self, wanted: &WantedFile, found: &Found) -> Self {
         let checksum = match &wanted.source {
             Source::Bytes(content) => Some(hexadecimal(&Sha1::digest(&content.bytes))),
             Source::File { .. } => None,
         };
-        let plan = self
+        let mode = wanted.attributes.mode_for(found, DEFAULT_MODE);
+        let path = found.path.as_str();
+        let plan = match found.kind {
+            FoundKind::File => self.with_found(found),
+            _ => self,
+        };
+        let plan = plan
             .with("dest", path)
             .with("path", path)
             .with("mode", format!("{mode:04o}"))

@@ -5,8 +5,8 @@ use futures::future::BoxFuture;
 
 use super::apply::command_failed;
 use super::{
-    Argument, ArgumentKind, Arguments, LedgerEntry, Look, Module, ModuleError, ModuleSpec, Plan,
-    Step,
+    Argument, ArgumentKind, Arguments, Change, Content, LedgerEntry, Look, Module, ModuleError,
+    ModuleSpec, Plan, Step, Verdict,
 };
 use crate::connect::Command;
 
@@ -14,7 +14,7 @@ use crate::connect::Command;
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
     name: "firewall_port",
     aliases: &[],
-    summary: "opens a port in firewalld (default zone) or ufw, where one of them is active",
+    summary: "opens a port in firewalld or ufw, where one of them is active",
     arguments: &[
         Argument::required(
             "port",
@@ -26,19 +26,44 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             ArgumentKind::Choice(&["open", "closed"]),
             "`open` by default; `closed` takes the rule away",
         ),
+        Argument::optional(
+            "address",
+            ArgumentKind::Text,
+            "an address of the host: firewalld's zone of its interface is meant, by default the default zone",
+        ),
+        Argument::optional(
+            "component",
+            ArgumentKind::Text,
+            "a ledger: other ports that were opened under it are closed",
+        ),
     ],
+    examples: r"- name: clients reach the registry
+  firewall_port:
+    port: 443/tcp
+",
+    returns: &[(
+        "firewall",
+        "`firewalld`, `ufw`, or nothing when no firewall is on",
+    )],
     free_form: None,
     build,
     check: None,
 };
 
-/// `$1` port. Says `none`, or the firewall and whether the port is open in what runs and in what is kept.
+/// `$1` port, `$2` address or nothing. Says `none`, or the firewall, whether the port is open in what runs and in what is
+/// kept, and firewalld's zone.
 pub(super) const LOOK: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
 if command -v firewall-cmd >/dev/null 2>&1 && [ "$(firewall-cmd --state 2>/dev/null)" = running ]; then
-  if firewall-cmd --quiet --query-port="$1"; then now=open; else now=closed; fi
-  if firewall-cmd --quiet --permanent --query-port="$1"; then then=open; else then=closed; fi
-  echo "firewalld $now $then"
+  zone=
+  if [ -n "$2" ]; then
+    interface=$(ip -o addr show to "$2" 2>/dev/null | { read -r _ name _; echo "$name"; })
+    if [ -n "$interface" ]; then zone=$(firewall-cmd --get-zone-of-interface="$interface" 2>/dev/null) || zone=; fi
+  fi
+  [ -n "$zone" ] || zone=$(firewall-cmd --get-default-zone) || exit 1
+  if firewall-cmd --quiet --zone="$zone" --query-port="$1"; then now=open; else now=closed; fi
+  if firewall-cmd --quiet --permanent --zone="$zone" --query-port="$1"; then then=open; else then=closed; fi
+  echo "firewalld $now $then $zone"
   exit 0
 fi
 if command -v ufw >/dev/null 2>&1; then
@@ -59,18 +84,27 @@ fi
 echo none
 "#;
 
+/// `$1` firewall, `$2` port, `$3` zone.
 const OPEN: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
 case $1 in
-  firewalld) firewall-cmd --quiet --permanent --add-port="$2" && firewall-cmd --quiet --add-port="$2" ;;
+  firewalld)
+    firewall-cmd --quiet --permanent --zone="$3" --add-port="$2" && firewall-cmd --quiet --zone="$3" --add-port="$2"
+    ;;
   ufw) ufw allow "$2" >/dev/null ;;
 esac
 "#;
 
+/// `$1` firewall, `$2` port, `$3` zone, or nothing for the default zone.
 const CLOSE: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
 case $1 in
-  firewalld) firewall-cmd --quiet --permanent --remove-port="$2" && firewall-cmd --quiet --remove-port="$2" ;;
+  firewalld)
+    zone=$3
+    [ -n "$zone" ] || zone=$(firewall-cmd --get-default-zone) || exit 1
+    firewall-cmd --quiet --permanent --zone="$zone" --remove-port="$2" &&
+      firewall-cmd --quiet --zone="$zone" --remove-port="$2"
+    ;;
   ufw) ufw delete allow "$2" >/dev/null ;;
 esac
 "#;
@@ -78,6 +112,8 @@ esac
 struct FirewallPort {
     port: String,
     is_open: bool,
+    address: String,
+    component: Option<String>,
 }
 
 impl Module for FirewallPort {
@@ -85,22 +121,23 @@ impl Module for FirewallPort {
         async move {
             let output = look
                 .session
-                .probe(Command::script(LOOK, [self.port.clone()]))
+                .probe(Command::script(LOOK, [&self.port, &self.address]))
                 .await?;
             if !output.success() {
                 return Err(command_failed("look at the firewall", &output));
             }
             let answer = output.stdout_text();
             let words: Vec<&str> = answer.split_whitespace().collect();
-            let [firewall, now, then] = words[..] else {
+            let [firewall, now, then, ref zone @ ..] = words[..] else {
                 return Ok(Plan::satisfied().with("firewall", serde_json::Value::Null));
             };
-            let plan = match self.is_open {
+            let zone = zone.first().copied().unwrap_or_default();
+            let mut plan = match self.is_open {
                 true if now == "open" && then == "open" => Plan::satisfied(),
                 true => {
                     let step = Step::run(
                         format!("open the port {} in {firewall}", self.port),
-                        Command::script(OPEN, [firewall, &self.port]),
+                        Command::script(OPEN, [firewall, &self.port, zone]),
                     );
                     let mut plan = Plan::change(format!("open {}", self.port), vec![step]);
                     // A port that was open in one of the two was somebody's wish already.
@@ -108,6 +145,7 @@ impl Module for FirewallPort {
                         plan = plan.creating(LedgerEntry::FirewallPort {
                             firewall: firewall.to_owned(),
                             port: self.port.clone(),
+                            zone: zone.to_owned(),
                         });
                     }
                     plan
@@ -115,20 +153,67 @@ impl Module for FirewallPort {
                 false if now == "closed" && then == "closed" => Plan::satisfied(),
                 false => Plan::change(
                     format!("close {}", self.port),
-                    vec![close_port(firewall, &self.port)],
+                    vec![close_port(firewall, &self.port, zone)],
                 ),
             };
+            if let Some(component) = &self.component {
+                plan = self.close_others(look, component, plan).await?;
+            }
             Ok(plan.with("firewall", firewall))
         }
         .boxed()
     }
 }
 
+impl FirewallPort {
+    /// Adds to a plan that other ports of the ledger are closed and forgotten.
+    async fn close_others(
+        &self,
+        look: &Look<'_>,
+        component: &str,
+        mut plan: Plan,
+    ) -> Result<Plan, ModuleError> {
+        let mut forgotten = Vec::new();
+        for line in look.session.ledger(component).await? {
+            let Ok(LedgerEntry::FirewallPort {
+                firewall,
+                port,
+                zone,
+            }) = serde_json::from_str(&line)
+            else {
+                continue;
+            };
+            if port == self.port {
+                continue;
+            }
+            let mut summary = format!("close {port}");
+            if let Verdict::Change(change) = &plan.verdict {
+                summary = format!("{}, {summary}", change.summary);
+            }
+            plan.steps.push(close_port(&firewall, &port, &zone));
+            plan.verdict = Verdict::Change(Change {
+                summary,
+                diff: None,
+            });
+            forgotten.push(line);
+        }
+        if !forgotten.is_empty() {
+            let (command, input) = look.session.forgetting(component, &forgotten)?;
+            plan.steps.push(Step::run_with(
+                "write the ledger",
+                command,
+                Content::public(input),
+            ));
+        }
+        Ok(plan)
+    }
+}
+
 /// The step that takes a port's rule away.
-pub(super) fn close_port(firewall: &str, port: &str) -> Step {
+pub(super) fn close_port(firewall: &str, port: &str, zone: &str) -> Step {
     Step::run(
         format!("close the port {port} in {firewall}"),
-        Command::script(CLOSE, [firewall, port]),
+        Command::script(CLOSE, [firewall, port, zone]),
     )
 }
 
@@ -145,5 +230,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     Ok(Box::new(FirewallPort {
         port,
         is_open: arguments.text("state").as_deref() != Some("closed"),
+        address: arguments.text("address").unwrap_or_default(),
+        component: arguments.text("component"),
     }))
 }

@@ -5,8 +5,8 @@ use futures::future::BoxFuture;
 
 use super::accounts::{check_name, entry, run_first_available};
 use super::{
-    Argument, ArgumentKind, Arguments, LedgerEntry, Look, Module, ModuleError, ModuleSpec, Plan,
-    Step,
+    Argument, ArgumentKind, Arguments, Conclusion, LedgerEntry, Look, Module, ModuleError,
+    ModuleSpec, Plan, Step, StepOutput,
 };
 
 /// The module's declaration.
@@ -18,6 +18,16 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         Argument::required("name", ArgumentKind::Text, "the group"),
         Argument::optional("gid", ArgumentKind::Integer, "its number; any by default"),
         Argument::optional(
+            "non_unique",
+            ArgumentKind::Boolean,
+            "the number may belong to another group too; false by default",
+        ),
+        Argument::optional(
+            "force",
+            ArgumentKind::Boolean,
+            "remove it even when it is somebody's primary group; false by default",
+        ),
+        Argument::optional(
             "system",
             ArgumentKind::Boolean,
             "a number for system groups; false by default",
@@ -28,6 +38,15 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "`present` by default",
         ),
     ],
+    examples: r"- name: the group is there
+  group: {name: app, system: true}
+",
+    returns: &[
+        ("name", "the group"),
+        ("gid", "its number"),
+        ("state", "`present` or `absent`"),
+        ("system", "whether it was asked for as a system group"),
+    ],
     free_form: None,
     build,
     check: None,
@@ -37,6 +56,8 @@ struct Group {
     name: String,
     gid: Option<i64>,
     system: bool,
+    non_unique: bool,
+    force: bool,
     is_present: bool,
 }
 
@@ -47,7 +68,7 @@ impl Module for Group {
             let gid = found.as_ref().and_then(|fields| fields.get(2).cloned());
             let plan = match (&found, self.is_present) {
                 (None, false) => Plan::satisfied(),
-                (Some(_), false) => Plan::change("remove", vec![remove_group(&self.name)]),
+                (Some(_), false) => Plan::change("remove", vec![self.removal()]),
                 (None, true) => {
                     Plan::change("create", vec![self.add()]).creating(LedgerEntry::Group {
                         name: self.name.clone(),
@@ -58,23 +79,69 @@ impl Module for Group {
                         format!("gid {now} -> {wanted}"),
                         vec![run_first_available(
                             format!("change the group `{}`", self.name),
-                            &[("groupmod", &["-g", &wanted, &self.name])],
+                            &[("groupmod", &self.with_number(&wanted))],
                         )],
                     ),
                     _ => Plan::satisfied(),
                 },
             };
-            let plan = plan.with("name", self.name.as_str());
+            let state = if self.is_present { "present" } else { "absent" };
+            let mut plan = plan
+                .with("name", self.name.as_str())
+                .with("state", state)
+                .with("system", self.system);
+            if self.is_present && !plan.is_satisfied() {
+                plan.steps
+                    .push(super::accounts::look_step("group", &self.name));
+            }
+            let gid = gid.and_then(|gid| gid.parse::<i64>().ok());
             Ok(match gid {
-                Some(gid) => plan.with("gid", gid),
-                None => plan,
+                Some(gid) if self.is_present => plan.with("gid", gid),
+                _ => plan,
             })
         }
         .boxed()
     }
+
+    fn conclude(&self, outputs: &[StepOutput]) -> Result<Conclusion, ModuleError> {
+        let mut result = serde_json::Map::new();
+        if let Some(StepOutput::Ran(output)) = outputs.last() {
+            let text = output.stdout_text();
+            let gid = text.trim_end().split(':').nth(2).map(str::parse::<i64>);
+            if let Some(Ok(gid)) = gid {
+                result.insert("gid".to_owned(), gid.into());
+            }
+        }
+        Ok(Conclusion {
+            result,
+            changed: None,
+        })
+    }
 }
 
 impl Group {
+    fn with_number<'a>(&'a self, gid: &'a str) -> Vec<&'a str> {
+        let mut words = vec!["-g", gid];
+        if self.non_unique {
+            words.push("-o");
+        }
+        words.push(&self.name);
+        words
+    }
+
+    fn removal(&self) -> Step {
+        if self.force {
+            return run_first_available(
+                format!("remove the group `{}`", self.name),
+                &[
+                    ("groupdel", &["-f", &self.name]),
+                    ("delgroup", &[&self.name]),
+                ],
+            );
+        }
+        remove_group(&self.name)
+    }
+
     fn add(&self) -> Step {
         let gid = self.gid.map(|gid| gid.to_string());
         let mut shadow: Vec<&str> = Vec::new();
@@ -82,6 +149,9 @@ impl Group {
         if let Some(gid) = &gid {
             shadow.extend(["-g", gid]);
             busybox.extend(["-g", gid]);
+        }
+        if self.non_unique {
+            shadow.push("-o");
         }
         if self.system {
             shadow.push("-r");
@@ -109,6 +179,8 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         name: check_name(arguments.required_text("name")?)?,
         gid: arguments.integer("gid"),
         system: arguments.boolean("system", false),
+        non_unique: arguments.boolean("non_unique", false),
+        force: arguments.boolean("force", false),
         is_present: arguments.text("state").as_deref() != Some("absent"),
     }))
 }

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::file_state::{Attributes, EDIT_LIMIT, Source, WantedFile, host_path};
+use super::attributes::Attributes;
+use super::file_state::{EDIT_LIMIT, Source, WantedFile, host_path};
+use super::mode::Mode;
 use super::{
     Argument, ArgumentKind, Arguments, Content, Look, Module, ModuleError, ModuleSpec, Plan,
 };
@@ -44,9 +46,16 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             ArgumentKind::Mode,
             "permission bits; those it has, else 0600",
         ),
-        super::copy::OWNER,
-        super::copy::GROUP,
+        super::attributes::OWNER,
+        super::attributes::GROUP,
     ],
+    examples: r#"- name: who may push
+  htpasswd:
+    path: /srv/registry/htpasswd
+    name: admin
+    password: "{{ registry_password }}"
+"#,
+    returns: &[("path", "the file"), ("name", "the user")],
     free_form: None,
     build,
     check: None,
@@ -98,16 +107,11 @@ impl Htpasswd {
     fn compare(&self, found: Found, old: String, new: String) -> Result<Plan, ModuleError> {
         let mut attributes = self.attributes.clone();
         if found.kind == FoundKind::Absent {
-            attributes.mode.get_or_insert(0o600);
+            attributes.mode.get_or_insert(Mode::Bits(0o600));
         }
         let is_same = old == new;
-        let wanted = WantedFile {
-            path: found.path.clone(),
-            into: None,
-            source: Source::Bytes(Content::secret(Bytes::from(new))),
-            attributes,
-            keep_existing: false,
-        };
+        let source = Source::Bytes(Content::secret(Bytes::from(new)));
+        let wanted = WantedFile::new(found.path.clone(), source, attributes);
         let plan = wanted.against(&found, is_same, false)?;
         Ok(plan
             .with("path", found.path)

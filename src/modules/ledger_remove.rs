@@ -9,13 +9,14 @@ use serde_json::{Map, Value};
 
 use super::accounts::check_name;
 use super::apply::command_failed;
+use super::attributes::Attributes;
 use super::blockinfile::marker_lines;
 use super::docker_compose::remembered;
 use super::edited_file::EditedFile;
-use super::file_state::Attributes;
+use super::file_state::Care;
 use super::firewall_port::close_port;
 use super::group::remove_group;
-use super::line_edit::{Place, with_block};
+use super::line_edit::WantedBlock;
 use super::undo::{
     CLEAN, FORGET_ENGINE, FORGET_TRUST, Fate, PROBE, Presence, Probed, REMOVE_FILES,
     REMOVE_FOLDERS, REMOVE_IMAGES, REMOVE_PROJECT, STOP_UNITS, depth, describe, fates,
@@ -41,6 +42,11 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "folders with the user's data too; false by default",
         ),
     ],
+    examples: r"- name: everything of the registry goes, but for its data
+  ledger_remove:
+    component: registry
+",
+    returns: &[("removed", "what went"), ("kept", "what stayed, and why")],
     free_form: None,
     build,
     check: None,
@@ -258,13 +264,19 @@ impl LedgerRemove {
                         path: path.clone(),
                         attributes: Attributes::default(),
                         create: false,
+                        care: Care::default(),
                     };
-                    let (begin, end) = marker_lines(marker);
-                    let without = |old: &str| with_block(old, "", &begin, &end, &Place::End);
+                    let (begin, end) = marker_lines(marker, "BEGIN", "END");
+                    let gone = WantedBlock::gone(begin, end);
+                    let without = |old: &str| gone.put_into(old);
                     steps.extend(file.plan(look, without).await?.0.steps);
                 }
-                LedgerEntry::FirewallPort { firewall, port } => {
-                    steps.push(close_port(firewall, port));
+                LedgerEntry::FirewallPort {
+                    firewall,
+                    port,
+                    zone,
+                } => {
+                    steps.push(close_port(firewall, port, zone));
                 }
                 LedgerEntry::User { name } => steps.push(remove_user(name)),
                 LedgerEntry::Group { name } => steps.push(remove_group(name)),
@@ -330,8 +342,14 @@ fn is_sound(entry: &LedgerEntry) -> bool {
         LedgerEntry::User { name } | LedgerEntry::Group { name } => {
             check_name(name.clone()).is_ok()
         }
-        LedgerEntry::FirewallPort { firewall, port } => {
-            matches!(firewall.as_str(), "firewalld" | "ufw") && plain(port)
+        LedgerEntry::FirewallPort {
+            firewall,
+            port,
+            zone,
+        } => {
+            matches!(firewall.as_str(), "firewalld" | "ufw")
+                && plain(port)
+                && (zone.is_empty() || plain(zone))
         }
     }
 }
@@ -353,18 +371,26 @@ fn question(look: &Look<'_>, entry: &LedgerEntry) -> (&'static str, String, Stri
             let alias = format!("{}/images/{digits}", look.session.state_dir());
             ("image", reference.clone(), alias)
         }
-        LedgerEntry::Block { path, marker } => ("block", path.clone(), marker_lines(marker).0),
+        LedgerEntry::Block { path, marker } => (
+            "block",
+            path.clone(),
+            marker_lines(marker, "BEGIN", "END").0,
+        ),
         LedgerEntry::User { name } => ("passwd", name.clone(), none()),
         LedgerEntry::Group { name } => ("group", name.clone(), none()),
         // The probe knows no such kind and calls it absent: it is forgotten without a step.
         LedgerEntry::PendingHandler { name } => ("handler", name.clone(), none()),
-        LedgerEntry::FirewallPort { firewall, port } => {
+        LedgerEntry::FirewallPort {
+            firewall,
+            port,
+            zone,
+        } => {
             let kind = if firewall == "ufw" {
                 "ufw"
             } else {
                 "firewalld"
             };
-            (kind, port.clone(), none())
+            (kind, port.clone(), zone.clone())
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Where a line or a block goes in a text. Pure.
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 /// `insertafter` or `insertbefore`, as Ansible has them.
 #[derive(Debug, Clone)]
@@ -9,9 +9,9 @@ pub(super) enum Place {
     End,
     /// At the beginning.
     Beginning,
-    /// After the last line that matches, else at the end.
+    /// After a line that matches, else at the end.
     After(Regex),
-    /// Before the last line that matches, else at the end.
+    /// Before a line that matches, else at the end.
     Before(Regex),
 }
 
@@ -23,32 +23,44 @@ impl Place {
                 Err("`insertafter` and `insertbefore` exclude each other".to_owned())
             }
             (None | Some("EOF"), None) => Ok(Self::End),
-            (None, Some("BOF")) => Ok(Self::Beginning),
+            (None, Some("BOF")) | (Some("BOF"), None) => Ok(Self::Beginning),
             (Some(pattern), None) => expression(pattern).map(Self::After),
             (None, Some(pattern)) => expression(pattern).map(Self::Before),
         }
     }
 
-    /// The index at which new lines go in.
-    pub(super) fn index(&self, lines: &[String]) -> usize {
+    /// The index at which new lines go in: by the last line that matches, or by the first.
+    fn index(&self, lines: &[String], first: bool) -> usize {
+        let find = |pattern: &Regex| {
+            let is_match = |line: &String| pattern.is_match(bare(line));
+            if first {
+                lines.iter().position(is_match)
+            } else {
+                lines.iter().rposition(is_match)
+            }
+        };
         match self {
             Self::End => lines.len(),
             Self::Beginning => 0,
-            Self::After(pattern) => lines
-                .iter()
-                .rposition(|line| pattern.is_match(line))
-                .map_or(lines.len(), |index| index + 1),
-            Self::Before(pattern) => lines
-                .iter()
-                .rposition(|line| pattern.is_match(line))
-                .unwrap_or(lines.len()),
+            Self::After(pattern) => find(pattern).map_or(lines.len(), |index| index + 1),
+            Self::Before(pattern) => find(pattern).unwrap_or(lines.len()),
         }
     }
 }
 
 /// A regular expression of the user's, or why it is none.
 pub(super) fn expression(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|error| {
+    expression_with(pattern, "")
+}
+
+/// The same with flags such as `m`.
+pub(super) fn expression_with(pattern: &str, flags: &str) -> Result<Regex, String> {
+    // Python's word for the end of the text.
+    let mut text = pattern.replace(r"\Z", r"\z");
+    if !flags.is_empty() {
+        text = format!("(?{flags}){text}");
+    }
+    Regex::new(&text).map_err(|error| {
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or_default();
         let reason = reason.strip_prefix("error: ").unwrap_or(reason);
@@ -56,87 +68,243 @@ pub(super) fn expression(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-/// The lines of a text, without their line feeds; a carriage return before one stays.
-pub(super) fn lines_of(text: &str) -> Vec<String> {
-    text.split_terminator('\n').map(str::to_owned).collect()
-}
-
-/// Whether a line of a text is this one, whatever its end.
-fn is_line(old: &str, line: &str) -> bool {
-    old.strip_suffix('\r').unwrap_or(old) == line
-}
-
-/// Lines as a text that ends with a line break; nothing for no lines.
-pub(super) fn text_of(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
-}
-
-/// The text with a line: in place of the last one that matches, else once where `place` says.
-pub(super) fn with_line(text: &str, line: &str, pattern: Option<&Regex>, place: &Place) -> String {
-    let mut lines = lines_of(text);
-    let matching = pattern.and_then(|pattern| lines.iter().rposition(|old| pattern.is_match(old)));
-    match matching {
-        Some(index) => {
-            if let Some(old) = lines.get_mut(index) {
-                line.clone_into(old);
+/// What `\1`, `\g<name>` and the like in a replacement stand for, as in Python.
+pub(super) fn expanded(template: &str, found: &Captures<'_>) -> String {
+    let group = |name: &str| {
+        let group = match name.parse::<usize>() {
+            Ok(number) => found.get(number),
+            Err(_) => found.name(name),
+        };
+        group.map_or("", |group| group.as_str()).to_owned()
+    };
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(index) = rest.find('\\') {
+        let (before, after) = rest.split_at(index);
+        text.push_str(before);
+        let mut letters = after.chars().skip(1);
+        let Some(letter) = letters.next() else {
+            text.push('\\');
+            return text;
+        };
+        let mut used = 1 + letter.len_utf8();
+        match letter {
+            '1'..='9' => {
+                let more = letters.next().filter(char::is_ascii_digit);
+                let mut name = letter.to_string();
+                if let Some(more) = more {
+                    name.push(more);
+                    used += 1;
+                }
+                text.push_str(&group(&name));
             }
+            'g' if after.starts_with("\\g<") => match after.find('>') {
+                Some(end) => {
+                    text.push_str(&group(after.get(3..end).unwrap_or_default()));
+                    used = end + 1;
+                }
+                None => text.push_str("\\g"),
+            },
+            'n' => text.push('\n'),
+            't' => text.push('\t'),
+            'r' => text.push('\r'),
+            '\\' => text.push('\\'),
+            other => text.extend(['\\', other]),
         }
-        None if lines.iter().any(|old| is_line(old, line)) => return text.to_owned(),
-        None => lines.insert(place.index(&lines), line.to_owned()),
+        rest = after.get(used..).unwrap_or_default();
     }
-    text_of(&lines)
+    text.push_str(rest);
+    text
 }
 
-/// The text without the lines that match, or, without an expression, that are this one.
-pub(super) fn without_line(text: &str, line: Option<&str>, pattern: Option<&Regex>) -> String {
-    let is_wanted = |old: &String| match pattern {
-        Some(pattern) => !pattern.is_match(old),
-        None => !line.is_some_and(|line| is_line(old, line)),
-    };
-    let lines = lines_of(text);
-    if lines.iter().all(is_wanted) {
-        return text.to_owned();
-    }
-    text_of(&lines.into_iter().filter(is_wanted).collect::<Vec<_>>())
+/// The lines of a text, each with its end.
+pub(super) fn lines_of(text: &str) -> Vec<String> {
+    text.split_inclusive('\n').map(str::to_owned).collect()
 }
 
-/// The text with the block between its marker lines: where it is now, else where `place` says; an empty block takes
-/// the markers out too. When the end marker is missing, only the begin marker counts as the old block.
-pub(super) fn with_block(text: &str, block: &str, begin: &str, end: &str, place: &Place) -> String {
-    let old = lines_of(text);
-    let start = old.iter().position(|line| is_line(line, begin));
-    let stop = start.and_then(|start| {
-        old.iter()
-            .enumerate()
-            .skip(start + 1)
-            .find(|(_, line)| is_line(line, end))
-            .map(|(index, _)| index)
-    });
-    let mut lines = old.clone();
-    let index = match (start, stop) {
-        (Some(start), Some(stop)) => {
-            lines.drain(start..=stop);
-            Some(start)
-        }
-        (Some(start), None) => {
-            lines.remove(start);
-            Some(start)
-        }
-        (None, _) => None,
-    };
-    if !block.is_empty() {
-        let index = index
-            .unwrap_or_else(|| place.index(&lines))
-            .min(lines.len());
-        let mut new = vec![begin.to_owned()];
-        new.extend(block.lines().map(str::to_owned));
-        new.push(end.to_owned());
-        lines.splice(index..index, new);
+/// A line without its end.
+fn bare(line: &str) -> &str {
+    line.trim_end_matches(['\r', '\n'])
+}
+
+/// By what a line is found.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Finder {
+    /// A regular expression.
+    pub(super) pattern: Option<Regex>,
+    /// A text that is in it.
+    pub(super) text: Option<String>,
+}
+
+impl Finder {
+    /// Whether there is anything to find by.
+    pub(super) fn is_given(&self) -> bool {
+        self.pattern.is_some() || self.text.is_some()
     }
-    if lines == old {
-        text.to_owned()
-    } else {
-        text_of(&lines)
+
+    fn finds(&self, line: &str) -> bool {
+        match (&self.pattern, &self.text) {
+            (Some(pattern), _) => pattern.is_match(bare(line)),
+            (None, Some(text)) => line.contains(text.as_str()),
+            (None, None) => false,
+        }
+    }
+}
+
+/// How a line goes into a text.
+#[derive(Debug, Clone)]
+pub(super) struct WantedLine {
+    pub(super) line: String,
+    pub(super) finder: Finder,
+    pub(super) place: Place,
+    /// The first line that matches counts, not the last.
+    pub(super) first: bool,
+    /// Groups of the expression go into the line, and nothing is done when it matches nowhere.
+    pub(super) back_references: bool,
+}
+
+impl WantedLine {
+    /// The text with the line, and Ansible's words for what was done.
+    pub(super) fn put_into(&self, text: &str) -> (String, &'static str) {
+        let mut lines = lines_of(text);
+        let finds = |line: &String| self.finder.finds(line);
+        let matching = if self.first {
+            lines.iter().position(finds)
+        } else {
+            lines.iter().rposition(finds)
+        };
+        let index = matching.or_else(|| lines.iter().rposition(|old| bare(old) == self.line));
+        if let Some(old) = index.and_then(|index| lines.get_mut(index)) {
+            let mut new = match (&self.finder.pattern, matching) {
+                (Some(pattern), Some(_)) if self.back_references => pattern
+                    .captures(bare(old))
+                    .map_or_else(|| self.line.clone(), |found| expanded(&self.line, &found)),
+                _ => self.line.clone(),
+            };
+            if bare(old) == new && (old.ends_with('\n') || matching.is_none()) {
+                return (text.to_owned(), "");
+            }
+            if !new.ends_with('\n') {
+                new.push('\n');
+            }
+            *old = new;
+            return (lines.concat(), "line replaced");
+        }
+        if self.back_references {
+            return (text.to_owned(), "");
+        }
+        let index = self.place.index(&lines, self.first);
+        insert(&mut lines, index, vec![format!("{}\n", self.line)]);
+        (lines.concat(), "line added")
+    }
+
+    /// The text without the lines that are found, or, with nothing to find by, that are this one; and how many.
+    pub(super) fn take_out_of(&self, text: &str) -> (String, usize) {
+        let lines = lines_of(text);
+        let is_wanted = |old: &&String| {
+            if self.finder.is_given() {
+                !self.finder.finds(old)
+            } else {
+                bare(old) != self.line
+            }
+        };
+        let kept: Vec<&String> = lines.iter().filter(is_wanted).collect();
+        let count = lines.len() - kept.len();
+        let text = kept.into_iter().map(String::as_str).collect();
+        (text, count)
+    }
+}
+
+/// Puts lines in, after making sure that the one before them has an end.
+fn insert(lines: &mut Vec<String>, index: usize, new: Vec<String>) {
+    let index = index.min(lines.len());
+    if let Some(before) = index.checked_sub(1).and_then(|index| lines.get_mut(index))
+        && !before.ends_with('\n')
+    {
+        before.push('\n');
+    }
+    lines.splice(index..index, new);
+}
+
+/// A block between its marker lines.
+#[derive(Debug, Clone)]
+pub(super) struct WantedBlock {
+    /// Its lines; nothing takes the markers out too.
+    pub(super) block: String,
+    pub(super) begin: String,
+    pub(super) end: String,
+    /// Where it goes when it is new.
+    pub(super) place: Place,
+    /// An empty line goes before it, or after it.
+    pub(super) blank_before: bool,
+    pub(super) blank_after: bool,
+}
+
+impl WantedBlock {
+    /// A block that is to go.
+    pub(super) fn gone(begin: String, end: String) -> Self {
+        Self {
+            block: String::new(),
+            begin,
+            end,
+            place: Place::End,
+            blank_before: false,
+            blank_after: false,
+        }
+    }
+
+    /// Where the block is now: its first and last line.
+    fn found(&self, lines: &[String]) -> Option<(usize, usize)> {
+        let last = |mark: &str| {
+            lines
+                .iter()
+                .rposition(|line| line.strip_suffix('\n') == Some(mark))
+        };
+        let (begin, end) = (last(&self.begin)?, last(&self.end)?);
+        Some((begin.min(end), begin.max(end)))
+    }
+
+    /// Whether a text has the block.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.found(&lines_of(text)).is_some()
+    }
+
+    /// The text with the block where it is now, else where its place says.
+    pub(super) fn put_into(&self, text: &str) -> String {
+        let mut lines = lines_of(text);
+        let mut index = match self.found(&lines) {
+            Some((begin, end)) => {
+                lines.drain(begin..=end);
+                begin
+            }
+            None if self.block.is_empty() => return text.to_owned(),
+            None => self.place.index(&lines, false),
+        };
+        if self.block.is_empty() {
+            return lines.concat();
+        }
+        let is_blank = |line: Option<&String>| line.is_none_or(|line| line == "\n");
+        if self.blank_before
+            && let Some(before) = index.checked_sub(1)
+            && !is_blank(lines.get(before))
+        {
+            insert(&mut lines, index, vec!["\n".to_owned()]);
+            index += 1;
+        }
+        let mut new = vec![format!("{}\n", self.begin)];
+        new.extend(lines_of(&self.block));
+        if let Some(last) = new.last_mut()
+            && !last.ends_with('\n')
+        {
+            last.push('\n');
+        }
+        new.push(format!("{}\n", self.end));
+        let after = index + new.len();
+        insert(&mut lines, index, new);
+        if self.blank_after && after < lines.len() && !is_blank(lines.get(after)) {
+            lines.insert(after, "\n".to_owned());
+        }
+        lines.concat()
     }
 }
 
@@ -145,54 +313,107 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn place(after: Option<&str>, before: Option<&str>) -> Place {
-        Place::new(after, before).unwrap()
+    fn wanted(
+        line: &str,
+        pattern: Option<&str>,
+        after: Option<&str>,
+        before: Option<&str>,
+    ) -> WantedLine {
+        WantedLine {
+            line: line.to_owned(),
+            finder: Finder {
+                pattern: pattern.map(|pattern| expression(pattern).unwrap()),
+                text: None,
+            },
+            place: Place::new(after, before).unwrap(),
+            first: false,
+            back_references: false,
+        }
+    }
+
+    fn block(text: &str) -> WantedBlock {
+        WantedBlock {
+            block: text.to_owned(),
+            ..WantedBlock::gone("# BEGIN".into(), "# END".into())
+        }
     }
 
     #[test]
     fn a_line_replaces_the_last_match_or_goes_where_it_is_told() {
-        let end = place(None, None);
-        let pattern = expression("^PORT=").unwrap();
+        let port = wanted("PORT=2", Some("^PORT="), None, None);
+        for (old, new, said) in [
+            ("a\nPORT=1\n", "a\nPORT=2\n", "line replaced"),
+            ("PORT=1\nPORT=0", "PORT=1\nPORT=2\n", "line replaced"),
+            ("a", "a\nPORT=2\n", "line added"),
+            ("PORT=2\n", "PORT=2\n", ""),
+        ] {
+            assert_eq!(port.put_into(old), (new.to_owned(), said), "{old:?}");
+        }
+        let into = |wanted: WantedLine, text: &str| wanted.put_into(text).0;
         assert_eq!(
-            with_line("a\nPORT=1\n", "PORT=2", Some(&pattern), &end),
-            "a\nPORT=2\n"
-        );
-        assert_eq!(
-            with_line("a", "PORT=2", Some(&pattern), &end),
-            "a\nPORT=2\n"
-        );
-        let after = place(Some("^a"), None);
-        assert_eq!(
-            with_line("a\nb\na\nc\n", "x", None, &after),
+            into(wanted("x", None, Some("^a"), None), "a\nb\na\nc\n"),
             "a\nb\na\nx\nc\n"
         );
-        let before = place(None, Some("^b"));
-        assert_eq!(with_line("a\nb\n", "x", None, &before), "a\nx\nb\n");
+        let first = WantedLine {
+            first: true,
+            ..wanted("x", None, Some("^a"), None)
+        };
+        assert_eq!(first.put_into("a\nb\na\nc\n").0, "a\nx\nb\na\nc\n");
         assert_eq!(
-            with_line("a\n", "x", None, &place(None, Some("BOF"))),
-            "x\na\n"
+            into(wanted("x", None, None, Some("^b")), "a\nb\n"),
+            "a\nx\nb\n"
         );
-        assert_eq!(without_line("a\nb\na\n", Some("a"), None), "b\n");
-        assert_eq!(without_line("a", Some("b"), None), "a");
-        assert_eq!(with_line("a\r\nb\r\n", "a", None, &end), "a\r\nb\r\n");
-        assert_eq!(with_line("a\r\n", "b", None, &end), "a\r\nb\n");
+        assert_eq!(into(wanted("x", None, None, Some("BOF")), "a\n"), "x\na\n");
+        assert_eq!(
+            into(wanted("a", None, None, None), "a\r\nb\r\n"),
+            "a\r\nb\r\n"
+        );
+        assert_eq!(into(wanted("b", None, None, None), "a\r\n"), "a\r\nb\n");
+        assert_eq!(
+            wanted("a", None, None, None).take_out_of("a\nb\na\n"),
+            ("b\n".into(), 2)
+        );
+        assert_eq!(
+            wanted("b", None, None, None).take_out_of("a"),
+            ("a".into(), 0)
+        );
+    }
+
+    #[test]
+    fn groups_go_into_the_line() {
+        let wanted = WantedLine {
+            back_references: true,
+            ..wanted(
+                r"\g<name>=\2 # \\1",
+                Some(r"^(?P<name>\w+)=(\d)\d*"),
+                None,
+                None,
+            )
+        };
+        assert_eq!(wanted.put_into("a=12\n").0, "a=1 # \\1\n");
+        assert_eq!(wanted.put_into("nothing\n"), ("nothing\n".into(), ""));
     }
 
     #[test]
     fn a_block_replaces_itself_and_goes_without_a_trace() {
-        let end = place(None, None);
-        let (begin, stop) = ("# BEGIN", "# END");
-        let first = with_block("a\n", "x\ny", begin, stop, &end);
+        let first = block("x\ny").put_into("a\n");
         assert_eq!(first, "a\n# BEGIN\nx\ny\n# END\n");
+        assert_eq!(block("z\n").put_into(&first), "a\n# BEGIN\nz\n# END\n");
+        assert_eq!(block("").put_into(&first), "a\n");
+        // Half a block is none, as in Ansible.
         assert_eq!(
-            with_block(&first, "z\n", begin, stop, &end),
-            "a\n# BEGIN\nz\n# END\n"
+            block("x").put_into("a\n# BEGIN\nb\n"),
+            "a\n# BEGIN\nb\n# BEGIN\nx\n# END\n"
         );
-        assert_eq!(with_block(&first, "", begin, stop, &end), "a\n");
-        assert_eq!(
-            with_block("a\n# BEGIN\nb\n", "x", begin, stop, &end),
-            "a\n# BEGIN\nx\n# END\nb\n"
-        );
+        let airy = WantedBlock {
+            blank_before: true,
+            blank_after: true,
+            place: Place::new(Some("a"), None).unwrap(),
+            ..block("x")
+        };
+        let once = airy.put_into("a\nb\n");
+        assert_eq!(once, "a\n\n# BEGIN\nx\n# END\n\nb\n");
+        assert_eq!(airy.put_into(&once), once);
     }
 
     proptest! {
@@ -203,26 +424,27 @@ mod tests {
             after in proptest::option::of("[a-c]"),
             with_pattern in any::<bool>(),
         ) {
-            let place = Place::new(after.as_deref(), None).unwrap();
-            let pattern = with_pattern.then(|| Regex::new(&format!("^{}", regex::escape(&line))).unwrap());
-            let once = with_line(&text, &line, pattern.as_ref(), &place);
-            prop_assert_eq!(&with_line(&once, &line, pattern.as_ref(), &place), &once);
+            let pattern = with_pattern.then(|| format!("^{}", regex::escape(&line)));
+            let wanted = wanted(&line, pattern.as_deref(), after.as_deref(), None);
+            let once = wanted.put_into(&text).0;
+            prop_assert_eq!(&wanted.put_into(&once).0, &once);
             prop_assert!(once.lines().any(|l| l == line));
-            let gone = without_line(&once, Some(&line), None);
+            let plain = WantedLine { finder: Finder::default(), ..wanted };
+            let (gone, _) = plain.take_out_of(&once);
             prop_assert!(!gone.lines().any(|l| l == line));
-            prop_assert_eq!(&without_line(&gone, Some(&line), None), &gone);
-            let block = with_block(&text, &line, "#B", "#E", &place);
-            prop_assert_eq!(&with_block(&block, &line, "#B", "#E", &place), &block);
+            prop_assert_eq!(plain.take_out_of(&gone), (gone.clone(), 0));
+            let with = WantedBlock { place: plain.place.clone(), ..block(&line) };
+            let once = with.put_into(&text);
+            prop_assert_eq!(with.put_into(&once), once);
         }
 
         #[test]
         fn a_block_that_went_leaves_the_lines_that_were(
             text in "([a-c]{0,4}\n){0,6}",
-            block in "[a-c]{1,4}(\n[a-c]{0,3}){0,3}",
+            content in "[a-c]{1,4}(\n[a-c]{0,3}){0,3}",
         ) {
-            let place = Place::End;
-            let with = with_block(&text, &block, "#B", "#E", &place);
-            prop_assert_eq!(with_block(&with, "", "#B", "#E", &place), text);
+            let with = block(&content).put_into(&text);
+            prop_assert_eq!(block("").put_into(&with), text);
         }
     }
 }

@@ -6,41 +6,78 @@
 
 #![expect(
     clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
     reason = "every module is made by a function of one type, which takes its arguments whole"
 )]
 
 mod accounts;
 pub mod apply;
+mod apt;
+mod archive;
 pub mod arguments;
+mod attributes;
+mod authorized_key;
 mod blockinfile;
 mod command;
 mod compose_state;
 mod copy;
+mod copy_folder;
+mod copy_remote;
+mod cron;
+mod cron_edit;
+mod dnf;
 mod docker;
 mod docker_compose;
 mod docker_engine;
 mod docker_image;
 mod edited_file;
+mod fetch;
 mod file;
 mod file_state;
+mod file_times;
+mod find;
 mod firewall_port;
+mod get_url;
+mod getent;
 mod group;
+mod hostname;
 mod htpasswd;
+mod http;
+mod ini_edit;
+mod ini_file;
+mod known_hosts;
 mod ledger_remove;
 mod line_edit;
 mod lineinfile;
+pub mod mode;
+mod modprobe;
+mod mount;
+mod package;
+mod package_facts;
 mod package_file;
+mod ping;
 pub mod plan;
+mod raw;
 mod registry_api;
 mod registry_pull;
+mod replace;
+mod script;
+mod service_facts;
+mod setup;
 mod shell;
 mod slurp;
 mod stat;
+mod sysctl;
 mod system_trust;
 mod systemd;
 mod template;
+mod temporary_file;
+mod timezone;
+mod unarchive;
 mod undo;
+mod uri;
 mod user;
+mod user_account;
 mod wait_for;
 
 use std::path::PathBuf;
@@ -68,6 +105,10 @@ pub struct ModuleSpec {
     pub summary: &'static str,
     /// Every argument.
     pub arguments: &'static [Argument],
+    /// How it is used: tasks in YAML.
+    pub examples: &'static str,
+    /// What a registered result holds besides `changed`, `failed` and `msg`: name and meaning.
+    pub returns: &'static [(&'static str, &'static str)],
     /// The argument that takes a free-form text (`command: ls`), if any.
     pub free_form: Option<&'static str>,
     /// Makes the module from arguments whose kinds have been checked. Fails on combinations that make no sense.
@@ -88,8 +129,11 @@ pub trait Module: Send + Sync {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>>;
 
     /// Turns the outputs of the executed steps into the task's result. Not called in check mode or without steps.
-    fn conclude(&self, _outputs: &[StepOutput]) -> Result<Conclusion, ModuleError> {
-        Ok(Conclusion::default())
+    fn conclude(&self, outputs: &[StepOutput]) -> Result<Conclusion, ModuleError> {
+        Ok(Conclusion {
+            result: attributes::values_of(outputs),
+            changed: None,
+        })
     }
 }
 
@@ -106,6 +150,8 @@ pub struct Conclusion {
 pub struct Look<'a> {
     /// The host, read-only by convention of [`Session::probe`]: modules call nothing else on it.
     pub session: &'a Session,
+    /// The name in the inventory of the host that the task is for.
+    pub host: &'a str,
     /// The facts of that host, when they were gathered.
     pub facts: Option<&'a Facts>,
     /// Renders templates and finds files for the running task.
@@ -121,6 +167,14 @@ pub trait Files: Send + Sync {
     /// The bytes of `src`, searched for in `files/` of the role, then beside the playbook; an absolute path or one
     /// with `~` is taken as it is.
     fn file(&self, src: &str) -> Result<FileSource, ModuleError>;
+    /// A path of this machine that a module writes to: a relative one starts at the playbook.
+    fn own_path(&self, path: &str) -> PathBuf {
+        path.into()
+    }
+    /// The permission bits of the file behind a template, where it lies on this machine.
+    fn template_mode(&self, _src: &str) -> Option<u32> {
+        None
+    }
     /// The text of a template, searched for in `templates/` likewise and rendered with the task's variables.
     fn template(&self, src: &str) -> Result<String, ModuleError>;
 }
@@ -187,27 +241,54 @@ impl ModuleError {
 /// Every module, in alphabetical order.
 pub fn specs() -> &'static [&'static ModuleSpec] {
     static SPECS: &[&ModuleSpec] = &[
+        &apt::SPEC,
+        &archive::SPEC,
+        &authorized_key::SPEC,
         &blockinfile::SPEC,
         &command::SPEC,
         &copy::SPEC,
+        &cron::SPEC,
+        &dnf::SPEC,
         &docker_compose::SPEC,
         &docker_engine::SPEC,
         &docker_image::SPEC,
+        &fetch::SPEC,
         &file::SPEC,
+        &find::SPEC,
         &firewall_port::SPEC,
+        &get_url::SPEC,
+        &getent::SPEC,
         &group::SPEC,
+        &hostname::SPEC,
         &htpasswd::SPEC,
+        &ini_file::SPEC,
+        &known_hosts::SPEC,
         &ledger_remove::SPEC,
         &lineinfile::SPEC,
+        &modprobe::SPEC,
+        &mount::SPEC,
+        &package::SPEC,
+        &package_facts::SPEC,
         &package_file::SPEC,
+        &ping::SPEC,
+        &raw::SPEC,
         &registry_api::SPEC,
         &registry_pull::SPEC,
+        &replace::SPEC,
+        &script::SPEC,
+        &service_facts::SPEC,
+        &setup::SPEC,
         &shell::SPEC,
         &slurp::SPEC,
         &stat::SPEC,
+        &sysctl::SPEC,
         &system_trust::SPEC,
         &systemd::SPEC,
+        &temporary_file::SPEC,
         &template::SPEC,
+        &timezone::SPEC,
+        &unarchive::SPEC,
+        &uri::SPEC,
         &user::SPEC,
         &wait_for::SPEC,
     ];

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::copy::{GROUP, MODE, OWNER};
-use super::file_state::{Attributes, Source, WantedFile, host_path};
+use super::attributes::{Attributes, GROUP, MODE, OWNER};
+use super::file_state::{Source, WantedFile, host_path};
 use super::{Argument, ArgumentKind, Arguments, Look, Module, ModuleError, ModuleSpec, Plan};
 
 /// The module's declaration.
@@ -22,6 +22,19 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         MODE,
         OWNER,
         GROUP,
+    ],
+    examples: r#"- name: compose lies where Docker looks for it
+  package_file:
+    src: docker-compose-linux-x86_64
+    sha256: 4b1e8d5b2c0f4f8f4b5e6c3d0d8f6a1b9a7c5e3d1f0e2c4b6a8d9f7e5c3b1a00
+    size: 61000000
+    dest: /usr/local/lib/docker/cli-plugins/docker-compose
+    mode: "0755"
+"#,
+    returns: &[
+        ("dest", "the path on the host"),
+        ("size", "its size in bytes"),
+        ("mode", "its permission bits"),
     ],
     free_form: None,
     build,
@@ -83,17 +96,15 @@ struct PackageFile {
 impl Module for PackageFile {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
-            let wanted = WantedFile {
-                path: self.dest.clone(),
-                into: None,
-                source: Source::File {
+            let wanted = WantedFile::new(
+                self.dest.clone(),
+                Source::File {
                     path: self.package.path.clone(),
                     sha256: self.package.sha256.clone(),
                     size: self.package.size,
                 },
-                attributes: self.attributes.clone(),
-                keep_existing: false,
-            };
+                self.attributes.clone(),
+            );
             wanted.plan(look).await
         }
         .boxed()

@@ -29,6 +29,11 @@ pub enum Verdict {
     Satisfied,
     /// It is not, and this is what would change.
     Change(Change),
+    /// It is not done in this mode; the task counts as skipped.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
     /// It cannot be known without doing it; counts as changed when it ran, unless the conclusion says otherwise.
     Unknown {
         /// Why.
@@ -80,6 +85,16 @@ impl Plan {
                 reason: reason.into(),
             },
             steps,
+            ..Self::satisfied()
+        }
+    }
+
+    /// Not done, and why: what Ansible's modules without check mode do in it.
+    pub fn skipped(reason: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Skipped {
+                reason: reason.into(),
+            },
             ..Self::satisfied()
         }
     }
@@ -159,6 +174,13 @@ pub enum Step {
         /// Absolute path.
         path: String,
     },
+    /// Write a file of this machine, with the folders above it.
+    Save {
+        /// Where.
+        path: PathBuf,
+        /// The bytes.
+        content: Content,
+    },
     /// Something the control machine does against an API of what was installed.
     Control(crate::registry::ApiCall),
 }
@@ -234,6 +256,13 @@ pub enum StepOutput {
         /// Bytes sent.
         bytes_sent: u64,
     },
+    /// A small file was written.
+    Wrote {
+        /// Bytes sent.
+        bytes_sent: u64,
+        /// What the host says about the file now.
+        about: String,
+    },
     /// An API answered.
     Answered(serde_json::Value),
 }
@@ -301,6 +330,9 @@ pub enum LedgerEntry {
         firewall: String,
         /// `443/tcp`.
         port: String,
+        /// firewalld's zone; nothing for the default zone and for ufw.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        zone: String,
     },
     /// A certificate in the system's trust store; the store is rebuilt after its file went.
     TrustAnchor {

@@ -1,4 +1,4 @@
-//! `registry_api`: what this machine asks of an installed registry. Usually delegated to `localhost`.
+//! `registry_api`: what this machine asks of an installed registry, through the connection to its host.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::secret::SecretString;
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
     name: "registry_api",
     aliases: &[],
-    summary: "asks an installed registry from this machine: wait for it, check its login, push, read and delete a tiny image",
+    summary: "asks an installed registry through the host: wait for it, check its login, push, read and delete a tiny image",
     arguments: &[
         Argument::required(
             "action",
@@ -31,7 +31,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         Argument::optional(
             "connect_to",
             ArgumentKind::Text,
-            "the address to connect to instead of where the name leads",
+            "the address to connect to, as the host sees it, instead of where the name leads",
         ),
         Argument::required("port", ArgumentKind::Integer, "its port"),
         Argument::optional(
@@ -63,6 +63,15 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "its architecture; amd64 by default",
         ),
     ],
+    examples: r#"- name: the registry answers
+  registry_api:
+    action: wait
+    name: registry.example.com
+    port: 443
+    username: admin
+    password: "{{ registry_password }}"
+"#,
+    returns: &[("digest", "`push`: the manifest's digest")],
     free_form: None,
     build,
     check: None,
@@ -114,6 +123,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             plain_http: arguments.boolean("plain_http", false),
             ca_pem: None,
             connect_to,
+            through: None,
             username: arguments.required_text("username")?,
             password: SecretString::new(arguments.required_text("password")?),
         },

@@ -50,6 +50,16 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "The password; goes to the host over standard input.",
         ),
     ],
+    examples: r#"- name: this host can pull
+  registry_pull:
+    endpoint: registry.example.com:443
+    repository: kk/proof
+    digest: sha256:6fa3…
+    layer_digest: sha256:90bc…
+    username: admin
+    password: "{{ registry_password }}"
+"#,
+    returns: &[("runtime", "what pulled: `docker`, `ctr` or `curl`")],
     free_form: None,
     build,
     check: None,

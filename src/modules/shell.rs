@@ -1,10 +1,8 @@
 //! `shell`: runs a text by a shell.
 
-use serde_json::Value;
-
-use super::arguments::Given;
 use super::command::{
-    CHDIR, CREATES, Execution, REMOVES, STDIN, STDIN_NEWLINE, boxed, refuse_inline_arguments,
+    CHDIR, COMMAND_RETURNS, CREATES, Execution, REMOVES, STDIN, STDIN_NEWLINE, STRIP, boxed,
+    take_inline_arguments,
 };
 use super::{Argument, ArgumentKind, Arguments, Module, ModuleError, ModuleSpec};
 use crate::connect::Command;
@@ -26,13 +24,27 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         REMOVES,
         STDIN,
         STDIN_NEWLINE,
+        STRIP,
     ],
+    examples: r"- name: how many
+  shell: ps aux | grep -c [n]ginx
+  register: count
+  changed_when: false
+
+- name: with bash
+  shell:
+    cmd: set -o pipefail; zcat dump.gz | mysql
+    executable: /bin/bash
+    chdir: /srv/backup
+",
+    returns: COMMAND_RETURNS,
     free_form: Some("cmd"),
     build,
-    check: Some(check),
+    check: None,
 };
 
-fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
+fn build(mut arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
+    take_inline_arguments(&mut arguments);
     let text = arguments.required_text("cmd")?;
     if text.trim().is_empty() {
         return Err(ModuleError::failed("there is no command to run"));
@@ -43,19 +55,4 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         .unwrap_or_else(|| "/bin/sh".to_owned());
     let command = Command::user_shell(&shell, text.clone());
     Ok(boxed(Execution::new(command, text.into(), &arguments)))
-}
-
-fn check(given: &Given<'_>) -> Result<(), String> {
-    match given.literals.get("cmd") {
-        Some(Value::String(text)) if !text.contains("{{") => refuse_trailing(text),
-        _ => Ok(()),
-    }
-}
-
-/// Only a last word can be meant as an argument: `FOO creates=/x`. Elsewhere it may well be shell.
-fn refuse_trailing(text: &str) -> Result<(), String> {
-    text.split_whitespace()
-        .next_back()
-        .filter(|_| text.split_whitespace().count() > 1 && !text.contains('\n'))
-        .map_or(Ok(()), refuse_inline_arguments)
 }

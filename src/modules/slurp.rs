@@ -16,6 +16,18 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
     arguments: &[
         Argument::required("src", ArgumentKind::Path, "the file on the host").or(&["path"]),
     ],
+    examples: r#"- name: the key of the cluster
+  slurp: {src: /etc/app/key.pub}
+  register: key
+
+- debug:
+    msg: "{{ key.content | b64decode }}"
+"#,
+    returns: &[
+        ("content", "the file's bytes in base64"),
+        ("encoding", "`base64`"),
+        ("source", "the file"),
+    ],
     free_form: None,
     build,
     check: None,

@@ -29,9 +29,54 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         ),
         Argument::optional(
             "checksum_algorithm",
-            ArgumentKind::Choice(&["sha1", "sha256"]),
+            ArgumentKind::Choice(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]),
             "the hash; `sha1` by default",
+        )
+        .or(&["checksum", "checksum_algo"]),
+        Argument::optional(
+            "get_attributes",
+            ArgumentKind::Boolean,
+            "Ansible's attributes by lsattr, which are not asked for here; only false means anything",
         ),
+    ],
+    examples: r"- name: is it there?
+  stat: {path: /etc/app.conf}
+  register: settings
+
+- name: only then
+  command: /usr/sbin/app --reload
+  when: settings.stat.exists and settings.stat.isreg
+",
+    returns: &[
+        (
+            "stat.exists",
+            "whether anything is there; everything else only then",
+        ),
+        ("stat.path", "the path"),
+        (
+            "stat.isreg, isdir, islnk, isblk, ischr, isfifo, issock",
+            "what it is",
+        ),
+        ("stat.mode", "permission bits, as in `0644`"),
+        (
+            "stat.rusr, wusr, xusr, rgrp, …, isuid, isgid",
+            "the same one by one",
+        ),
+        ("stat.uid, gid, pw_name, gr_name", "owner and group"),
+        (
+            "stat.size, inode, dev, nlink, blocks, block_size, device_type",
+            "as the host says it",
+        ),
+        ("stat.atime, mtime, ctime", "times in seconds since 1970"),
+        (
+            "stat.readable, writeable, executable",
+            "what the session's user may do",
+        ),
+        (
+            "stat.lnk_source, lnk_target",
+            "of a link: the path behind it, and what it says",
+        ),
+        ("stat.checksum", "the hash of a regular file"),
     ],
     free_form: None,
     build,
@@ -53,7 +98,10 @@ inode=%i
 nlink=%h
 atime=%X
 mtime=%Y
-ctime=%Z' -- "$path" 2>&1); then
+ctime=%Z
+blocks=%b
+block_size=%B
+dev=%d' -- "$path" 2>&1); then
   case $said in
     *"No such file or directory"*|*"Not a directory"*) echo kind=absent; exit 0 ;;
     *) printf '%s\n' "$said" >&2; exit 1 ;;
@@ -109,6 +157,26 @@ impl Module for Stat {
     }
 }
 
+/// Permission bits one by one.
+pub(super) fn values_of_mode(mode: u32) -> Map<String, Value> {
+    [
+        ("rusr", 0o400),
+        ("wusr", 0o200),
+        ("xusr", 0o100),
+        ("rgrp", 0o40),
+        ("wgrp", 0o20),
+        ("xgrp", 0o10),
+        ("roth", 4),
+        ("woth", 2),
+        ("xoth", 1),
+        ("isuid", 0o4000),
+        ("isgid", 0o2000),
+    ]
+    .into_iter()
+    .map(|(name, bit)| (name.to_owned(), (mode & bit != 0).into()))
+    .collect()
+}
+
 /// The answer in Ansible's words.
 fn parse(answer: &str) -> Option<Map<String, Value>> {
     let mut stat = Map::new();
@@ -123,7 +191,10 @@ fn parse(answer: &str) -> Option<Map<String, Value>> {
                 kind = Some(value);
                 continue;
             }
-            "uid" | "gid" | "size" | "inode" | "nlink" | "atime" | "mtime" | "ctime" => number()?,
+            "uid" | "gid" | "size" | "inode" | "nlink" | "blocks" | "block_size" | "dev" => {
+                number()?
+            }
+            "atime" | "mtime" | "ctime" => value.parse::<f64>().ok()?.into(),
             "readable" | "writeable" | "executable" => (value == "1").into(),
             "mode" => format!("{value:0>4}").into(),
             "path" | "pw_name" | "gr_name" | "lnk_target" | "lnk_source" | "checksum" => {
@@ -136,6 +207,9 @@ fn parse(answer: &str) -> Option<Map<String, Value>> {
     let kind = kind?;
     stat.insert("exists".to_owned(), (kind != "absent").into());
     if kind != "absent" {
+        let mode = stat.get("mode").and_then(Value::as_str).unwrap_or_default();
+        let mode = u32::from_str_radix(mode, 8).unwrap_or(0);
+        stat.extend(values_of_mode(mode));
         for (name, is) in [
             ("isreg", kind.starts_with("regular")),
             ("isdir", kind == "directory"),

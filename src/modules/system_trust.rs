@@ -6,7 +6,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::apply::command_failed;
-use super::file_state::{Attributes, Source, WantedFile};
+use super::attributes::Attributes;
+use super::file_state::{Source, WantedFile};
+use super::mode::Mode;
 use super::{
     Argument, ArgumentKind, Arguments, Content, FileSource, Look, Module, ModuleError, ModuleSpec,
     Plan, Step,
@@ -30,6 +32,12 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "the name of its file, without suffix",
         ),
     ],
+    examples: r"- name: the host trusts our authority
+  system_trust:
+    src: ca.crt
+    name: our-ca
+",
+    returns: &[("path", "where the certificate lies")],
     free_form: None,
     build,
     check: None,
@@ -103,16 +111,12 @@ impl Module for SystemTrust {
                 .ok_or_else(|| {
                     ModuleError::failed("look at the trust store: the host's answer was not understood")
                 })?;
-            let wanted = WantedFile {
-                path: path.to_owned(),
-                into: None,
-                source: Source::Bytes(Content::public(bytes)),
-                attributes: Attributes {
-                    mode: Some(0o644),
-                    ..Attributes::default()
-                },
-                keep_existing: false,
+            let attributes = Attributes {
+                mode: Some(Mode::Bits(0o644)),
+                ..Attributes::default()
             };
+            let source = Source::Bytes(Content::public(bytes));
+            let wanted = WantedFile::new(path, source, attributes);
             let mut plan = wanted.plan(look).await?;
             if !plan.is_satisfied() || !answer.lines().any(|line| line == "trusted") {
                 let rebuild = Step::run("rebuild the trust store", Command::script(UPDATE, [""; 0]));

@@ -1,5 +1,7 @@
 //! `systemd`: units started, stopped, enabled.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -45,6 +47,49 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "read unit files again first, when systemd says they changed; false by default",
         )
         .or(&["daemon-reload"]),
+        Argument::optional(
+            "daemon_reexec",
+            ArgumentKind::Boolean,
+            "start systemd itself anew first; false by default",
+        )
+        .or(&["daemon-reexec"]),
+        Argument::optional(
+            "force",
+            ArgumentKind::Boolean,
+            "links of other units may be replaced when it is enabled; false by default",
+        ),
+        Argument::optional(
+            "no_block",
+            ArgumentKind::Boolean,
+            "do not wait until it is done; false by default",
+        ),
+        Argument::optional(
+            "scope",
+            ArgumentKind::Choice(&["system", "user", "global"]),
+            "whose units; `system` by default",
+        ),
+    ],
+    examples: r"- name: the service runs, now and after a boot
+  systemd_service:
+    name: app
+    state: started
+    enabled: true
+    daemon_reload: true
+
+- name: app restarts
+  service: {name: app, state: restarted}
+",
+    returns: &[
+        ("name", "the unit, as it was written"),
+        ("state", "the state that was asked for"),
+        (
+            "enabled",
+            "whether it starts at boot, when that was asked for",
+        ),
+        (
+            "status",
+            "what systemd says about the unit, as `systemctl show`",
+        ),
     ],
     free_form: None,
     build,
@@ -53,17 +98,22 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 
 const SHOW: &str = r#"
 if ! [ -d /run/systemd/system ]; then echo "systemd does not run here" >&2; exit 3; fi
-exec systemctl show -p LoadState -p ActiveState -p SubState -p UnitFileState -p NeedDaemonReload -p CanReload -p FragmentPath -- "$1"
+if [ -z "${XDG_RUNTIME_DIR-}" ]; then XDG_RUNTIME_DIR=/run/user/$(id -u); export XDG_RUNTIME_DIR; fi
+exec systemctl "$2" show -p LoadState -p ActiveState -p SubState -p UnitFileState -p NeedDaemonReload -p CanReload -p FragmentPath -p Id -p Names -p Description -p MainPID -p Type -p Result -p ExecMainStatus -p ExecMainStartTimestamp -p ActiveEnterTimestamp -p Restart -p User -p WantedBy -p ExecStart -- "$1"
 "#;
 
 /// Starts and the like: what the unit last said is worth more than systemctl's own words.
 const ACT: &str = r#"
-if [ "$3" = failed ]; then systemctl reset-failed -- "$2" 2>/dev/null || :; fi
-systemctl "$1" -- "$2" && exit 0
+verb=$1 unit=$2 was=$3
+shift 3
+if [ -z "${XDG_RUNTIME_DIR-}" ]; then XDG_RUNTIME_DIR=/run/user/$(id -u); export XDG_RUNTIME_DIR; fi
+if [ "$was" = failed ]; then systemctl "$@" reset-failed -- "$unit" 2>/dev/null || :; fi
+if [ -z "$unit" ]; then exec systemctl "$@" "$verb"; fi
+systemctl "$@" "$verb" -- "$unit" && exit 0
 status=$?
 {
-  systemctl --no-pager --full --lines=0 status -- "$2"
-  journalctl --no-pager --unit="$2" --lines=20 --output=cat
+  systemctl --no-pager --full --lines=0 status -- "$unit"
+  journalctl --no-pager --unit="$unit" --lines=20 --output=cat
 } >&2 2>/dev/null
 exit "$status"
 "#;
@@ -82,6 +132,12 @@ struct Systemd {
     enabled: Option<bool>,
     masked: Option<bool>,
     daemon_reload: bool,
+    daemon_reexec: bool,
+    force: bool,
+    no_block: bool,
+    scope: String,
+    /// The steps of the plan only read units again.
+    only_reads: AtomicBool,
 }
 
 /// `systemctl show` as pairs.
@@ -106,12 +162,21 @@ impl Properties {
 impl Module for Systemd {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
-            let Some(name) = &self.name else {
-                return Ok(Plan::unknown("units are read again", vec![reload_step()]));
+            let Some(given) = &self.name else {
+                let mut steps = Vec::new();
+                if self.daemon_reload {
+                    steps.push(reload_step(&self.scope));
+                }
+                if self.daemon_reexec {
+                    steps.push(reexec_step(&self.scope));
+                }
+                return Ok(Plan::unknown("units are read again", steps));
             };
+            let name = &unit_name(given);
+            let scope = format!("--{}", self.scope);
             let output = look
                 .session
-                .probe(Command::script(SHOW, [name.clone()]))
+                .probe(Command::script(SHOW, [name.clone(), scope]))
                 .await?;
             if output.status.code() == 3 {
                 return Err(
@@ -128,9 +193,16 @@ impl Module for Systemd {
             }
             let properties = Properties::parse(&output.stdout_text());
             let plan = self.compare(name, &properties, look.check_mode)?;
-            Ok(plan
-                .with("name", name.as_str())
-                .with("status", properties.0))
+            let mut plan = plan
+                .with("name", given.as_str())
+                .with("status", properties.0);
+            if let Some(state) = self.state {
+                plan = plan.with("state", state.word());
+            }
+            if let Some(enabled) = self.enabled {
+                plan = plan.with("enabled", enabled);
+            }
+            Ok(plan)
         }
         .boxed()
     }
@@ -139,7 +211,8 @@ impl Module for Systemd {
         Ok(Conclusion {
             result: Map::new(),
             // As in Ansible: reading units again alone is no change.
-            changed: self.name.is_none().then_some(false),
+            changed: (self.name.is_none() || self.only_reads.load(Ordering::Relaxed))
+                .then_some(false),
         })
     }
 }
@@ -156,9 +229,14 @@ impl Systemd {
         let mut steps = Vec::new();
         let mut words = Vec::new();
         if self.daemon_reload && (is_missing || properties.get("NeedDaemonReload") == "yes") {
-            steps.push(reload_step());
+            steps.push(reload_step(&self.scope));
             words.push("unit files read again".to_owned());
         }
+        if self.daemon_reexec {
+            steps.push(reexec_step(&self.scope));
+            words.push("systemd started anew".to_owned());
+        }
+        let reads = steps.len();
         if is_missing && !self.daemon_reload {
             let is_gone = self.state == Some(State::Stopped) && self.enabled != Some(true);
             if is_gone {
@@ -174,13 +252,13 @@ impl Systemd {
                 .with_hint("`systemctl list-unit-files` on the host shows those there are"));
         }
         let simple = |verb: &'static str| {
-            Step::run(
-                format!("{verb} `{name}`"),
-                Command::new("systemctl")
-                    .literal(verb)
-                    .literal("--")
-                    .arg(name),
-            )
+            let mut command = Command::new("systemctl")
+                .literal(verb)
+                .args(self.scope_flag());
+            if self.force && matches!(verb, "enable" | "mask") {
+                command = command.literal("--force");
+            }
+            Step::run(format!("{verb} `{name}`"), command.literal("--").arg(name))
         };
         match (self.masked, load == "masked") {
             (Some(true), false) => {
@@ -211,7 +289,9 @@ impl Systemd {
         let act = |verb: &str| {
             Step::run(
                 format!("{verb} `{name}`"),
-                Command::script(ACT, [verb, name, active]),
+                Command::script(ACT, [verb, name, active])
+                    .args(self.scope_flag())
+                    .args(self.no_block.then_some("--no-block")),
             )
         };
         match self.state {
@@ -239,6 +319,8 @@ impl Systemd {
             }
             _ => {}
         }
+        self.only_reads
+            .store(steps.len() == reads, Ordering::Relaxed);
         if steps.is_empty() {
             Ok(Plan::satisfied())
         } else {
@@ -247,11 +329,37 @@ impl Systemd {
     }
 }
 
-fn reload_step() -> Step {
-    Step::run(
-        "read unit files again",
-        Command::new("systemctl daemon-reload"),
-    )
+impl Systemd {
+    fn scope_flag(&self) -> Option<String> {
+        (self.scope != "system").then(|| format!("--{}", self.scope))
+    }
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::Restarted => "restarted",
+            Self::Reloaded => "reloaded",
+        }
+    }
+}
+
+fn reload_step(scope: &str) -> Step {
+    let command = match scope {
+        "system" => Command::new("systemctl daemon-reload"),
+        scope => Command::script(ACT, ["daemon-reload", "", ""]).arg(format!("--{scope}")),
+    };
+    Step::run("read unit files again", command)
+}
+
+fn reexec_step(scope: &str) -> Step {
+    let command = match scope {
+        "system" => Command::new("systemctl daemon-reexec"),
+        scope => Command::script(ACT, ["daemon-reexec", "", ""]).arg(format!("--{scope}")),
+    };
+    Step::run("start systemd anew", command)
 }
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
@@ -264,17 +372,15 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         Some("reloaded") => Some(State::Reloaded),
         _ => None,
     };
-    let name = arguments
-        .text("name")
-        .filter(|name| !name.is_empty())
-        .map(|name| unit_name(&name));
+    let name = arguments.text("name").filter(|name| !name.is_empty());
     let daemon_reload = arguments.boolean("daemon_reload", false);
     let enabled = optional("enabled");
     let masked = optional("masked");
     if name.is_none() && (state.is_some() || enabled.is_some() || masked.is_some()) {
         return Err(ModuleError::failed("`name` is missing"));
     }
-    if name.is_none() && !daemon_reload {
+    let daemon_reexec = arguments.boolean("daemon_reexec", false);
+    if name.is_none() && !daemon_reload && !daemon_reexec {
         return Err(ModuleError::failed("there is nothing to do: give `name`"));
     }
     Ok(Box::new(Systemd {
@@ -283,6 +389,13 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         enabled,
         masked,
         daemon_reload,
+        daemon_reexec,
+        force: arguments.boolean("force", false),
+        no_block: arguments.boolean("no_block", false),
+        scope: arguments
+            .text("scope")
+            .unwrap_or_else(|| "system".to_owned()),
+        only_reads: AtomicBool::new(false),
     }))
 }
 
@@ -316,7 +429,7 @@ fn check(given: &Given<'_>) -> Result<(), String> {
     if let Some(argument) = needs_name.iter().find(|argument| given.has(argument)) {
         return Err(format!("`{argument}` needs `name`, the unit"));
     }
-    if given.has("daemon_reload") {
+    if given.has("daemon_reload") || given.has("daemon_reexec") {
         Ok(())
     } else {
         Err("there is nothing to do: give `name`".to_owned())

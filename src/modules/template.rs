@@ -4,10 +4,15 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::copy::{DEST, GROUP, MODE, OWNER, base_name, with_name};
-use super::file_state::{Attributes, Source, WantedFile, host_path};
+use super::attributes::{
+    Attributes, BACKUP, DEFAULT_FOLDER_MODE, GROUP, MODE, OWNER, UNSAFE_WRITES, VALIDATE,
+};
+use super::copy::{DEST, FILE_RETURNS, FOLLOW, FORCE, base_name, conclude_write, with_name};
+use super::file_state::{Care, Source, WantedFile, host_path};
+use super::mode::Mode;
 use super::{
-    Argument, ArgumentKind, Arguments, Content, Look, Module, ModuleError, ModuleSpec, Plan,
+    Argument, ArgumentKind, Arguments, Conclusion, Content, Look, Module, ModuleError, ModuleSpec,
+    Plan, StepOutput,
 };
 
 /// The module's declaration.
@@ -25,15 +30,36 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         MODE,
         OWNER,
         GROUP,
+        FORCE,
+        BACKUP,
+        VALIDATE,
+        FOLLOW,
         Argument::optional(
-            "force",
-            ArgumentKind::Boolean,
-            "false: a file that is there stays as it is; true by default",
+            "newline_sequence",
+            ArgumentKind::Choice(&["\n", "\r", "\r\n", "\\n", "\\r", "\\r\\n"]),
+            "what ends a line; `\\n` by default",
         ),
+        Argument::optional(
+            "output_encoding",
+            ArgumentKind::Choice(&["utf-8", "UTF-8", "utf8"]),
+            "the encoding of the file; only UTF-8, the default",
+        ),
+        UNSAFE_WRITES,
     ],
+    examples: r#"- name: settings with the host's own address
+  template:
+    src: app.conf.j2
+    dest: /etc/app.conf
+    owner: root
+    group: app
+    mode: "0640"
+    validate: /usr/sbin/app --check %s
+  notify: app restarts
+"#,
+    returns: FILE_RETURNS,
     free_form: None,
     build,
-    check: None,
+    check: Some(super::copy::check_validate),
 };
 
 struct Template {
@@ -41,32 +67,59 @@ struct Template {
     dest: String,
     attributes: Attributes,
     keep_existing: bool,
+    follow: bool,
+    newline: Option<&'static str>,
+    care: Care,
 }
 
 impl Module for Template {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
-            let text = look.files.template(&self.src)?;
-            let full = base_name(&self.src);
-            let name = full.strip_suffix(".j2").unwrap_or(full);
+            let mut text = look.files.template(&self.src)?;
+            if let Some(newline) = self.newline {
+                text = text.replace("\r\n", "\n").replace('\n', newline);
+            }
+            let mut attributes = self.attributes.clone();
+            if attributes.mode == Some(Mode::Preserve) {
+                attributes.mode = look.files.template_mode(&self.src).map(Mode::Bits);
+            }
+            // As in Ansible, only `dest` as a folder takes the source's name, and it keeps its ending.
+            let name = base_name(&self.src);
             let wanted = WantedFile {
-                path: with_name(&self.dest, Some(name))?,
                 into: Some(name.to_owned()),
-                source: Source::Bytes(Content::public(Bytes::from(text))),
-                attributes: self.attributes.clone(),
                 keep_existing: self.keep_existing,
+                follow: self.follow,
+                care: self.care.clone(),
+                parents: self.dest.ends_with('/').then_some(DEFAULT_FOLDER_MODE),
+                ..WantedFile::new(
+                    with_name(&self.dest, Some(name))?,
+                    Source::Bytes(Content::public(Bytes::from(text))),
+                    attributes,
+                )
             };
             Ok(wanted.plan(look).await?.with("src", self.src.as_str()))
         }
         .boxed()
     }
+
+    fn conclude(&self, outputs: &[StepOutput]) -> Result<Conclusion, ModuleError> {
+        Ok(conclude_write(outputs))
+    }
 }
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
+    let newline = match arguments.filled("newline_sequence").as_deref() {
+        Some("\r" | "\\r") => Some("\r"),
+        Some("\r\n" | "\\r\\n") => Some("\r\n"),
+        _ => None,
+    };
     Ok(Box::new(Template {
         src: arguments.required_text("src")?,
         dest: host_path(&arguments, "dest")?,
         attributes: Attributes::from_arguments(&arguments),
         keep_existing: !arguments.boolean("force", true),
+        follow: arguments.boolean("follow", false),
+        newline,
+        care: Care::from_arguments(&arguments)?,
     }))
 }

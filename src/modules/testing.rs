@@ -66,6 +66,7 @@ pub(crate) async fn plan(
     let files = TestFiles::default();
     let look = Look {
         session,
+        host: "node1",
         facts: None,
         files: &files,
         check_mode: false,

@@ -18,7 +18,7 @@ fn summary(plan: &Plan) -> &str {
     match &plan.verdict {
         Verdict::Change(change) => &change.summary,
         Verdict::Satisfied => "satisfied",
-        Verdict::Unknown { reason } => reason,
+        Verdict::Unknown { reason } | Verdict::Skipped { reason } => reason,
     }
 }
 
@@ -144,10 +144,12 @@ async fn folders_are_made_with_those_above_and_each_is_noted() {
 async fn links_and_touched_files() {
     let folder = folder();
     let session = session(folder.path());
-    let link = json!({"path": path(&folder, "link"), "src": "/nowhere", "state": "link"});
+    let link =
+        json!({"path": path(&folder, "link"), "src": "/nowhere", "state": "link", "force": true});
     run(&session, "file", &link).await.unwrap();
     assert!(plan(&session, "file", &link).await.unwrap().is_satisfied());
-    let other = json!({"path": path(&folder, "link"), "src": "/other", "state": "link"});
+    let other =
+        json!({"path": path(&folder, "link"), "src": "/other", "state": "link", "force": true});
     assert_eq!(
         summary(&run(&session, "file", &other).await.unwrap().0),
         "link /nowhere -> /other"

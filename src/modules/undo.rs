@@ -92,7 +92,10 @@ while [ "$#" -ge 3 ]; do
       ;;
     firewalld)
       if command -v firewall-cmd >/dev/null 2>&1 && [ "$(firewall-cmd --state 2>/dev/null)" = running ]; then
-        if firewall-cmd --quiet --query-port="$one" || firewall-cmd --quiet --permanent --query-port="$one"; then answer=present; fi
+        [ -n "$two" ] || two=$(firewall-cmd --get-default-zone)
+        for kept in '' --permanent; do
+          if firewall-cmd --quiet $kept --zone="$two" --query-port="$one"; then answer=present; fi
+        done
       fi
       ;;
     ufw)
@@ -154,6 +157,11 @@ for tables in iptables ip6tables; do
     for chain in $chains; do "$tables" -w -t "$table" -X "$chain" 2>/dev/null; done
   done
 done
+if command -v firewall-cmd >/dev/null 2>&1 && [ "$(firewall-cmd --state 2>/dev/null)" = running ]; then
+  # No reload: that would take the administrator's rules that are not kept.
+  firewall-cmd --quiet --permanent --delete-zone=docker 2>/dev/null
+  firewall-cmd --quiet --permanent --delete-policy=docker-forwarding 2>/dev/null
+fi
 if command -v ip >/dev/null 2>&1; then ip link delete docker0 2>/dev/null; fi
 rm -rf -- /run/docker /run/docker.sock /run/docker.pid
 rmdir -- /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null
@@ -441,7 +449,7 @@ pub(super) fn describe(entry: &LedgerEntry) -> String {
         LedgerEntry::Block { path, .. } => format!("lines in {path}"),
         LedgerEntry::User { name } => format!("user {name}"),
         LedgerEntry::Group { name } => format!("group {name}"),
-        LedgerEntry::FirewallPort { firewall, port } => format!("port {port} in {firewall}"),
+        LedgerEntry::FirewallPort { firewall, port, .. } => format!("port {port} in {firewall}"),
         LedgerEntry::TrustAnchor { path } => format!("trust in {path}"),
         LedgerEntry::PendingHandler { name } => format!("pending handler {name}"),
     }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::apply::command_failed;
 use super::arguments::Given;
+use super::line_edit::expression;
 use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Look, Module, ModuleError, ModuleSpec, Plan,
     Step, StepOutput,
@@ -47,7 +49,39 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             ArgumentKind::Integer,
             "seconds between looks; 1 by default",
         ),
+        Argument::optional(
+            "connect_timeout",
+            ArgumentKind::Integer,
+            "seconds that one attempt to connect may take; 5 by default",
+        ),
+        Argument::optional(
+            "search_regex",
+            ArgumentKind::Text,
+            "what must be in the file, or in what the port says first",
+        ),
         Argument::optional("msg", ArgumentKind::Text, "what to say when the time is up"),
+    ],
+    examples: r"- name: the service answers
+  wait_for:
+    port: 8080
+    delay: 2
+    timeout: 60
+
+- name: it says that it is ready
+  wait_for:
+    path: /var/log/app.log
+    search_regex: ready on port \d+
+",
+    returns: &[
+        ("elapsed", "how many seconds it took"),
+        ("port", "the port"),
+        ("path", "the path"),
+        ("state", "the state that was waited for"),
+        (
+            "match_groups",
+            "with `search_regex`: what its groups matched",
+        ),
+        ("match_groupdict", "the same for groups with names"),
     ],
     free_form: None,
     build,
@@ -57,7 +91,8 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 /// `$1` `yes` (be there) or `no`, `$2` address, `$3` port or nothing, `$4` path, `$5` seconds, `$6` between looks, `$7` before.
 /// Ends with 0 once it is so, with 20 when the time is up, with 21 when nothing on the host can connect to a port.
 const WAIT: &str = r#"
-wanted=$1 host=$2 port=$3 path=$4 limit=$5 pause=$6 delay=$7
+wanted=$1 host=$2 port=$3 path=$4 limit=$5 pause=$6 delay=$7 connect=$8 pattern=$9
+if echo | grep -qP '' 2>/dev/null; then grep='grep -P'; else grep='grep -E'; fi
 if [ -n "$port" ]; then
   if command -v bash >/dev/null 2>&1; then with=bash
   elif command -v nc >/dev/null 2>&1; then with=nc
@@ -65,9 +100,19 @@ if [ -n "$port" ]; then
   elif command -v curl >/dev/null 2>&1; then with=curl
   else exit 21
   fi
-  if command -v timeout >/dev/null 2>&1; then limited='timeout 5'; else limited=; fi
+  if command -v timeout >/dev/null 2>&1; then limited="timeout $connect"; else limited=; fi
 fi
 there() {
+  if [ -n "$pattern" ]; then
+    if [ -z "$port" ]; then
+      [ -f "$path" ] && said=$($grep -e "$pattern" -- "$path")
+    else
+      said=$($limited bash -c 'exec 3<>"/dev/tcp/$1/$2"; while IFS= read -r line <&3; do printf "%s\\n" "$line"; done' bash "$host" "$port" 2>/dev/null | $grep -m 1 -e "$pattern")
+    fi
+    status=$?
+    [ "$status" -eq 0 ] && [ "$wanted" = yes ] && printf 'match=%s\n' "$said"
+    return "$status"
+  fi
   if [ -z "$port" ]; then
     if [ -e "$path" ] || [ -L "$path" ]; then return 0; fi
     said=$(ls -d -- "$path" 2>&1)
@@ -78,11 +123,11 @@ there() {
   fi
   case $with in
     bash) $limited bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$host" "$port" 2>/dev/null ;;
-    nc) $limited nc -w 4 "$host" "$port" </dev/null >/dev/null 2>&1 ;;
-    python3) python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 4)' "$host" "$port" 2>/dev/null ;;
+    nc) $limited nc -w "$connect" "$host" "$port" </dev/null >/dev/null 2>&1 ;;
+    python3) python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3]))' "$host" "$port" "$connect" 2>/dev/null ;;
     curl)
       case $host in *:*) host="[$host]" ;; esac
-      curl --silent --output /dev/null --noproxy '*' --connect-timeout 4 --max-time 4 "http://$host:$port/"
+      curl --silent --output /dev/null --noproxy '*' --connect-timeout "$connect" --max-time "$connect" "http://$host:$port/"
       case $? in 6|7|28) return 1 ;; *) return 0 ;; esac
       ;;
   esac
@@ -91,8 +136,8 @@ sleep "$delay"
 start=$(date +%s)
 while :; do
   if there; then is=yes; else is=no; fi
-  [ "$is" = "$wanted" ] && exit 0
   now=$(date +%s)
+  if [ "$is" = "$wanted" ]; then echo "elapsed=$((now - start + delay))"; exit 0; fi
   [ $((now - start)) -lt "$limit" ] || exit 20
   sleep "$pause"
 done
@@ -107,6 +152,9 @@ struct WaitFor {
     sleep: i64,
     delay: i64,
     message: Option<String>,
+    connect: i64,
+    pattern: Option<Regex>,
+    state: String,
 }
 
 impl WaitFor {
@@ -121,6 +169,10 @@ impl WaitFor {
                 timeout.to_string(),
                 self.sleep.to_string(),
                 delay.to_string(),
+                self.connect.to_string(),
+                self.pattern
+                    .as_ref()
+                    .map_or_else(String::new, |pattern| pattern.as_str().to_owned()),
             ],
         )
     }
@@ -143,10 +195,31 @@ impl WaitFor {
 impl Module for WaitFor {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
+            if look.check_mode {
+                return Ok(Plan::skipped(
+                    "waiting changes nothing that a check could foresee",
+                ));
+            }
+            if self.port.is_none() && self.path.is_empty() {
+                let step = Step::Run {
+                    command: Command::new("sleep").arg((self.timeout + self.delay).to_string()),
+                    stdin: None,
+                    timeout: None,
+                    any_status: false,
+                    purpose: "wait".to_owned(),
+                };
+                return Ok(Plan::unknown("waits", vec![step])
+                    .with("elapsed", self.timeout + self.delay)
+                    .with("state", self.state.as_str()));
+            }
             if self.delay == 0 {
                 let output = look.session.probe(self.command(0, 0)).await?;
                 match output.status.code() {
-                    0 => return Ok(Plan::satisfied()),
+                    0 => {
+                        let plan = Plan::satisfied();
+                        let result = self.values(&output);
+                        return Ok(Plan { result, ..plan });
+                    }
                     20 => {}
                     _ => return Err(self.failed(&output)),
                 }
@@ -170,6 +243,12 @@ impl Module for WaitFor {
     fn conclude(&self, outputs: &[StepOutput]) -> Result<Conclusion, ModuleError> {
         match outputs.first() {
             Some(StepOutput::Ran(output)) if !output.success() => Err(self.failed(output)),
+            Some(StepOutput::Ran(output)) if self.port.is_some() || !self.path.is_empty() => {
+                Ok(Conclusion {
+                    result: self.values(output),
+                    changed: Some(false),
+                })
+            }
             _ => Ok(Conclusion {
                 result: Map::new(),
                 changed: Some(false),
@@ -179,6 +258,36 @@ impl Module for WaitFor {
 }
 
 impl WaitFor {
+    /// What came of it, in Ansible's words.
+    fn values(&self, output: &crate::connect::Output) -> Map<String, Value> {
+        let mut result = Map::new();
+        result.insert("state".to_owned(), self.state.as_str().into());
+        result.insert("port".to_owned(), self.port.into());
+        let path = Some(self.path.as_str()).filter(|path| !path.is_empty());
+        result.insert("path".to_owned(), path.into());
+        let text = output.stdout_text();
+        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
+        let elapsed = value("elapsed=").and_then(|text| text.parse::<i64>().ok());
+        result.insert("elapsed".to_owned(), elapsed.unwrap_or(0).into());
+        let (mut groups, mut names) = (Vec::new(), Map::new());
+        let captures = self
+            .pattern
+            .as_ref()
+            .and_then(|pattern| pattern.captures(value("match=")?));
+        if let (Some(captures), Some(pattern)) = (captures, &self.pattern) {
+            let word = |group: Option<regex::Match<'_>>| {
+                group.map_or(Value::Null, |group| group.as_str().into())
+            };
+            groups.extend(captures.iter().skip(1).map(word));
+            for name in pattern.capture_names().flatten() {
+                names.insert(name.to_owned(), word(captures.name(name)));
+            }
+        }
+        result.insert("match_groups".to_owned(), groups.into());
+        result.insert("match_groupdict".to_owned(), names.into());
+        result
+    }
+
     fn failed(&self, output: &crate::connect::Output) -> ModuleError {
         match output.status.code() {
             20 => {
@@ -199,9 +308,14 @@ impl WaitFor {
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let port = arguments.integer("port");
     let path = arguments.text("path").unwrap_or_default();
-    if port.is_some() != path.is_empty() {
+    if port.is_some() && !path.is_empty() {
         return Err(ModuleError::failed("give either `port` or `path`"));
     }
+    let pattern = arguments
+        .filled("search_regex")
+        .map(|pattern| expression(&pattern))
+        .transpose()
+        .map_err(ModuleError::failed)?;
     if port.is_some_and(|port| !(1..=65535).contains(&port)) {
         return Err(ModuleError::failed("`port` is not between 1 and 65535"));
     }
@@ -215,9 +329,11 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             )))
         }
     };
-    let state = arguments.text("state");
+    let state = arguments
+        .filled("state")
+        .unwrap_or_else(|| "started".to_owned());
     Ok(Box::new(WaitFor {
-        wanted: !matches!(state.as_deref(), Some("stopped" | "absent")),
+        wanted: !matches!(state.as_str(), "stopped" | "absent"),
         host: arguments
             .text("host")
             .unwrap_or_else(|| "127.0.0.1".to_owned()),
@@ -227,6 +343,9 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         sleep: seconds("sleep", 1)?.max(1),
         delay: seconds("delay", 0)?,
         message: arguments.text("msg"),
+        connect: seconds("connect_timeout", 5)?.max(1),
+        pattern,
+        state,
     }))
 }
 
@@ -239,7 +358,7 @@ fn check(given: &Given<'_>) -> Result<(), String> {
     if !port_is_fine {
         return Err("`port` is not between 1 and 65535".to_owned());
     }
-    if given.has("port") == given.has("path") {
+    if given.has("port") && given.has("path") {
         Err("give either `port` or `path`".to_owned())
     } else {
         Ok(())

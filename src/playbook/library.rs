@@ -204,6 +204,15 @@ impl Library {
         !self.leads_out(path) && self.roots.iter().any(has)
     }
 
+    /// Where a folder lies on this machine, when a root that is no embedded one has it.
+    pub fn folder_path(&self, path: &str) -> Option<PathBuf> {
+        let found = self.roots.iter().find_map(|root| match root {
+            Root::Folder(folder) => Some(folder.join(path)).filter(|full| full.is_dir()),
+            Root::Embedded => None,
+        });
+        found.filter(|_| !leads_out(path))
+    }
+
     /// Names of the folders under a folder, for "did you mean".
     pub fn folders_in(&self, path: &str) -> Vec<String> {
         let mut names = Vec::new();

@@ -1,6 +1,6 @@
 //! Calls of the control machine against an installed registry, as data: a plan can be compared and shown.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::secret::SecretString;
@@ -18,6 +18,8 @@ pub struct RegistryEndpoint {
     pub ca_pem: Option<String>,
     /// Where to connect instead of where the name leads: one of several hosts, or a name that DNS does not know.
     pub connect_to: Option<IpAddr>,
+    /// The entrance of a forwarding on this machine that leads to the registry; goes before `connect_to`.
+    pub through: Option<SocketAddr>,
     /// User name.
     pub username: String,
     /// Password.
@@ -120,6 +122,19 @@ impl ApiCall {
             | Self::ReadProof { endpoint, .. }
             | Self::DeleteProof { endpoint, .. } => endpoint,
         }
+    }
+
+    /// The same call through a forwarding.
+    #[must_use]
+    pub fn through(mut self, entrance: SocketAddr) -> Self {
+        match &mut self {
+            Self::WaitReady { endpoint, .. }
+            | Self::CheckAuthentication { endpoint }
+            | Self::PushProof { endpoint, .. }
+            | Self::ReadProof { endpoint, .. }
+            | Self::DeleteProof { endpoint, .. } => endpoint.through = Some(entrance),
+        }
+        self
     }
 
     /// What it is for, as a fragment that fits "failed to …".

@@ -71,21 +71,25 @@ impl Client {
             .connect_timeout(CONNECT_LIMIT)
             .timeout(Duration::from_secs(REQUEST_LIMIT));
         let mut host = None;
-        let mut target = endpoint.name.clone();
-        if let Some(address) = endpoint.connect_to {
-            if endpoint.name.parse::<std::net::IpAddr>().is_ok() {
-                // An address is never resolved, so it cannot be led elsewhere: connect there and ask by name.
-                target = address.to_string();
+        let (mut target, mut port) = (endpoint.name.clone(), endpoint.port);
+        let elsewhere = endpoint
+            .connect_to
+            .map(|address| SocketAddr::new(address, port));
+        if let Some(elsewhere) = endpoint.through.or(elsewhere) {
+            if endpoint.through.is_some() || endpoint.name.parse::<std::net::IpAddr>().is_ok() {
+                // An address is never resolved, and a name never to another port: connect there and ask by name.
+                target = elsewhere.ip().to_string();
+                port = elsewhere.port();
                 let header = HeaderValue::from_str(&endpoint.authority());
                 host = Some(
                     header.map_err(|_| invalid(format!("`{}` is no host name", endpoint.name)))?,
                 );
             } else {
-                builder = builder.resolve(&endpoint.name, SocketAddr::new(address, endpoint.port));
+                builder = builder.resolve(&endpoint.name, elsewhere);
             }
         }
         let scheme = if endpoint.plain_http { "http" } else { "https" };
-        let base = format!("{scheme}://{}:{}/", bracketed(&target), endpoint.port);
+        let base = format!("{scheme}://{}:{port}/", bracketed(&target));
         let base = Url::parse(&base)
             .map_err(|error| invalid(format!("`{}` is no host name: {error}", endpoint.name)))?;
         let configuration = if endpoint.plain_http {

@@ -62,9 +62,25 @@ size=%s' -- "$1" 2>&1); then
 
 pub(crate) use look_function;
 
+/// `missing PATH` says which folders above a path are not there.
+macro_rules! missing_function {
+    () => {
+        r#"
+missing() {
+  parent=${1%/*}
+  while [ -n "$parent" ] && ! [ -e "$parent" ] && ! [ -L "$parent" ]; do
+    printf 'missing=%s\n' "$parent"
+    parent=${parent%/*}
+  done
+}
+"#
+    };
+}
+
 const LOOK: &str = concat!(
     digest_function!(),
     look_function!(),
+    missing_function!(),
     r#"
 path=$1 into=$2 follow=$3 size=$4 sum=$5 limit=$6
 case $path in "~/"*) path=${HOME%/}/${path#"~/"} ;; esac
@@ -78,11 +94,7 @@ case $about in
   kind=symbolic*) printf 'target=%s\n' "$(readlink -- "$path")"; exit 0 ;;
   kind=regular*) ;;
   kind=absent)
-    parent=${path%/*}
-    while [ -n "$parent" ] && ! [ -e "$parent" ] && ! [ -L "$parent" ]; do
-      printf 'missing=%s\n' "$parent"
-      parent=${parent%/*}
-    done
+    missing "$path"
     exit 0
     ;;
   *) exit 0 ;;
@@ -135,7 +147,7 @@ settle() {
 "#
     };
 }
-pub(super) use settle_function;
+pub(crate) use settle_function;
 
 const WRITE: &str = concat!(
     r#"
@@ -155,6 +167,7 @@ have=$(($(wc -c <"$new")))
     settle_function!(),
     r#"
 settle "$new" "$path"
+stat -c 'kk-about %u %g %U %G %a %s %F' -- "$path" 2>/dev/null || :
 "#
 );
 
@@ -226,7 +239,54 @@ pub fn check_removable(path: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Paths on standard input, a line each: says of each what it is, with the sha256 of a regular file.
+const LOOK_MANY: &str = concat!(
+    digest_function!(),
+    look_function!(),
+    missing_function!(),
+    r#"
+while IFS= read -r path; do
+  case $path in "~/"*) path=${HOME%/}/${path#"~/"} ;; esac
+  printf 'path=%s\n' "$path"
+  look "$path" || exit 1
+  printf '%s\n' "$said"
+  case $said in
+    kind=symbolic*) printf 'target=%s\n' "$(readlink -- "$path")" ;;
+    kind=regular*)
+      found=$(digest "$path" "${said##*size=}") || exit 1
+      printf 'sha256=%s\n' "$found"
+      ;;
+    kind=absent) missing "$path" ;;
+  esac
+done
+"#
+);
+
 impl Session {
+    /// Looks at many paths in one round trip, with the sha256 of regular files; links are not followed.
+    pub async fn look_at_many(&self, paths: &[String]) -> Result<Vec<Found>, RemoteError> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut input = paths.join("\n");
+        input.push('\n');
+        let command = Command::script(LOOK_MANY, [""; 0]);
+        let output = self.probe_with(command, Bytes::from(input)).await?;
+        let purpose = || format!("look at {} paths", paths.len());
+        if !output.success() {
+            return Err(RemoteError::from_output(purpose(), &output));
+        }
+        let found = Found::parse_many(&output.stdout);
+        if found.len() == paths.len() {
+            Ok(found)
+        } else {
+            Err(RemoteError::failed(
+                purpose(),
+                "the host's answer was not understood",
+            ))
+        }
+    }
+
     /// Looks at a path in one round trip: reads only.
     pub async fn look_at(&self, path: &str, content: &FileContent) -> Result<Found, RemoteError> {
         let size = match content.digest {
@@ -258,7 +318,7 @@ impl Session {
     }
 
     /// Writes a small file in one round trip: a temporary file beside it that only its owner can read, then mode,
-    /// owner and rename. Without `owner` or `group` it keeps those it has.
+    /// owner and rename. Without `owner` or `group` it keeps those it has. Answers what the host says about the file.
     pub async fn write_file(
         &self,
         path: &str,
@@ -266,7 +326,7 @@ impl Session {
         mode: u32,
         owner: Option<&str>,
         group: Option<&str>,
-    ) -> Result<(), RemoteError> {
+    ) -> Result<String, RemoteError> {
         let purpose = || format!("write `{path}`");
         if !path.starts_with('/') || path.ends_with('/') {
             return Err(RemoteError::failed(
@@ -288,7 +348,7 @@ impl Session {
             .run_reading(command, Stdin::Bytes(content.clone()))
             .await?;
         if output.success() {
-            Ok(())
+            Ok(output.stdout_text())
         } else {
             Err(RemoteError::from_output(purpose(), &output))
         }

@@ -85,9 +85,9 @@ impl Found {
         group == self.group || group == self.gid
     }
 
-    /// The answer of the look; `None` when it is not one.
-    pub(super) fn parse(output: &[u8], path: &str) -> Option<Self> {
-        let mut found = Self {
+    /// Nothing is there.
+    pub fn nothing_at(path: &str) -> Self {
+        Self {
             path: path.to_owned(),
             kind: FoundKind::Absent,
             mode: 0,
@@ -100,7 +100,31 @@ impl Found {
             sha256: None,
             content: None,
             missing: Vec::new(),
-        };
+        }
+    }
+
+    /// The answers of a look at many paths.
+    pub(super) fn parse_many(output: &[u8]) -> Vec<Self> {
+        let text = String::from_utf8_lossy(output);
+        let mut answers: Vec<String> = Vec::new();
+        for line in text.lines() {
+            if line.starts_with("path=") {
+                answers.push(String::new());
+            }
+            if let Some(answer) = answers.last_mut() {
+                answer.push_str(line);
+                answer.push('\n');
+            }
+        }
+        answers
+            .iter()
+            .filter_map(|answer| Self::parse(answer.as_bytes(), ""))
+            .collect()
+    }
+
+    /// The answer of the look; `None` when it is not one.
+    pub(super) fn parse(output: &[u8], path: &str) -> Option<Self> {
+        let mut found = Self::nothing_at(path);
         let mut known = false;
         let mut rest = output;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {

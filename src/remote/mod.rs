@@ -4,6 +4,7 @@
 //! as arguments or standard input, never pasted into the script. It knows neither modules nor tasks.
 
 mod files;
+mod forward;
 mod found;
 mod ledger;
 mod lock;
@@ -23,6 +24,7 @@ use crate::connect::{Command, Connector, ExecRequest, Output, Stdin, TransportEr
 use crate::secret::SecretString;
 
 pub use files::check_removable;
+pub(crate) use files::settle_function;
 pub(crate) use files::{digest_function, look_function};
 pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;

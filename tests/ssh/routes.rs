@@ -7,9 +7,11 @@ use bytes::Bytes;
 use kk::connect::known_hosts::KnownHosts;
 use kk::connect::ssh::{HostKeyPolicy, SshOptions, connect};
 use kk::connect::{Command, ExecRequest, Stdin, TransportError};
-use tokio::io::AsyncWriteExt as _;
+use kk::remote::{Become, Session};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::server::{self, Server, new_key, public_key};
 
@@ -222,4 +224,76 @@ async fn hosts_that_are_not_there() {
         let reason = refusal(stranger(talker(words, true).await)).await;
         assert!(reason.contains(part), "{reason}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_host_reaches_is_reached_through_it() {
+    if !server::is_available() {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut from, mut to) = stream.split();
+                tokio::io::copy(&mut from, &mut to).await.unwrap();
+            });
+        }
+    });
+    let session = |server: &Server| {
+        let options = server.options();
+        async {
+            Session::new(
+                connect(options).await.unwrap(),
+                Become::default(),
+                CancellationToken::new(),
+            )
+        }
+    };
+    let host = Server::start();
+    let through = session(&host).await;
+    let forward = through.forward("127.0.0.1", port).await.unwrap();
+    let echo = |text: Vec<u8>| {
+        let entrance = forward.entrance;
+        async move {
+            let stream = tokio::net::TcpStream::connect(entrance).await.unwrap();
+            let (mut reader, mut writer) = stream.into_split();
+            let sent = text.clone();
+            let sending = tokio::spawn(async move {
+                writer.write_all(&sent).await.unwrap();
+                writer.shutdown().await.unwrap();
+            });
+            let mut back = Vec::new();
+            reader.read_to_end(&mut back).await.unwrap();
+            sending.await.unwrap();
+            assert!(back == text, "{} of {} bytes", back.len(), text.len());
+        }
+    };
+    echo(vec![7; 3_000_000]).await;
+    tokio::join!(echo(vec![1; 10]), echo(vec![2; 700_000]), echo(Vec::new()));
+    // Nobody listens there: who connects sees the end.
+    let nobody = through
+        .forward("127.0.0.1", server::free_port())
+        .await
+        .unwrap();
+    let mut stream = tokio::net::TcpStream::connect(nobody.entrance)
+        .await
+        .unwrap();
+    assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    // A forwarding that is dropped is closed.
+    let entrance = nobody.entrance;
+    drop(nobody);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(tokio::net::TcpStream::connect(entrance).await.is_err());
+    let closed = Server::with("AllowTcpForwarding no");
+    let error = session(&closed)
+        .await
+        .forward("127.0.0.1", port)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, TransportError::NotStarted { reason, .. } if reason.contains("prohibited")),
+        "{error:?}"
+    );
 }

@@ -138,6 +138,17 @@ impl Channels {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A connection that begins on the host. It does not count among the sessions that the host allows.
+    pub(super) async fn open_tcp(
+        &self,
+        address: &str,
+        port: u16,
+    ) -> Result<Channel<Msg>, russh::Error> {
+        self.handle
+            .channel_open_direct_tcpip(address, u32::from(port), "127.0.0.1", 0)
+            .await
+    }
+
     /// Why the session ended.
     pub(super) fn ending(&self) -> &Ending {
         &self.ending

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use russh::ChannelWriteHalf;
 use russh::client::Msg;
+use russh::{ChannelOpenFailure, ChannelWriteHalf};
 
 use super::channels::{Channels, Lease};
 use super::hop::Hop;
 use super::line::{Abandon, Line, Progress};
 use crate::connect::wire::{login_shell_text, new_marker};
-use crate::connect::{Connector, ExecRequest, Output, Stdin, TransportError, expiry};
+use crate::connect::{Connector, Duplex, ExecRequest, Output, Stdin, TransportError, expiry};
 
 /// A session to one host.
 pub(super) struct SshConnector {
@@ -92,6 +92,27 @@ impl SshConnector {
 impl Connector for SshConnector {
     fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Output, TransportError>> {
         self.run(request).boxed()
+    }
+
+    fn open_tcp<'a>(
+        &'a self,
+        address: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Duplex>>, TransportError>> {
+        async move {
+            match self.channels.open_tcp(address, port).await {
+                Ok(channel) => Ok(Some(Box::new(channel.into_stream()) as Box<dyn Duplex>)),
+                Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) => {
+                    Ok(None)
+                }
+                Err(russh::Error::ChannelOpenFailure(failure)) => Err(self.not_started(format!(
+                    "connect from there to {address}:{port}: {}",
+                    failure.description().to_lowercase()
+                ))),
+                Err(_) => Err(self.channels.gone()),
+            }
+        }
+        .boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -317,6 +317,34 @@ fn groups_have_their_hosts_in_order() {
 }
 
 #[test]
+fn the_hosts_of_all_come_group_by_group_as_in_ansible() {
+    let inventory = ini("[web]\nb\na\n[spare]\nd\n[site:children]\nweb\n[web:vars]\nx=1\n");
+    assert_eq!(inventory.hosts_of("all"), ["d", "b", "a"]);
+    let inventory = ini("[late]\nz\n[ungrouped]\nlone\n[outer:children]\nlate\n");
+    assert_eq!(inventory.select("all").unwrap(), ["lone", "z"]);
+    assert_eq!(inventory.select("!lone").unwrap(), ["z"]);
+}
+
+#[test]
+fn a_list_of_hosts_is_an_inventory() {
+    let lists = |texts: &[&str]| {
+        let paths: Vec<std::path::PathBuf> = texts.iter().map(Into::into).collect();
+        Inventory::load(&paths, &machine()).map(|loaded| loaded.inventory)
+    };
+    let inventory = lists(&["b, a,10.0.0.1:2222", "single,"]).unwrap();
+    assert_eq!(
+        inventory.hosts_of("ungrouped"),
+        ["b", "a", "10.0.0.1", "single"]
+    );
+    let Connection::Ssh(ssh) = &inventory.hosts["10.0.0.1"].connection else {
+        panic!("it is reached over SSH");
+    };
+    assert_eq!(ssh.port, 2222);
+    let said = render_all(&lists(&["a,b c=[", "x{y,"]).unwrap_err(), Colour::Never);
+    assert!(said.contains("`x{y`"), "{said}");
+}
+
+#[test]
 fn the_implicit_inventory_is_this_machine() {
     let loaded = Inventory::load(&[], &machine()).unwrap();
     let inventory = loaded.inventory;

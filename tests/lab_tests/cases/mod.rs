@@ -3,6 +3,7 @@
 mod delete;
 mod firewalls;
 mod input;
+mod jumps;
 mod kills;
 mod logins;
 mod losses;
