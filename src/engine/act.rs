@@ -329,7 +329,7 @@ fn debug(
         (Some(variable), _) => {
             let value = match variable.evaluate_if_defined(scope)? {
                 Some(value) => value,
-                None => json!("not defined"),
+                None => json!("VARIABLE IS NOT DEFINED!"),
             };
             (variable.source().to_owned(), value)
         }

@@ -52,7 +52,12 @@ impl Runner<'_> {
         };
         match meta {
             Meta::FlushHandlers => self.flush_handlers(&chosen, around).await,
-            Meta::EndHost => self.each(&chosen, HostState::end),
+            Meta::EndHost => {
+                self.each(&chosen, HostState::end);
+                for host in &chosen {
+                    around.view.remove(host);
+                }
+            }
             Meta::EndBatch => self.each(batch, HostState::end),
             Meta::EndPlay => {
                 if first {
@@ -66,7 +71,6 @@ impl Runner<'_> {
                 if first {
                     self.each(&around.view.all, HostState::forgive);
                     self.forgiven.fetch_add(1, Ordering::Relaxed);
-                    around.view.forget_hosts();
                 }
             }
             Meta::RefreshInventory => self.refresh(),

@@ -22,12 +22,23 @@ impl Runner<'_> {
     /// Runs a play, batch by batch.
     pub(super) async fn play(&self, play: &Play) {
         let folder = self.library.absolute(&play.folder);
-        let nobody = PlayView::new(play, Vec::new(), Vec::new(), Vec::new(), &folder);
+        let nobody = PlayView::new(
+            play,
+            &play.name,
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            &folder,
+        );
         let scope = self.variables.scope(LOCALHOST, Some(&play.frame), &nobody);
-        let hosts = match self.hosts_of(play, &scope) {
+        let all = match self.hosts_of(play, &scope) {
             Ok(hosts) => hosts,
             Err(message) => return self.cannot_begin(play, &message),
         };
+        let hosts = in_order(play.order, all.clone());
+        let name = Template::parse(&play.name, None)
+            .and_then(|name| name.render(&scope))
+            .unwrap_or_else(|_| play.name.clone());
         for state in hosts.iter().filter_map(|host| self.variables.host(host)) {
             state.begin_play();
         }
@@ -48,7 +59,7 @@ impl Runner<'_> {
             .cloned()
             .collect();
         self.events.send(EventKind::PlayStarted {
-            name: play.name.clone(),
+            name: name.clone(),
             hosts: left,
         });
         let is_serial = play.serial.is_some();
@@ -66,7 +77,7 @@ impl Runner<'_> {
             }
             let is_whole = batch.len() == before;
             let files = self.vars_files(play);
-            let view = PlayView::new(play, batch, hosts.clone(), files, &folder);
+            let view = PlayView::new(play, &name, batch, all.clone(), files, &folder);
             self.batch(play, &view).await;
             let is_over = view.is_over.load(Ordering::Relaxed);
             let nobody_is_left = !view.hosts.iter().any(|host| self.is_active(host));
@@ -128,16 +139,6 @@ impl Runner<'_> {
         };
         drop(inventory);
         hosts.retain(|host| self.is_limited_to(host));
-        match play.order {
-            Order::Inventory => {}
-            Order::ReverseInventory => hosts.reverse(),
-            Order::Sorted => hosts.sort(),
-            Order::ReverseSorted => {
-                hosts.sort();
-                hosts.reverse();
-            }
-            Order::Shuffle => hosts.shuffle(&mut rand::rng()),
-        }
         Ok(hosts)
     }
 
@@ -240,10 +241,8 @@ impl Runner<'_> {
         {
             if let Some(state) = self.variables.host(&failure.host) {
                 state.set_standing(Standing::Failed);
+                view.remove(&failure.host);
             }
-        }
-        if !failures.is_empty() {
-            view.forget_hosts();
         }
     }
 
@@ -289,7 +288,14 @@ impl Runner<'_> {
                 async move { self.gather_facts_of(task, &member, wanted).await }
             })
             .await;
-        around.view.forget_hosts();
+        for host in around
+            .view
+            .hosts
+            .iter()
+            .filter(|host| !self.is_active(host))
+        {
+            around.view.remove(host);
+        }
     }
 
     async fn gather_facts_of(&self, task: u64, member: &Member, wanted: &crate::facts::Wanted) {
@@ -347,6 +353,21 @@ impl Runner<'_> {
         member.set_facts(Ok(facts));
         Ok(variables)
     }
+}
+
+/// The hosts of a play in its order.
+fn in_order(order: Order, mut hosts: Vec<String>) -> Vec<String> {
+    match order {
+        Order::Inventory => {}
+        Order::ReverseInventory => hosts.reverse(),
+        Order::Sorted => hosts.sort(),
+        Order::ReverseSorted => {
+            hosts.sort();
+            hosts.reverse();
+        }
+        Order::Shuffle => hosts.shuffle(&mut rand::rng()),
+    }
+    hosts
 }
 
 /// The hosts of a play in batches, by `serial`: a number, a share in per cent, or a list of them whose last one stands

@@ -85,9 +85,10 @@ impl<'a> Runner<'a> {
             hosts.insert(name.clone(), Arc::new(HostState::new(variables)));
         }
         for member in fleet.members() {
-            hosts
-                .entry(member.name.clone())
-                .or_insert_with(|| Arc::new(HostState::new(inventory.host_vars(&member.name))));
+            hosts.entry(member.name.clone()).or_insert_with(|| {
+                let local = Map::from_iter([("ansible_connection".to_owned(), "local".into())]);
+                Arc::new(HostState::new(local))
+            });
         }
         let variables = Arc::new(Variables {
             hosts: RwLock::new(hosts),

@@ -51,15 +51,28 @@ impl Runner<'_> {
             let mut hosts = hosts;
             let mut failures: Vec<Failure> = Vec::new();
             for item in items {
+                let forgiven = self.forgiven.load(Ordering::Relaxed);
                 hosts.retain(|host| {
-                    self.is_running(host) && !failures.iter().any(|failure| failure.host == *host)
+                    // Of those whose errors were cleared only the lost ones go on.
+                    let is_out = |failure: &Failure| {
+                        failure.host == *host && !(failure.lost && failure.forgiven < forgiven)
+                    };
+                    failures.is_empty() || !failures.iter().any(is_out)
                 });
+                let running: Vec<String> = hosts
+                    .iter()
+                    .filter(|host| self.is_running(host))
+                    .cloned()
+                    .collect();
                 if hosts.is_empty() || self.control.stop.is_cancelled() {
                     break;
                 }
+                if running.is_empty() {
+                    continue;
+                }
                 failures.extend(match item {
-                    Item::Task(task) => self.task(task, &hosts, around).await,
-                    Item::Block(block) => self.block(block, &hosts, around).await,
+                    Item::Task(task) => self.task(task, &running, around).await,
+                    Item::Block(block) => self.block(block, &running, around).await,
                 });
             }
             failures
@@ -264,7 +277,7 @@ impl Runner<'_> {
             let lost = performed.lost.as_ref();
             if let Some(error) = lost {
                 self.lose(&host, error);
-                around.view.forget_hosts();
+                around.view.remove(&host);
             }
             if task.frame.role().is_some()
                 && !matches!(performed.outcome, Outcome::Skipped | Outcome::Unreachable)
@@ -281,6 +294,11 @@ impl Runner<'_> {
                     lost: lost.is_some() && *affected == host,
                     forgiven: self.forgiven.load(Ordering::Relaxed),
                 }));
+            }
+        }
+        if !around.rescuable {
+            for failure in &failures {
+                around.view.remove(&failure.host);
             }
         }
         self.spread(task, hosts, &scope, &mut failures, *around);
@@ -320,13 +338,10 @@ impl Runner<'_> {
                 .and_then(|text| text.trim().parse::<f64>().ok())
         {
             let is_failed = |host: &&String| {
-                failures
-                    .iter()
-                    .any(|failure| failure.host == **host && !failure.lost)
-                    || self
-                        .variables
-                        .host(host)
-                        .is_some_and(|state| state.standing() == Standing::Failed)
+                around.view.is_removed(host)
+                    && self.variables.host(host).is_some_and(|state| {
+                        state.standing() != Standing::Unreachable && !state.is_ended()
+                    })
             };
             let failed = around.view.hosts.iter().filter(is_failed).count();
             #[expect(clippy::cast_precision_loss, reason = "numbers of hosts are small")]
@@ -394,7 +409,8 @@ impl Runner<'_> {
                     ..
                 }
         ) {
-            self.take_facts(&performed.result, hosts);
+            let receivers = performed.fact_hosts.as_deref().unwrap_or(hosts);
+            self.take_facts(&performed.result, receivers);
         }
         if task.notify.is_empty() {
             return;

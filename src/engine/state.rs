@@ -55,7 +55,7 @@ struct Inner {
 impl HostState {
     pub(super) fn new(inventory: Map<String, Json>) -> Self {
         let inner = Inner {
-            facts: Layer::raw(Map::new()),
+            facts: no_facts(),
             included: Arc::default(),
             set: Arc::default(),
             standing: Standing::Active,
@@ -122,6 +122,11 @@ impl HostState {
         inner.completed.clear();
     }
 
+    /// Whether `meta` has ended the play for this host.
+    pub(super) fn is_ended(&self) -> bool {
+        self.lock().ended
+    }
+
     /// The play ends for this host.
     pub(super) fn end(&self) {
         self.lock().ended = true;
@@ -186,7 +191,7 @@ impl HostState {
 
     /// `meta: clear_facts`.
     pub(super) fn clear_facts(&self) {
-        self.lock().facts = Layer::raw(Map::new());
+        self.lock().facts = no_facts();
     }
 
     pub(super) fn set_variable(&self, name: &str, value: Json) {
@@ -256,6 +261,11 @@ impl HostState {
     }
 }
 
+/// There is a place for facts even where nobody has gathered any.
+fn no_facts() -> Layer {
+    Layer::raw(Map::from_iter([(FACTS.to_owned(), json!({}))]))
+}
+
 /// The variable that holds all facts.
 const FACTS: &str = "ansible_facts";
 
@@ -268,6 +278,8 @@ pub(super) struct PlayView {
     /// Handlers, those that includes brought last.
     handlers: RwLock<Arc<Vec<Arc<Task>>>>,
     roles: RwLock<Arc<Vec<Arc<Role>>>>,
+    /// Hosts that failed or were lost in this play: no `meta` brings them back among its hosts.
+    removed: Mutex<HashSet<String>>,
     /// Which hosts are left is told anew when it has changed.
     layer: Mutex<Option<Layer>>,
     fixed: Map<String, Json>,
@@ -289,6 +301,7 @@ impl PlayView {
     /// A play on some hosts.
     pub(super) fn new(
         play: &Play,
+        name: &str,
         hosts: Vec<String>,
         all: Vec<String>,
         files: Vec<VarsFile>,
@@ -306,7 +319,7 @@ impl PlayView {
         }
         let fixed = json!({
             "ansible_play_hosts_all": all,
-            "ansible_play_name": play.name,
+            "ansible_play_name": name,
             "ansible_play_role_names": play.role_names,
             "ansible_dependent_role_names": dependent,
             "ansible_role_names": names,
@@ -318,11 +331,20 @@ impl PlayView {
             all,
             handlers: RwLock::new(Arc::new(play.handlers.clone())),
             roles: RwLock::new(Arc::new(play.roles.clone())),
+            removed: Mutex::default(),
             layer: Mutex::default(),
             fixed: fixed.as_object().cloned().unwrap_or_default(),
             files,
             is_over: AtomicBool::new(false),
         })
+    }
+
+    /// Whether a host failed or was lost in this play.
+    pub(super) fn is_removed(&self, host: &str) -> bool {
+        self.removed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(host)
     }
 
     /// The handlers of the play.
@@ -349,8 +371,12 @@ impl PlayView {
         }
     }
 
-    /// The hosts that are left have changed.
-    pub(super) fn forget_hosts(&self) {
+    /// A host is not among those of the play any more.
+    pub(super) fn remove(&self, host: &str) {
+        self.removed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(host.to_owned());
         *self.layer.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -358,13 +384,20 @@ impl PlayView {
         let mut layer = self.layer.lock().unwrap_or_else(PoisonError::into_inner);
         layer
             .get_or_insert_with(|| {
+                let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
                 let left = |host: &&String| {
-                    variables
-                        .host(host)
-                        .is_some_and(|state| state.standing() == Standing::Active)
+                    !removed.contains(*host)
+                        && variables
+                            .host(host)
+                            .is_some_and(|state| state.standing() == Standing::Active)
                 };
-                let here: Vec<&String> = self.hosts.iter().filter(left).collect();
+                let mine: HashSet<&String> = self.hosts.iter().collect();
                 let all: Vec<&String> = self.all.iter().filter(left).collect();
+                let here: Vec<&String> = all
+                    .iter()
+                    .copied()
+                    .filter(|host| mine.contains(host))
+                    .collect();
                 let mut map = self.fixed.clone();
                 map.insert("ansible_play_batch".to_owned(), json!(here));
                 map.insert("ansible_play_hosts".to_owned(), json!(all));
@@ -527,6 +560,7 @@ impl Variables {
         let groups = names.get(host).map_or(&[][..], Vec::as_slice);
         magic.insert("group_names".to_owned(), json!(groups));
         magic.insert("omit".to_owned(), OMIT.into());
+        magic.insert("environment".to_owned(), json!([]));
         let Some(frame) = frame else {
             return Layer::raw(magic);
         };

@@ -15,9 +15,14 @@ use crate::yaml::{self, Fields, Kind, Node};
 pub fn load(library: &Library, path: &str) -> Result<Playbook, Diagnostics> {
     let mut loader = Loader::new(library);
     let plays = loader.playbook(path, None);
-    let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) = loader
-        .found
-        .0
+    // A role that is named twice is read twice.
+    let mut found: Vec<Diagnostic> = Vec::new();
+    for diagnostic in loader.found.0 {
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
+        }
+    }
+    let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) = found
         .into_iter()
         .partition(|found| found.severity != crate::diagnostic::Severity::Error);
     if !errors.is_empty() {
@@ -248,8 +253,17 @@ impl<'a> Loader<'a> {
             .collect();
         layers.reverse();
         layers.extend(self.library.variables().cloned());
-        match template.render(&Scope::new(layers)) {
-            Ok(text) => Some(text),
+        let folder = self.library.absolute(&self.play_folder);
+        layers.push(Layer::raw(Map::from_iter([(
+            "playbook_dir".to_owned(),
+            Json::from(folder),
+        )])));
+        match template.evaluate(&Scope::new(layers)) {
+            Ok(Json::Array(items)) => {
+                let items: Vec<String> = items.iter().map(crate::template::display).collect();
+                Some(items.join(","))
+            }
+            Ok(value) => Some(crate::template::display(&value)),
             Err(diagnostic) => {
                 self.found.push(diagnostic.hint(
                     "an import happens before the run: only variables of the playbook itself and of `-e` are known",

@@ -188,7 +188,7 @@ impl Loader<'_> {
             ..Frame::default()
         });
         let handlers_from = wanted.from.handlers.as_deref().unwrap_or("main");
-        let handlers_of = format!("{} {handlers_from}", role.folder);
+        let handlers_of = given(&role, wanted, frame.parent.as_deref().unwrap_or(&frame));
         if !self.handlers_of.contains(&handlers_of) {
             self.handlers_of.push(handlers_of);
             match self.role_file(&role.folder, "handlers", handlers_from) {
