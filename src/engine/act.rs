@@ -229,7 +229,7 @@ impl Doing<'_> {
                 return attempt;
             }
             Verdict::Unknown { reason } if self.check_mode && spec.free_form.is_some() => {
-                return Attempt::skipped(&format!("not run in check mode: {reason}"));
+                return not_run(&plan, reason);
             }
             Verdict::Unknown { reason } => (
                 self.check_mode
@@ -378,6 +378,22 @@ fn assert(
     };
     attempt.result.insert("msg".to_owned(), message.into());
     Ok(attempt)
+}
+
+/// A command that check mode does not run: what it would have said is empty.
+fn not_run(plan: &Plan, reason: &str) -> Attempt {
+    let mut attempt = Attempt::skipped(&format!("not run in check mode: {reason}"));
+    for name in ["stdout", "stderr"] {
+        attempt.result.insert(name.to_owned(), "".into());
+        attempt.result.insert(format!("{name}_lines"), json!([]));
+    }
+    attempt.result.insert("rc".to_owned(), 0.into());
+    attempt.result.insert(
+        "msg".to_owned(),
+        "Command would have run if not in check mode".into(),
+    );
+    attempt.result.extend(plan.result.clone());
+    attempt
 }
 
 /// A command that ran and failed may have changed something: Ansible says that it did.

@@ -349,7 +349,9 @@ impl Runner<'_> {
     ) -> Result<serde_json::Map<String, Json>, FactsError> {
         let session = member.session(&self.control.cancel)?;
         let facts = crate::facts::gather(&session, wanted).await?;
-        let variables = facts.to_vars();
+        let mut variables = facts.to_vars();
+        variables.insert("module_setup".to_owned(), true.into());
+        variables.insert("gather_subset".to_owned(), serde_json::json!(["all"]));
         member.set_facts(Ok(facts));
         Ok(variables)
     }

@@ -48,27 +48,22 @@ impl Runner<'_> {
         around: Around<'s>,
     ) -> BoxFuture<'s, Vec<Failure>> {
         Box::pin(async move {
-            let mut hosts = hosts;
             let mut failures: Vec<Failure> = Vec::new();
             for item in items {
                 let forgiven = self.forgiven.load(Ordering::Relaxed);
-                hosts.retain(|host| {
-                    // Of those whose errors were cleared only the lost ones go on.
-                    let is_out = |failure: &Failure| {
-                        failure.host == *host && !(failure.lost && failure.forgiven < forgiven)
-                    };
-                    failures.is_empty() || !failures.iter().any(is_out)
-                });
+                // Of those whose errors were cleared only the lost ones go on.
+                let out: std::collections::HashSet<&str> = failures
+                    .iter()
+                    .filter(|failure| !(failure.lost && failure.forgiven < forgiven))
+                    .map(|failure| failure.host.as_str())
+                    .collect();
                 let running: Vec<String> = hosts
                     .iter()
-                    .filter(|host| self.is_running(host))
+                    .filter(|host| self.is_running(host) && !out.contains(host.as_str()))
                     .cloned()
                     .collect();
-                if hosts.is_empty() || self.control.stop.is_cancelled() {
+                if running.is_empty() || self.control.stop.is_cancelled() {
                     break;
-                }
-                if running.is_empty() {
-                    continue;
                 }
                 failures.extend(match item {
                     Item::Task(task) => self.task(task, &running, around).await,

@@ -573,6 +573,7 @@ impl Variables {
                 .collect();
             magic.insert("role_name".to_owned(), role.name.clone().into());
             magic.insert("ansible_role_name".to_owned(), role.name.clone().into());
+            magic.insert("ansible_collection_name".to_owned(), "".into());
             magic.insert(
                 "role_path".to_owned(),
                 self.library.absolute(&role.folder).into(),

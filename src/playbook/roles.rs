@@ -275,11 +275,7 @@ impl Loader<'_> {
         }
         let short = name.trim_end_matches('/');
         let mut role = Role {
-            name: if short.starts_with(['/', '.', '~']) {
-                short.rsplit('/').next().unwrap_or(short).to_owned()
-            } else {
-                short.to_owned()
-            },
+            name: short.to_owned(),
             folder,
             defaults: None,
             vars: None,
