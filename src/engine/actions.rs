@@ -345,7 +345,10 @@ impl Doing<'_> {
 /// Whether a fact is of the parts that `gather_subset` asks for.
 fn is_of_subset(name: &str, subset: &[String]) -> bool {
     const PARTS: &[(&str, &[&str])] = &[
-        ("hardware", &["mem", "swap", "processor", "mounts", "devices"]),
+        (
+            "hardware",
+            &["mem", "swap", "processor", "mounts", "devices"],
+        ),
         ("network", &["interfaces", "all_ipv", "default_ipv"]),
         ("virtual", &["virtualization"]),
     ];
@@ -357,7 +360,11 @@ fn is_of_subset(name: &str, subset: &[String]) -> bool {
         return true;
     };
     let asks = |word: &str| subset.iter().any(|asked| asked == word);
-    let refuses = |word: &str| subset.iter().any(|asked| asked.strip_prefix('!') == Some(word));
+    let refuses = |word: &str| {
+        subset
+            .iter()
+            .any(|asked| asked.strip_prefix('!') == Some(word))
+    };
     let is_short = subset.iter().any(|asked| !asked.starts_with('!'));
     !refuses(part) && (asks(part) || asks("all") || !is_short && !refuses("all"))
 }

@@ -147,7 +147,10 @@ const TASKS: &[(&str, &str)] = &[
         "keywords with wrong values",
         "- debug: {msg: a}\n  environment: [a]\n- debug: {msg: a}\n  throttle: many\n- debug: {msg: a}\n  connection: winrm\n- debug: {msg: a}\n  async: later\n- debug: {msg: a}\n  module_defaults: {coppy: {}, group/aws: {}, copy: a}",
     ),
-    ("a reserved word", "- shell: id\n  register: import\n- set_fact: {class: a}"),
+    (
+        "a reserved word",
+        "- shell: id\n  register: import\n- set_fact: {class: a}",
+    ),
     (
         "an import that is only known later",
         "- import_tasks: '{{ later }}.yaml'\n- import_role: {name: '{{ later }}'}\n- debug: {msg: a}\n  tags: '{{ later }}'",
@@ -156,7 +159,10 @@ const TASKS: &[(&str, &str)] = &[
         "meta where it has no meaning",
         "- meta: end_role\n- meta: [a]",
     ),
-    ("collections", "- debug: {msg: a}\n  collections: [a.b]\n- nope: {}"),
+    (
+        "collections",
+        "- debug: {msg: a}\n  collections: [a.b]\n- nope: {}",
+    ),
 ];
 
 #[test]
