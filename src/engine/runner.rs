@@ -80,9 +80,8 @@ impl<'a> Runner<'a> {
         control: &'a Control,
     ) -> Self {
         let mut hosts = IndexMap::new();
-        for name in inventory.hosts.keys() {
-            let variables = inventory.host_vars(name);
-            hosts.insert(name.clone(), Arc::new(HostState::new(variables)));
+        for (name, variables) in inventory.host_vars_of_all() {
+            hosts.insert(name.to_owned(), Arc::new(HostState::new(variables)));
         }
         for member in fleet.members() {
             hosts.entry(member.name.clone()).or_insert_with(|| {
