@@ -109,7 +109,9 @@ impl Prepared {
             host.secrets()
                 .into_iter()
                 .for_each(|secret| redactor.learn(secret.expose()));
-            redactor.learn_named(&serde_json::Value::Object(inventory.host_vars(&host.name)));
+        }
+        for (_, variables) in inventory.host_vars_of_all() {
+            redactor.learn_named(&serde_json::Value::Object(variables));
         }
         let implicit = target.inventory.is_empty();
         let work_dir = settings.work_dir.clone();

@@ -76,8 +76,7 @@ fn read(
         return Err(found.into());
     };
     found.extend(prepared.inventory.add_playbook_variables(folder));
-    for host in prepared.inventory.hosts.values() {
-        let variables = prepared.inventory.host_vars(&host.name);
+    for (_, variables) in prepared.inventory.host_vars_of_all() {
         prepared
             .redactor
             .learn_named(&serde_json::Value::Object(variables));

@@ -229,7 +229,7 @@ impl Doing<'_> {
                 return attempt;
             }
             Verdict::Unknown { reason } if self.check_mode && spec.free_form.is_some() => {
-                return Attempt::skipped(&format!("not run in check mode: {reason}"));
+                return not_run(&plan, reason);
             }
             Verdict::Unknown { reason } => (
                 self.check_mode
@@ -249,7 +249,7 @@ impl Doing<'_> {
             Err(error) => {
                 return Attempt {
                     diff: attempt.diff,
-                    ..self.broken(error)
+                    ..changed_by(spec, self.broken(error))
                 };
             }
         };
@@ -267,7 +267,7 @@ impl Doing<'_> {
             }
             Err(error) => Attempt {
                 diff: attempt.diff,
-                ..Attempt::from_error(error)
+                ..changed_by(spec, Attempt::from_error(error))
             },
         }
     }
@@ -329,7 +329,7 @@ fn debug(
         (Some(variable), _) => {
             let value = match variable.evaluate_if_defined(scope)? {
                 Some(value) => value,
-                None => json!("not defined"),
+                None => json!("VARIABLE IS NOT DEFINED!"),
             };
             (variable.source().to_owned(), value)
         }
@@ -378,6 +378,30 @@ fn assert(
     };
     attempt.result.insert("msg".to_owned(), message.into());
     Ok(attempt)
+}
+
+/// A command that check mode does not run: what it would have said is empty.
+fn not_run(plan: &Plan, reason: &str) -> Attempt {
+    let mut attempt = Attempt::skipped(&format!("not run in check mode: {reason}"));
+    for name in ["stdout", "stderr"] {
+        attempt.result.insert(name.to_owned(), "".into());
+        attempt.result.insert(format!("{name}_lines"), json!([]));
+    }
+    attempt.result.insert("rc".to_owned(), 0.into());
+    attempt.result.insert(
+        "msg".to_owned(),
+        "Command would have run if not in check mode".into(),
+    );
+    attempt.result.extend(plan.result.clone());
+    attempt
+}
+
+/// A command that ran and failed may have changed something: Ansible says that it did.
+fn changed_by(spec: &ModuleSpec, mut attempt: Attempt) -> Attempt {
+    if spec.free_form.is_some() && attempt.result.contains_key("rc") {
+        attempt.result.insert("changed".to_owned(), true.into());
+    }
+    attempt
 }
 
 /// A message that may be a list of lines.

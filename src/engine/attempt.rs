@@ -6,6 +6,7 @@ use super::event::Outcome;
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::modules::ModuleError;
+use crate::template::Template;
 
 /// What one attempt at one item came to, with what is only for people.
 pub(super) struct Attempt {
@@ -40,6 +41,20 @@ impl Attempt {
             .result
             .insert("skip_reason".to_owned(), reason.into());
         attempt.message = Some(reason.to_owned());
+        attempt
+    }
+
+    /// Not run, because of a condition.
+    pub(super) fn unmet(condition: &Template) -> Self {
+        let source = condition.source();
+        let mut attempt = Self::skipped(&format!("the condition `{source}` is false"));
+        attempt
+            .result
+            .insert("false_condition".to_owned(), source.into());
+        attempt.result.insert(
+            "skip_reason".to_owned(),
+            "Conditional result was False".into(),
+        );
         attempt
     }
 

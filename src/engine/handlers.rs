@@ -12,17 +12,24 @@ use futures::future::BoxFuture;
 use super::event::NoticeLevel;
 use super::runner::{Around, Runner};
 use crate::modules::LedgerEntry;
-use crate::playbook::Task;
+use crate::playbook::{Frame, Task};
 use crate::template::{Scope, Template};
 
-/// The handlers that a name means: the last one that is called so, and every one that listens to it.
+/// The handlers that a name means: one that is called so, of the last list that has one, and every one that listens to
+/// it.
 fn called(handlers: &[Arc<Task>], name: &str, scope: Option<&Scope>) -> BTreeSet<usize> {
-    let named = handlers
-        .iter()
-        .rposition(|handler| is_called(handler, name, scope));
+    let order = lists_backwards(handlers);
+    let named = order.iter().copied().find(|index| {
+        handlers
+            .get(*index)
+            .is_some_and(|handler| is_called(handler, name, scope))
+    });
     let mut titles: Vec<&str> = Vec::new();
     let mut found: BTreeSet<usize> = named.into_iter().collect();
-    for (index, handler) in handlers.iter().enumerate() {
+    for (index, handler) in order
+        .iter()
+        .filter_map(|index| Some((*index, handlers.get(*index)?)))
+    {
         if handler.listen.iter().any(|topic| topic == name) {
             // The same name twice is the same handler.
             let title = handler.name.as_ref().map(Template::source);
@@ -36,6 +43,23 @@ fn called(handlers: &[Arc<Task>], name: &str, scope: Option<&Scope>) -> BTreeSet
         }
     }
     found
+}
+
+/// Handlers as Ansible looks through them: the last list first, each list from its beginning.
+fn lists_backwards(handlers: &[Arc<Task>]) -> Vec<usize> {
+    let mut lists: Vec<Vec<usize>> = Vec::new();
+    let mut around: Option<*const Frame> = None;
+    for (index, handler) in handlers.iter().enumerate() {
+        let list = handler.frame.parent.as_ref().map(Arc::as_ptr);
+        if list != around || lists.is_empty() {
+            lists.push(Vec::new());
+            around = list;
+        }
+        if let Some(last) = lists.last_mut() {
+            last.push(index);
+        }
+    }
+    lists.into_iter().rev().flatten().collect()
 }
 
 /// Whether a handler has this name, with or without its role before it.

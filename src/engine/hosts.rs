@@ -126,12 +126,11 @@ impl Runner<'_> {
             .hosts
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        for name in inventory.hosts.keys() {
-            let variables = inventory.host_vars(name);
+        for (name, variables) in inventory.host_vars_of_all() {
             match hosts.get(name) {
                 Some(state) => state.set_inventory(variables),
                 None => {
-                    hosts.insert(name.clone(), Arc::new(HostState::new(variables)));
+                    hosts.insert(name.to_owned(), Arc::new(HostState::new(variables)));
                 }
             }
         }

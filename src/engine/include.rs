@@ -1,6 +1,7 @@
 //! `include_tasks` and `include_role`: which hosts get which tasks, when the run comes to them.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -228,6 +229,7 @@ impl Runner<'_> {
             action: task.action.name(),
             result,
             lost: false,
+            forgiven: self.forgiven.load(Ordering::Relaxed),
         })
     }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::event::{EventKind, NoticeLevel, Outcome};
 use super::runner::{Around, Runner};
 use super::schedule::Failure;
-use super::state::{HostState, Standing};
+use super::state::HostState;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::{Meta, Task};
 
@@ -52,7 +52,12 @@ impl Runner<'_> {
         };
         match meta {
             Meta::FlushHandlers => self.flush_handlers(&chosen, around).await,
-            Meta::EndHost => self.each(&chosen, HostState::end),
+            Meta::EndHost => {
+                self.each(&chosen, HostState::end);
+                for host in &chosen {
+                    around.view.remove(host);
+                }
+            }
             Meta::EndBatch => self.each(batch, HostState::end),
             Meta::EndPlay => {
                 if first {
@@ -64,10 +69,8 @@ impl Runner<'_> {
             Meta::ClearFacts => self.each(batch, HostState::clear_facts),
             Meta::ClearHostErrors => {
                 if first {
-                    self.each(&around.view.all, |state| {
-                        state.set_standing(Standing::Active);
-                    });
-                    around.view.forget_hosts();
+                    self.each(&around.view.all, HostState::forgive);
+                    self.forgiven.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Meta::RefreshInventory => self.refresh(),
@@ -177,6 +180,7 @@ impl Runner<'_> {
             action: "meta",
             result: result.as_object().cloned().unwrap_or_default(),
             lost: false,
+            forgiven: self.forgiven.load(Ordering::Relaxed),
         }
     }
 }

@@ -175,6 +175,8 @@ pub struct RunReport {
     pub aborted: bool,
     /// It was ended for hosts that had not failed themselves.
     pub failed_for_all: bool,
+    /// Hosts whose failures `meta: clear_host_errors` took back.
+    pub forgiven: Vec<String>,
     /// What tasks registered and set, by host. May hold secrets.
     pub variables: BTreeMap<String, Map<String, Json>>,
 }
@@ -199,6 +201,7 @@ impl RunReport {
         self.interrupted |= other.interrupted;
         self.aborted |= other.aborted;
         self.failed_for_all |= other.failed_for_all;
+        self.forgiven.extend(other.forgiven.iter().cloned());
     }
 
     /// Whether a host went through the run without failing or being lost.
@@ -209,12 +212,20 @@ impl RunReport {
 
     /// Whether any host failed.
     pub fn failed(&self) -> bool {
-        self.failed_for_all || self.recap.iter().any(|(_, recap)| recap.failed > 0)
+        let counts = |host: &String| !self.forgiven.contains(host);
+        self.failed_for_all
+            || self
+                .recap
+                .iter()
+                .any(|(host, recap)| recap.failed > 0 && counts(host))
     }
 
     /// Whether any host could not be reached.
     pub fn unreachable(&self) -> bool {
-        self.recap.iter().any(|(_, recap)| recap.unreachable > 0)
+        let counts = |host: &String| !self.forgiven.contains(host);
+        self.recap
+            .iter()
+            .any(|(host, recap)| recap.unreachable > 0 && counts(host))
     }
 
     /// Whether anything was (in check mode: would be) changed.
@@ -240,8 +251,12 @@ impl RunReport {
 /// that exists.
 pub fn validate(playbook: &Playbook, inventory: &Inventory) -> Result<(), Diagnostics> {
     let mut found = Diagnostics::new();
+    // Tasks may add the hosts and groups of later plays.
+    let mut may_grow = false;
     for play in &playbook.plays {
-        let Some(pattern) = play.hosts.literal() else {
+        let grows = std::mem::replace(&mut may_grow, outline::adds_hosts(play));
+        may_grow |= grows;
+        let Some(pattern) = play.hosts.literal().filter(|_| !grows) else {
             continue;
         };
         if let Err(error) = runner::select(inventory, pattern) {

@@ -4,7 +4,7 @@
 use super::runner::select;
 use super::{RunOptions, tags};
 use crate::inventory::{Connection, Inventory};
-use crate::playbook::{Action, Item, Play, Playbook};
+use crate::playbook::{Action, EngineAction, Item, Meta, Play, Playbook};
 use crate::template::{Layer, Scope};
 
 /// The plays of a playbook.
@@ -161,4 +161,23 @@ pub fn reached(
         .filter(|name| wanted.contains(*name) || is_here(name))
         .cloned()
         .collect()
+}
+
+/// Whether tasks of a play may add hosts or groups. What an include brings is not always known.
+pub(super) fn adds_hosts(play: &Play) -> bool {
+    play.sections.iter().any(|section| adds(section))
+}
+
+fn adds(items: &[Item]) -> bool {
+    items.iter().any(|item| match item {
+        Item::Block(block) => adds(&block.items) || adds(&block.rescue) || adds(&block.always),
+        Item::Task(task) => match &task.action {
+            Action::Include(include) => include.read.as_ref().is_none_or(|read| adds(&read.items)),
+            Action::Engine { kind, .. } => {
+                matches!(kind, EngineAction::AddHost | EngineAction::GroupBy)
+            }
+            Action::Meta(meta) => *meta == Meta::RefreshInventory,
+            _ => false,
+        },
+    })
 }

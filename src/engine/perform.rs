@@ -24,6 +24,8 @@ pub(super) struct Performed {
     pub(super) lost: Option<TransportError>,
     /// The ledger of the host says that handlers are owed.
     pub(super) is_noted: bool,
+    /// Hosts that get the facts it found, where it is another one.
+    pub(super) fact_hosts: Option<Vec<String>>,
 }
 
 /// The names that a task notifies.
@@ -123,6 +125,10 @@ impl Runner<'_> {
             result: attempt.result.clone(),
             lost: attempt.lost.clone(),
             is_noted: doing.is_noted.load(Ordering::Relaxed),
+            fact_hosts: doing
+                .delegate
+                .is_some()
+                .then(|| doing.fact_receivers(&scope)),
         };
         doing.announce(attempt, None, started.elapsed());
         performed
@@ -298,6 +304,14 @@ impl Doing<'_> {
             .result
             .insert("results".to_owned(), Json::Array(results));
         whole.result.insert("changed".to_owned(), is_changed.into());
+        if whole.outcome != Outcome::Skipped {
+            whole.result.insert("skipped".to_owned(), false.into());
+        }
+        let said = match whole.outcome {
+            Outcome::Failed => "One or more items failed",
+            Outcome::Skipped => "All items skipped",
+            _ => "All items completed",
+        };
         match whole.outcome {
             Outcome::Failed => whole.message = Some("one or more items failed".to_owned()),
             Outcome::Skipped => {
@@ -312,11 +326,7 @@ impl Doing<'_> {
             }
             _ => {}
         }
-        if let Some(message) = &whole.message {
-            whole
-                .result
-                .insert("msg".to_owned(), message.clone().into());
-        }
+        whole.result.insert("msg".to_owned(), said.into());
         whole
     }
 
@@ -325,9 +335,7 @@ impl Doing<'_> {
         self.conditions()
             .into_iter()
             .find(|condition| condition.is_true(scope) == Ok(false))
-            .map(|condition| {
-                Attempt::skipped(&format!("the condition `{}` is false", condition.source()))
-            })
+            .map(Attempt::unmet)
     }
 
     /// All conditions, the outermost first.
@@ -346,10 +354,7 @@ impl Doing<'_> {
             match condition.is_true(scope) {
                 Ok(true) => {}
                 Ok(false) => {
-                    return Attempt::skipped(&format!(
-                        "the condition `{}` is false",
-                        condition.source()
-                    ));
+                    return Attempt::unmet(condition);
                 }
                 Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
             }
@@ -360,6 +365,12 @@ impl Doing<'_> {
                 Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
             }
         }
+        let with_delegate = self.delegate.as_ref().map(|delegate| {
+            let known = serde_json::json!({delegate: {"inventory_hostname": self.host}});
+            let extra = Map::from_iter([("ansible_delegated_vars".to_owned(), known)]);
+            scope.with(Layer::raw(extra))
+        });
+        let scope = with_delegate.as_ref().unwrap_or(scope);
         let has_until = !self.task.until.is_empty();
         let retries = number(
             self.task.retries.as_ref(),
@@ -393,6 +404,8 @@ impl Doing<'_> {
                 return attempt;
             }
             if tried > retries || self.runner.control.stop.is_cancelled() {
+                // Ansible does not count the last one.
+                attempt.result.insert("attempts".to_owned(), retries.into());
                 if let Some(until) = unmet.filter(|_| attempt.outcome != Outcome::Failed) {
                     attempt.outcome = Outcome::Failed;
                     let message = format!(

@@ -22,12 +22,23 @@ impl Runner<'_> {
     /// Runs a play, batch by batch.
     pub(super) async fn play(&self, play: &Play) {
         let folder = self.library.absolute(&play.folder);
-        let nobody = PlayView::new(play, Vec::new(), Vec::new(), Vec::new(), &folder);
+        let nobody = PlayView::new(
+            play,
+            &play.name,
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            &folder,
+        );
         let scope = self.variables.scope(LOCALHOST, Some(&play.frame), &nobody);
-        let hosts = match self.hosts_of(play, &scope) {
+        let all = match self.hosts_of(play, &scope) {
             Ok(hosts) => hosts,
             Err(message) => return self.cannot_begin(play, &message),
         };
+        let hosts = in_order(play.order, all.clone());
+        let name = Template::parse(&play.name, None)
+            .and_then(|name| name.render(&scope))
+            .unwrap_or_else(|_| play.name.clone());
         for state in hosts.iter().filter_map(|host| self.variables.host(host)) {
             state.begin_play();
         }
@@ -48,7 +59,7 @@ impl Runner<'_> {
             .cloned()
             .collect();
         self.events.send(EventKind::PlayStarted {
-            name: play.name.clone(),
+            name: name.clone(),
             hosts: left,
         });
         let is_serial = play.serial.is_some();
@@ -66,7 +77,7 @@ impl Runner<'_> {
             }
             let is_whole = batch.len() == before;
             let files = self.vars_files(play);
-            let view = PlayView::new(play, batch, hosts.clone(), files, &folder);
+            let view = PlayView::new(play, &name, batch, all.clone(), files, &folder);
             self.batch(play, &view).await;
             let is_over = view.is_over.load(Ordering::Relaxed);
             let nobody_is_left = !view.hosts.iter().any(|host| self.is_active(host));
@@ -105,20 +116,35 @@ impl Runner<'_> {
             .inventory
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut hosts = select(&inventory, &pattern)?;
+        let mut hosts = match select(&inventory, &pattern) {
+            Ok(hosts) => hosts,
+            // What tasks may have added and did not is nobody.
+            Err(_) if self.may_grow() => {
+                let known: Vec<&str> = pattern
+                    .split([',', ':'])
+                    .filter(|part| {
+                        let plain = part.trim().trim_start_matches(['!', '&']);
+                        select(&inventory, plain).is_ok()
+                    })
+                    .collect();
+                let message = format!("not all of the pattern `{pattern}` is known");
+                self.events.notice(NoticeLevel::Warning, message);
+                if known.iter().all(|part| part.starts_with(['!', '&'])) {
+                    Vec::new()
+                } else {
+                    select(&inventory, &known.join(","))?
+                }
+            }
+            Err(message) => return Err(message),
+        };
         drop(inventory);
         hosts.retain(|host| self.is_limited_to(host));
-        match play.order {
-            Order::Inventory => {}
-            Order::ReverseInventory => hosts.reverse(),
-            Order::Sorted => hosts.sort(),
-            Order::ReverseSorted => {
-                hosts.sort();
-                hosts.reverse();
-            }
-            Order::Shuffle => hosts.shuffle(&mut rand::rng()),
-        }
         Ok(hosts)
+    }
+
+    /// Whether tasks may add hosts.
+    fn may_grow(&self) -> bool {
+        self.playbook.plays.iter().any(super::outline::adds_hosts)
     }
 
     /// The files of variables that can be read now.
@@ -208,13 +234,15 @@ impl Runner<'_> {
 
     /// Hosts that failed without being rescued run nothing any more.
     pub(super) fn settle(&self, failures: &[Failure], view: &PlayView) {
-        for failure in failures.iter().filter(|failure| !failure.lost) {
+        let forgiven = self.forgiven.load(Ordering::Relaxed);
+        for failure in failures
+            .iter()
+            .filter(|failure| !failure.lost && failure.forgiven == forgiven)
+        {
             if let Some(state) = self.variables.host(&failure.host) {
                 state.set_standing(Standing::Failed);
+                view.remove(&failure.host);
             }
-        }
-        if !failures.is_empty() {
-            view.forget_hosts();
         }
     }
 
@@ -263,7 +291,14 @@ impl Runner<'_> {
                 async move { self.gather_facts_of(task, &member, wanted).await }
             })
             .await;
-        around.view.forget_hosts();
+        for host in around
+            .view
+            .hosts
+            .iter()
+            .filter(|host| !self.is_active(host))
+        {
+            around.view.remove(host);
+        }
     }
 
     async fn gather_facts_of(&self, task: u64, member: &Member, wanted: &crate::facts::Wanted) {
@@ -317,10 +352,27 @@ impl Runner<'_> {
     ) -> Result<serde_json::Map<String, Json>, FactsError> {
         let session = member.session(&self.control.cancel)?;
         let facts = crate::facts::gather(&session, wanted).await?;
-        let variables = facts.to_vars();
+        let mut variables = facts.to_vars();
+        variables.insert("module_setup".to_owned(), true.into());
+        variables.insert("gather_subset".to_owned(), serde_json::json!(["all"]));
         member.set_facts(Ok(facts));
         Ok(variables)
     }
+}
+
+/// The hosts of a play in its order.
+fn in_order(order: Order, mut hosts: Vec<String>) -> Vec<String> {
+    match order {
+        Order::Inventory => {}
+        Order::ReverseInventory => hosts.reverse(),
+        Order::Sorted => hosts.sort(),
+        Order::ReverseSorted => {
+            hosts.sort();
+            hosts.reverse();
+        }
+        Order::Shuffle => hosts.shuffle(&mut rand::rng()),
+    }
+    hosts
 }
 
 /// The hosts of a play in batches, by `serial`: a number, a share in per cent, or a list of them whose last one stands

@@ -56,6 +56,8 @@ pub(super) struct Runner<'a> {
     pub(super) is_continuing: AtomicBool,
     /// Results of `async` tasks that nobody waited for.
     pub(super) background: Mutex<HashMap<String, Map<String, Json>>>,
+    /// How often `meta: clear_host_errors` came.
+    pub(super) forgiven: AtomicU64,
     /// Hosts that tasks added.
     pub(super) added: Mutex<Vec<String>>,
     numbers: AtomicU64,
@@ -78,14 +80,14 @@ impl<'a> Runner<'a> {
         control: &'a Control,
     ) -> Self {
         let mut hosts = IndexMap::new();
-        for name in inventory.hosts.keys() {
-            let variables = inventory.host_vars(name);
-            hosts.insert(name.clone(), Arc::new(HostState::new(variables)));
+        for (name, variables) in inventory.host_vars_of_all() {
+            hosts.insert(name.to_owned(), Arc::new(HostState::new(variables)));
         }
         for member in fleet.members() {
-            hosts
-                .entry(member.name.clone())
-                .or_insert_with(|| Arc::new(HostState::new(inventory.host_vars(&member.name))));
+            hosts.entry(member.name.clone()).or_insert_with(|| {
+                let local = Map::from_iter([("ansible_connection".to_owned(), "local".into())]);
+                Arc::new(HostState::new(local))
+            });
         }
         let variables = Arc::new(Variables {
             hosts: RwLock::new(hosts),
@@ -109,6 +111,7 @@ impl<'a> Runner<'a> {
             is_started: AtomicBool::new(options.start_at.is_none()),
             is_continuing: AtomicBool::new(false),
             background: Mutex::default(),
+            forgiven: AtomicU64::new(0),
             added: Mutex::default(),
             numbers: AtomicU64::new(0),
             halted: AtomicBool::new(false),
@@ -241,6 +244,11 @@ impl<'a> Runner<'a> {
             recap: recap.collect(),
             interrupted: self.control.stop.is_cancelled(),
             aborted: self.aborted.load(Ordering::Relaxed),
+            forgiven: hosts
+                .iter()
+                .filter(|(_, state)| state.is_forgiven() && state.standing() == Standing::Active)
+                .map(|(name, _)| name.clone())
+                .collect(),
             failed_for_all: self.failed.load(Ordering::Relaxed),
             variables: hosts
                 .iter()

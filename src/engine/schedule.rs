@@ -25,6 +25,8 @@ pub(super) struct Failure {
     pub(super) result: Map<String, Json>,
     /// Lost hosts are not rescued.
     pub(super) lost: bool,
+    /// How often errors had been cleared when it failed.
+    pub(super) forgiven: u64,
 }
 
 /// Whether a keyword that may be a template is set.
@@ -46,18 +48,26 @@ impl Runner<'_> {
         around: Around<'s>,
     ) -> BoxFuture<'s, Vec<Failure>> {
         Box::pin(async move {
-            let mut hosts = hosts;
             let mut failures: Vec<Failure> = Vec::new();
             for item in items {
-                hosts.retain(|host| {
-                    self.is_running(host) && !failures.iter().any(|failure| failure.host == *host)
-                });
-                if hosts.is_empty() || self.control.stop.is_cancelled() {
+                let forgiven = self.forgiven.load(Ordering::Relaxed);
+                // Of those whose errors were cleared only the lost ones go on.
+                let out: std::collections::HashSet<&str> = failures
+                    .iter()
+                    .filter(|failure| !(failure.lost && failure.forgiven < forgiven))
+                    .map(|failure| failure.host.as_str())
+                    .collect();
+                let running: Vec<String> = hosts
+                    .iter()
+                    .filter(|host| self.is_running(host) && !out.contains(host.as_str()))
+                    .cloned()
+                    .collect();
+                if running.is_empty() || self.control.stop.is_cancelled() {
                     break;
                 }
                 failures.extend(match item {
-                    Item::Task(task) => self.task(task, &hosts, around).await,
-                    Item::Block(block) => self.block(block, &hosts, around).await,
+                    Item::Task(task) => self.task(task, &running, around).await,
+                    Item::Block(block) => self.block(block, &running, around).await,
                 });
             }
             failures
@@ -200,9 +210,9 @@ impl Runner<'_> {
             return self.meta(meta, task, hosts, around).await;
         }
         let is_free = around.play.strategy == crate::playbook::Strategy::Free;
-        let once = !is_free
-            && (is_set(&task.frame, &scope, |frame| frame.run_once.as_ref()).unwrap_or(false)
-                || task.action.bypasses_hosts());
+        let is_shared = !is_free
+            && is_set(&task.frame, &scope, |frame| frame.run_once.as_ref()).unwrap_or(false);
+        let once = is_shared || task.action.bypasses_hosts();
         let mut runners: Vec<String> = hosts.to_vec();
         if once {
             runners.truncate(1);
@@ -238,7 +248,7 @@ impl Runner<'_> {
                     task: number,
                     host: host.clone(),
                 });
-                let receivers = if once {
+                let receivers = if is_shared {
                     hosts
                 } else {
                     std::slice::from_ref(&host)
@@ -252,7 +262,7 @@ impl Runner<'_> {
             .await;
         let mut failures = Vec::new();
         for (host, performed) in results {
-            let affected = if once {
+            let affected = if is_shared {
                 hosts
             } else {
                 std::slice::from_ref(&host)
@@ -262,7 +272,7 @@ impl Runner<'_> {
             let lost = performed.lost.as_ref();
             if let Some(error) = lost {
                 self.lose(&host, error);
-                around.view.forget_hosts();
+                around.view.remove(&host);
             }
             if task.frame.role().is_some()
                 && !matches!(performed.outcome, Outcome::Skipped | Outcome::Unreachable)
@@ -277,7 +287,13 @@ impl Runner<'_> {
                     action: task.action.name(),
                     result: performed.result.clone(),
                     lost: lost.is_some() && *affected == host,
+                    forgiven: self.forgiven.load(Ordering::Relaxed),
                 }));
+            }
+        }
+        if !around.rescuable {
+            for failure in &failures {
+                around.view.remove(&failure.host);
             }
         }
         self.spread(task, hosts, &scope, &mut failures, *around);
@@ -317,13 +333,10 @@ impl Runner<'_> {
                 .and_then(|text| text.trim().parse::<f64>().ok())
         {
             let is_failed = |host: &&String| {
-                failures
-                    .iter()
-                    .any(|failure| failure.host == **host && !failure.lost)
-                    || self
-                        .variables
-                        .host(host)
-                        .is_some_and(|state| state.standing() == Standing::Failed)
+                around.view.is_removed(host)
+                    && self.variables.host(host).is_some_and(|state| {
+                        state.standing() != Standing::Unreachable && !state.is_ended()
+                    })
             };
             let failed = around.view.hosts.iter().filter(is_failed).count();
             #[expect(clippy::cast_precision_loss, reason = "numbers of hosts are small")]
@@ -347,6 +360,7 @@ impl Runner<'_> {
                 action: task.action.name(),
                 result: Map::new(),
                 lost: false,
+                forgiven: self.forgiven.load(Ordering::Relaxed),
             })
             .collect();
         failures.extend(others);
@@ -390,7 +404,8 @@ impl Runner<'_> {
                     ..
                 }
         ) {
-            self.take_facts(&performed.result, hosts);
+            let receivers = performed.fact_hosts.as_deref().unwrap_or(hosts);
+            self.take_facts(&performed.result, receivers);
         }
         if task.notify.is_empty() {
             return;

@@ -48,14 +48,14 @@ struct Inner {
     /// Names of handlers that an earlier run owed.
     recalled: Vec<String>,
     recap: Recap,
-    /// Took part in a play.
-    is_seen: bool,
+    /// `meta: clear_host_errors` came after its last failure.
+    forgiven: bool,
 }
 
 impl HostState {
     pub(super) fn new(inventory: Map<String, Json>) -> Self {
         let inner = Inner {
-            facts: Layer::raw(Map::new()),
+            facts: no_facts(),
             included: Arc::default(),
             set: Arc::default(),
             standing: Standing::Active,
@@ -66,7 +66,7 @@ impl HostState {
             owed: BTreeSet::new(),
             recalled: Vec::new(),
             recap: Recap::default(),
-            is_seen: false,
+            forgiven: false,
         };
         Self {
             inventory: Mutex::new(Layer::templated(inventory)),
@@ -120,12 +120,28 @@ impl HostState {
         inner.ended = false;
         inner.role_ended = false;
         inner.completed.clear();
-        inner.is_seen = true;
+    }
+
+    /// Whether `meta` has ended the play for this host.
+    pub(super) fn is_ended(&self) -> bool {
+        self.lock().ended
     }
 
     /// The play ends for this host.
     pub(super) fn end(&self) {
         self.lock().ended = true;
+    }
+
+    /// What went wrong so far does not count any more.
+    pub(super) fn forgive(&self) {
+        let mut inner = self.lock();
+        inner.standing = Standing::Active;
+        inner.forgiven = true;
+    }
+
+    /// Whether what went wrong does not count any more.
+    pub(super) fn is_forgiven(&self) -> bool {
+        self.lock().forgiven
     }
 
     /// The role ends for this host, or another begins.
@@ -175,7 +191,7 @@ impl HostState {
 
     /// `meta: clear_facts`.
     pub(super) fn clear_facts(&self) {
-        self.lock().facts = Layer::raw(Map::new());
+        self.lock().facts = no_facts();
     }
 
     pub(super) fn set_variable(&self, name: &str, value: Json) {
@@ -245,6 +261,11 @@ impl HostState {
     }
 }
 
+/// There is a place for facts even where nobody has gathered any.
+fn no_facts() -> Layer {
+    Layer::raw(Map::from_iter([(FACTS.to_owned(), json!({}))]))
+}
+
 /// The variable that holds all facts.
 const FACTS: &str = "ansible_facts";
 
@@ -257,6 +278,8 @@ pub(super) struct PlayView {
     /// Handlers, those that includes brought last.
     handlers: RwLock<Arc<Vec<Arc<Task>>>>,
     roles: RwLock<Arc<Vec<Arc<Role>>>>,
+    /// Hosts that failed or were lost in this play: no `meta` brings them back among its hosts.
+    removed: Mutex<HashSet<String>>,
     /// Which hosts are left is told anew when it has changed.
     layer: Mutex<Option<Layer>>,
     fixed: Map<String, Json>,
@@ -278,23 +301,29 @@ impl PlayView {
     /// A play on some hosts.
     pub(super) fn new(
         play: &Play,
+        name: &str,
         hosts: Vec<String>,
         all: Vec<String>,
         files: Vec<VarsFile>,
         folder: &str,
     ) -> Arc<Self> {
         let mut names: Vec<&str> = Vec::new();
+        let mut dependent: Vec<&str> = Vec::new();
         for role in &play.roles {
+            if !play.role_names.contains(&role.name) && !dependent.contains(&role.name.as_str()) {
+                dependent.push(&role.name);
+            }
             if !names.contains(&role.name.as_str()) {
                 names.push(&role.name);
             }
         }
         let fixed = json!({
             "ansible_play_hosts_all": all,
-            "ansible_play_name": play.name,
-            "ansible_play_role_names": names,
+            "ansible_play_name": name,
+            "ansible_play_role_names": play.role_names,
+            "ansible_dependent_role_names": dependent,
             "ansible_role_names": names,
-            "role_names": names,
+            "role_names": play.role_names,
             "playbook_dir": folder,
         });
         Arc::new(Self {
@@ -302,11 +331,20 @@ impl PlayView {
             all,
             handlers: RwLock::new(Arc::new(play.handlers.clone())),
             roles: RwLock::new(Arc::new(play.roles.clone())),
+            removed: Mutex::default(),
             layer: Mutex::default(),
             fixed: fixed.as_object().cloned().unwrap_or_default(),
             files,
             is_over: AtomicBool::new(false),
         })
+    }
+
+    /// Whether a host failed or was lost in this play.
+    pub(super) fn is_removed(&self, host: &str) -> bool {
+        self.removed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(host)
     }
 
     /// The handlers of the play.
@@ -321,23 +359,24 @@ impl PlayView {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         for handler in handlers {
-            let is_known = known
-                .iter()
-                .any(|known| known.place == handler.place && known.title() == handler.title());
-            if !is_known {
+            if !known.iter().any(|known| Arc::ptr_eq(known, handler)) {
                 Arc::make_mut(&mut known).push(Arc::clone(handler));
             }
         }
         let mut known = self.roles.write().unwrap_or_else(PoisonError::into_inner);
         for role in roles {
-            if !known.iter().any(|known| known.folder == role.folder) {
+            if !known.iter().any(|known| Arc::ptr_eq(known, role)) {
                 Arc::make_mut(&mut known).push(Arc::clone(role));
             }
         }
     }
 
-    /// The hosts that are left have changed.
-    pub(super) fn forget_hosts(&self) {
+    /// A host is not among those of the play any more.
+    pub(super) fn remove(&self, host: &str) {
+        self.removed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(host.to_owned());
         *self.layer.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -345,13 +384,20 @@ impl PlayView {
         let mut layer = self.layer.lock().unwrap_or_else(PoisonError::into_inner);
         layer
             .get_or_insert_with(|| {
+                let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
                 let left = |host: &&String| {
-                    variables
-                        .host(host)
-                        .is_some_and(|state| state.standing() == Standing::Active)
+                    !removed.contains(*host)
+                        && variables
+                            .host(host)
+                            .is_some_and(|state| state.standing() == Standing::Active)
                 };
-                let here: Vec<&String> = self.hosts.iter().filter(left).collect();
+                let mine: HashSet<&String> = self.hosts.iter().collect();
                 let all: Vec<&String> = self.all.iter().filter(left).collect();
+                let here: Vec<&String> = all
+                    .iter()
+                    .copied()
+                    .filter(|host| mine.contains(host))
+                    .collect();
                 let mut map = self.fixed.clone();
                 map.insert("ansible_play_batch".to_owned(), json!(here));
                 map.insert("ansible_play_hosts".to_owned(), json!(all));
@@ -514,13 +560,20 @@ impl Variables {
         let groups = names.get(host).map_or(&[][..], Vec::as_slice);
         magic.insert("group_names".to_owned(), json!(groups));
         magic.insert("omit".to_owned(), OMIT.into());
+        magic.insert("environment".to_owned(), json!([]));
         let Some(frame) = frame else {
             return Layer::raw(magic);
         };
         let roles: Vec<&Arc<Role>> = frame.roles().collect();
-        if let Some((role, parents)) = roles.split_first() {
+        if let Some((role, _)) = roles.split_first() {
+            let parents: Vec<&Arc<Role>> = frame
+                .chain()
+                .filter(|frame| frame.folder.is_some())
+                .filter_map(|frame| frame.role.as_ref())
+                .collect();
             magic.insert("role_name".to_owned(), role.name.clone().into());
             magic.insert("ansible_role_name".to_owned(), role.name.clone().into());
+            magic.insert("ansible_collection_name".to_owned(), "".into());
             magic.insert(
                 "role_path".to_owned(),
                 self.library.absolute(&role.folder).into(),

@@ -41,7 +41,8 @@ impl Inventory {
     fn extend_with_own<'a>(&'a self, group: &str, hosts: &mut IndexSet<&'a str>) {
         if group == UNGROUPED {
             let all = self.hosts.keys().map(String::as_str);
-            hosts.extend(all.filter(|host| self.is_ungrouped(host)));
+            let grouped = self.grouped();
+            hosts.extend(all.filter(|host| !grouped.contains(host)));
         } else if let Some(group) = self.groups.get(group) {
             hosts.extend(group.hosts.iter().map(String::as_str));
         }
@@ -67,12 +68,13 @@ impl Inventory {
         nested
     }
 
-    fn is_ungrouped(&self, host: &str) -> bool {
-        !self
-            .groups
+    /// Hosts that a group names.
+    fn grouped(&self) -> HashSet<&str> {
+        self.groups
             .iter()
             .filter(|(name, _)| ![ALL, UNGROUPED].contains(&name.as_str()))
-            .any(|(_, group)| group.hosts.iter().any(|other| other == host))
+            .flat_map(|(_, group)| group.hosts.iter().map(String::as_str))
+            .collect()
     }
 
     /// The groups of a host, those that it is in through nested groups included, from the farthest to the nearest:
@@ -81,15 +83,38 @@ impl Inventory {
         if !self.hosts.contains_key(host) {
             return Vec::new();
         }
-        let parents = self.parents();
-        let mut mine: IndexSet<&str> = IndexSet::new();
-        let mut open: Vec<&str> = self
+        let direct: Vec<&str> = self
             .groups
             .iter()
             .filter(|(_, group)| group.hosts.iter().any(|other| other == host))
             .map(|(name, _)| name.as_str())
             .collect();
-        if self.is_ungrouped(host) {
+        self.groups_from(&direct, &self.parents())
+    }
+
+    /// For each host the groups that name it, found in one go.
+    pub(super) fn memberships(&self) -> HashMap<&str, Vec<&str>> {
+        let mut memberships: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (name, group) in &self.groups {
+            for host in &group.hosts {
+                let groups = memberships.entry(host).or_default();
+                if !groups.contains(&name.as_str()) {
+                    groups.push(name);
+                }
+            }
+        }
+        memberships
+    }
+
+    /// All groups of a host that these groups name.
+    pub(super) fn groups_from<'a>(
+        &'a self,
+        direct: &[&'a str],
+        parents: &HashMap<&'a str, Vec<&'a str>>,
+    ) -> Vec<&'a str> {
+        let mut mine: IndexSet<&str> = IndexSet::new();
+        let mut open: Vec<&str> = direct.to_vec();
+        if !direct.iter().any(|name| ![ALL, UNGROUPED].contains(name)) {
             open.push(UNGROUPED);
         }
         open.push(ALL);
@@ -102,7 +127,7 @@ impl Inventory {
         let mut ordered: Vec<(usize, i64, &str)> = mine
             .into_iter()
             .map(|name| {
-                let depth = depth_of(name, &parents, &mut depths);
+                let depth = depth_of(name, parents, &mut depths);
                 (depth, self.priority_of(name), name)
             })
             .collect();
@@ -111,7 +136,7 @@ impl Inventory {
     }
 
     /// For each group the groups that name it.
-    fn parents(&self) -> HashMap<&str, Vec<&str>> {
+    pub(super) fn parents(&self) -> HashMap<&str, Vec<&str>> {
         let mut parents: HashMap<&str, Vec<&str>> = HashMap::new();
         for (name, group) in &self.groups {
             for nested in &group.groups {

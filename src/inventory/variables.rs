@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ALL, Group, Inventory};
+use super::{ALL, Group, Host, Inventory};
 
 impl Inventory {
     /// Everything that a host's groups and the host itself define, later ones replacing earlier ones whole, with
@@ -12,10 +12,29 @@ impl Inventory {
         let Some(host) = self.hosts.get(host) else {
             return Map::new();
         };
-        let groups: Vec<&Group> = self
-            .groups_of(&host.name)
-            .into_iter()
-            .filter_map(|name| self.groups.get(name))
+        self.merged(host, &self.groups_of(&host.name))
+    }
+
+    /// [`Inventory::host_vars`] of every host, in time that grows with their number and not with its square.
+    pub fn host_vars_of_all(&self) -> Vec<(&str, Map<String, Value>)> {
+        let memberships = self.memberships();
+        let parents = self.parents();
+        self.hosts
+            .iter()
+            .map(|(name, host)| {
+                let direct = memberships
+                    .get(name.as_str())
+                    .map_or(&[][..], Vec::as_slice);
+                let groups = self.groups_from(direct, &parents);
+                (name.as_str(), self.merged(host, &groups))
+            })
+            .collect()
+    }
+
+    fn merged(&self, host: &Host, groups: &[&str]) -> Map<String, Value> {
+        let groups: Vec<&Group> = groups
+            .iter()
+            .filter_map(|name| self.groups.get(*name))
             .collect();
         let (all, others): (Vec<&Group>, Vec<&Group>) =
             groups.iter().copied().partition(|group| group.name == ALL);

@@ -163,7 +163,7 @@ impl Loader<'_> {
         let is_play = parent.is_none();
         Frame {
             parent: parent.cloned(),
-            tags: self.tags(fields),
+            tags: self.tags(fields, vars.as_ref(), parent),
             vars,
             when: if is_play {
                 Vec::new()
@@ -198,22 +198,27 @@ impl Loader<'_> {
         }
     }
 
-    fn tags(&mut self, fields: &Fields<'_>) -> Vec<String> {
+    fn tags(
+        &mut self,
+        fields: &Fields<'_>,
+        vars: Option<&Layer>,
+        parent: Option<&Arc<Frame>>,
+    ) -> Vec<String> {
         let nodes = fields.texts("tags", &mut self.found).unwrap_or_default();
-        for node in &nodes {
-            if node.as_str().is_some_and(crate::template::is_template) {
-                self.found.push(
-                    Diagnostic::at(&node.place, "a tag must be literal")
-                        .hint("tags choose tasks before any variable is known"),
-                );
-            }
+        let mut tags = Vec::new();
+        for node in nodes {
+            let Some(template) = self.template_of(node) else {
+                continue;
+            };
+            let known = Frame {
+                parent: parent.cloned(),
+                vars: vars.cloned(),
+                ..Frame::default()
+            };
+            let text = self.known_now(&template, &known).unwrap_or_default();
+            tags.extend(text.split(',').map(|tag| tag.trim().to_owned()));
         }
-        nodes
-            .iter()
-            .filter_map(|node| node.as_str())
-            .flat_map(|text| text.split(','))
-            .map(|tag| tag.trim().to_owned())
-            .collect()
+        tags
     }
 
     fn environment(&mut self, fields: &Fields<'_>) -> Vec<ArgumentValue> {

@@ -168,7 +168,8 @@ pub(super) fn import(
         public: true,
         validate: reference.validate,
     };
-    let (items, _) = loader.role_items(&wanted, Arc::clone(&frame));
+    let (items, role) = loader.role_items(&wanted, Arc::clone(&frame));
+    loader.role_names.extend(role.map(|role| role.name.clone()));
     items
 }
 

@@ -15,9 +15,14 @@ use crate::yaml::{self, Fields, Kind, Node};
 pub fn load(library: &Library, path: &str) -> Result<Playbook, Diagnostics> {
     let mut loader = Loader::new(library);
     let plays = loader.playbook(path, None);
-    let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) = loader
-        .found
-        .0
+    // A role that is named twice is read twice.
+    let mut found: Vec<Diagnostic> = Vec::new();
+    for diagnostic in loader.found.0 {
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
+        }
+    }
+    let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) = found
         .into_iter()
         .partition(|found| found.severity != crate::diagnostic::Severity::Error);
     if !errors.is_empty() {
@@ -125,6 +130,8 @@ pub(super) struct Loader<'a> {
     pub(super) handlers_of: Vec<String>,
     /// Roles whose variables the whole play sees.
     pub(super) public: Vec<Arc<Role>>,
+    /// Names of the roles that the play itself names.
+    pub(super) role_names: Vec<String>,
     /// Names of handlers that tasks of the play notify.
     pub(super) notified: Vec<(String, Place)>,
     /// The folder of the play's playbook within the library.
@@ -146,6 +153,7 @@ impl<'a> Loader<'a> {
             in_handlers: false,
             handlers_of: Vec::new(),
             public: Vec::new(),
+            role_names: Vec::new(),
             notified: Vec::new(),
             play_folder: String::new(),
             playbooks: Vec::new(),
@@ -175,6 +183,13 @@ impl<'a> Loader<'a> {
 
     /// Whether a text can name a variable; if not, that is reported.
     pub(super) fn check_variable(&mut self, name: &str, place: &Place) {
+        if RESERVED.contains(&name) {
+            self.found.push(
+                Diagnostic::at(place, format!("`{name}` is not a name for a variable"))
+                    .hint("it is a reserved word; Ansible does not take it either"),
+            );
+            return;
+        }
         let mut characters = name.chars();
         let is_name = characters
             .next()
@@ -238,8 +253,17 @@ impl<'a> Loader<'a> {
             .collect();
         layers.reverse();
         layers.extend(self.library.variables().cloned());
-        match template.render(&Scope::new(layers)) {
-            Ok(text) => Some(text),
+        let folder = self.library.absolute(&self.play_folder);
+        layers.push(Layer::raw(Map::from_iter([(
+            "playbook_dir".to_owned(),
+            Json::from(folder),
+        )])));
+        match template.evaluate(&Scope::new(layers)) {
+            Ok(Json::Array(items)) => {
+                let items: Vec<String> = items.iter().map(crate::template::display).collect();
+                Some(items.join(","))
+            }
+            Ok(value) => Some(crate::template::display(&value)),
             Err(diagnostic) => {
                 self.found.push(diagnostic.hint(
                     "an import happens before the run: only variables of the playbook itself and of `-e` are known",
@@ -347,6 +371,19 @@ impl<'a> Loader<'a> {
         for (key, _) in pairs {
             self.check_variable(key.as_str().unwrap_or_default(), &key.place);
         }
+        self.values(node)
+    }
+
+    /// The variables of a file, whose names Ansible does not look at.
+    pub(super) fn file_variables(&mut self, node: &Node) -> Option<Layer> {
+        if node.as_mapping().is_none() {
+            self.found.push(node.unexpected("a mapping of variables"));
+            return None;
+        }
+        self.values(node)
+    }
+
+    fn values(&mut self, node: &Node) -> Option<Layer> {
         let value = super::ArgumentValue::any(node, &mut self.found);
         let json = match value {
             super::ArgumentValue::Literal(json)
@@ -400,6 +437,14 @@ pub(super) fn flatten(items: Vec<Item>, into: &mut Vec<Arc<Task>>) {
         }
     }
 }
+
+/// Words of Python's, which no variable of Ansible's may have for a name.
+const RESERVED: &[&str] = &[
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
+    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
+    "with", "yield",
+];
 
 /// The inside of an expression that is one text in quotes.
 fn text_literal(expression: &str) -> Option<&str> {

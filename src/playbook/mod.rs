@@ -64,6 +64,8 @@ pub struct Play {
     /// Roles whose defaults and variables every task of the play sees: those of `roles:`, their dependencies and
     /// imported ones.
     pub roles: Vec<Arc<Role>>,
+    /// The names of the roles that the play itself names, one for each time.
+    pub role_names: Vec<String>,
     /// The folder of its playbook within the library; empty for the library itself.
     pub folder: String,
     /// `vars_files`: of each entry the first file that is there.

@@ -134,6 +134,7 @@ impl Loader<'_> {
         self.is_open = false;
         self.handlers_of.clear();
         self.public.clear();
+        self.role_names.clear();
         self.notified.clear();
         let fields = Fields::new(node, "a play")
             .map_err(|diagnostic| self.found.push(diagnostic))
@@ -189,7 +190,9 @@ impl Loader<'_> {
             match list.as_sequence() {
                 Some(entries) => {
                     for entry in entries {
-                        main.extend(self.role_entry(entry, &frame).0);
+                        let (items, role) = self.role_entry(entry, &frame);
+                        main.extend(items);
+                        self.role_names.extend(role.map(|role| role.name.clone()));
                     }
                 }
                 None => self.found.push(list.unexpected("a list of roles")),
@@ -217,6 +220,7 @@ impl Loader<'_> {
             sections,
             handlers,
             roles: std::mem::take(&mut self.public),
+            role_names: std::mem::take(&mut self.role_names),
             folder: self.play_folder.clone(),
             vars_files,
             serial,
@@ -281,7 +285,7 @@ impl Loader<'_> {
                 if let Some(node) = self.parse(&entry.name, &entry.bytes)
                     && !node.is_null()
                 {
-                    self.variables(&node);
+                    self.file_variables(&node);
                 }
                 return;
             }

@@ -188,7 +188,7 @@ impl Loader<'_> {
             ..Frame::default()
         });
         let handlers_from = wanted.from.handlers.as_deref().unwrap_or("main");
-        let handlers_of = format!("{} {handlers_from}", role.folder);
+        let handlers_of = given(&role, wanted, frame.parent.as_deref().unwrap_or(&frame));
         if !self.handlers_of.contains(&handlers_of) {
             self.handlers_of.push(handlers_of);
             match self.role_file(&role.folder, "handlers", handlers_from) {
@@ -275,7 +275,7 @@ impl Loader<'_> {
         }
         let short = name.trim_end_matches('/');
         let mut role = Role {
-            name: short.rsplit('/').next().unwrap_or(short).to_owned(),
+            name: short.to_owned(),
             folder,
             defaults: None,
             vars: None,
@@ -342,7 +342,7 @@ impl Loader<'_> {
         if let Some(node) = self.role_file(&role.folder, kind, from.unwrap_or("main")) {
             is_found = true;
             if !node.is_null() {
-                all.extend(self.variables(&node)?.variables().clone());
+                all.extend(self.file_variables(&node)?.variables().clone());
             }
         } else {
             let folder = format!("{}/{kind}/{}", role.folder, from.unwrap_or("main"));
@@ -351,7 +351,7 @@ impl Loader<'_> {
                 if let Ok(Some(entry)) = self.library.read(&path)
                     && let Some(node) = self.parse(&entry.name, &entry.bytes)
                     && !node.is_null()
-                    && let Some(layer) = self.variables(&node)
+                    && let Some(layer) = self.file_variables(&node)
                 {
                     all.extend(layer.variables().clone());
                 }

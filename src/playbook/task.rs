@@ -219,12 +219,6 @@ fn task(
     loader.collections(fields);
     let mut frame = loader.frame(fields, Some(parent));
     if is_local {
-        if let Some(node) = fields.value("delegate_to") {
-            loader.found.push(Diagnostic::at(
-                &node.place,
-                "`local_action` is a `delegate_to` already",
-            ));
-        }
         frame.delegate_to = Template::parse("localhost", Some(&word.place)).ok();
     }
     let frame = Arc::new(frame);

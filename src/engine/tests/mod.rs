@@ -6,6 +6,7 @@
 mod checks;
 mod failures;
 mod flow;
+mod grammar;
 mod handlers;
 mod roles;
 mod secrets;

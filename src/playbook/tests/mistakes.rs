@@ -15,7 +15,7 @@ const TASKS: &[(&str, &str)] = &[
     ("unknown keyword", "- debug: {msg: a}\n  whenn: a"),
     (
         "keyword that is not supported",
-        "- debug: {msg: a}\n  async: 10\n- shell: id\n  environment: {A: b}\n- debug: {}\n  with_dict: {}\n- include: a.yaml",
+        "- debug: {msg: a}\n  debugger: always\n- debug: {}\n  with_random_choice: [1]\n- include: a.yaml\n- debug: {}\n  become_flags: -H",
     ),
     (
         "unknown argument",
@@ -127,6 +127,42 @@ const TASKS: &[(&str, &str)] = &[
         "- block:\n    - debug: {msg: a}\n  loop: [1]\n  rescu: []",
     ),
     ("block that is no list", "- block: a"),
+    (
+        "short form",
+        "- copy: src=a more\n- shell: \"echo 'a\"\n- debug: 'msg={{ a'\n- action: nosuch a=b\n- action: '{{ m }} a=b'\n- local_action: {src: a}",
+    ),
+    (
+        "arguments of actions",
+        "- add_host: {groups: a}\n- group_by: {}\n- include_vars: {name: a}\n- pause: {seconds: 1, minutes: 2}\n- set_fact: {}\n- debug: {msg: a, var: b}\n- pause: {second: 1}\n- validate_argument_spec: {}\n- async_status: {}",
+    ),
+    (
+        "a condition that is a text",
+        "- debug: {msg: a}\n  when: \"'x'\"\n- debug: {msg: a}\n  when: [a, '\"\"']\n- debug: {msg: a}\n  failed_when: \"'no'\"",
+    ),
+    (
+        "a condition with braces",
+        "- debug: {msg: a}\n  when: '{{ b }}'\n- debugg: {}",
+    ),
+    (
+        "keywords with wrong values",
+        "- debug: {msg: a}\n  environment: [a]\n- debug: {msg: a}\n  throttle: many\n- debug: {msg: a}\n  connection: winrm\n- debug: {msg: a}\n  async: later\n- debug: {msg: a}\n  module_defaults: {coppy: {}, group/aws: {}, copy: a}",
+    ),
+    (
+        "a reserved word",
+        "- shell: id\n  register: import\n- set_fact: {class: a}",
+    ),
+    (
+        "an import that is only known later",
+        "- import_tasks: '{{ later }}.yaml'\n- import_role: {name: '{{ later }}'}\n- debug: {msg: a}\n  tags: '{{ later }}'",
+    ),
+    (
+        "meta where it has no meaning",
+        "- meta: end_role\n- meta: [a]",
+    ),
+    (
+        "collections",
+        "- debug: {msg: a}\n  collections: [a.b]\n- nope: {}",
+    ),
 ];
 
 #[test]
@@ -233,6 +269,36 @@ const FILES: &[(&str, &[(&str, &str)])] = &[
                 "- hosts: all\n  tasks:\n    - template: {src: a.j2, dest: /a}\n",
             ),
             ("templates/a.j2", "one\ntwo {{ x | nofilter }}\n{% if %}\n"),
+        ],
+    ),
+    (
+        "wrong values of a play",
+        &[(
+            "site.yaml",
+            "- hosts: all\n  strategy: debug\n  order: sortd\n  serial: some\n- hosts: all\n  vars_prompt: [a]\n  max_fail_percentage: most\n- hosts: all\n  vars_files: [gone.yaml, [a.yaml, b.yaml]]\n  force_handlers: perhaps\n- import_playbook: site.yaml\n- import_playbook: '{{ later }}'\n",
+        )],
+    ),
+    (
+        "wrong handlers",
+        &[
+            (
+                "site.yaml",
+                "- hosts: all\n  handlers:\n    - include_role: {name: a}\n    - meta: flush_handlers\n    - import_tasks: more.yaml\n    - name: a\n      debug: {msg: a}\n  tasks:\n    - debug: {msg: a}\n      notify: [a, 'r : a', in the file, b]\n",
+            ),
+            ("more.yaml", "- name: in the file\n  debug: {msg: a}\n"),
+        ],
+    ),
+    (
+        "wrong parts of roles",
+        &[
+            (
+                "site.yaml",
+                "- hosts: all\n  roles: [a]\n  tasks:\n    - include_role: {name: a, vars_from: gone, handlers_from: gone, tasks_form: b}\n    - include_tasks: {file: more.yaml, apply: {nothing: a}}\n",
+            ),
+            ("more.yaml", "- debug: {msg: a}\n"),
+            ("roles/a/meta/main.yaml", "allow_duplicates: perhaps\n"),
+            ("roles/a/vars/main/one.yaml", "- a\n"),
+            ("roles/a/tasks/main.yaml", "- debug: {msg: a}\n"),
         ],
     ),
     (
