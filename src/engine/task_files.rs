@@ -44,7 +44,7 @@ impl Files for TaskFiles<'_> {
         if let Some(path) = own_path(src) {
             return Ok(FileSource::Path(path));
         }
-        let folders = self.candidates("files", src);
+        let folders = self.frame.places("files", src);
         let folder = folders
             .iter()
             .find_map(|candidate| self.library.folder_path(candidate.trim_end_matches('/')));
