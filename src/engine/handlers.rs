@@ -15,11 +15,17 @@ use crate::modules::LedgerEntry;
 use crate::playbook::Task;
 use crate::template::{Scope, Template};
 
-/// The handlers that a name means: the last one that is called so, and every one that listens to it.
+/// The handlers that a name means: of the last list that has one called so the first, and every one that listens to it.
 fn called(handlers: &[Arc<Task>], name: &str, scope: Option<&Scope>) -> BTreeSet<usize> {
-    let named = handlers
+    let last = handlers
         .iter()
-        .rposition(|handler| is_called(handler, name, scope));
+        .rfind(|handler| is_called(handler, name, scope));
+    // The play's own handlers are one list, those of each use of a role another.
+    let named = last.and_then(|last| {
+        handlers
+            .iter()
+            .position(|handler| is_beside(handler, last) && is_called(handler, name, scope))
+    });
     let mut titles: Vec<&str> = Vec::new();
     let mut found: BTreeSet<usize> = named.into_iter().collect();
     for (index, handler) in handlers.iter().enumerate() {
@@ -36,6 +42,14 @@ fn called(handlers: &[Arc<Task>], name: &str, scope: Option<&Scope>) -> BTreeSet
         }
     }
     found
+}
+
+/// Whether two handlers stand in one list.
+fn is_beside(one: &Task, other: &Task) -> bool {
+    match (&one.frame.parent, &other.frame.parent) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }
 
 /// Whether a handler has this name, with or without its role before it.

@@ -188,19 +188,24 @@ impl Loader<'_> {
             ..Frame::default()
         });
         let handlers_from = wanted.from.handlers.as_deref().unwrap_or("main");
-        let handlers_of = format!("{} {handlers_from}", role.folder);
-        if !self.handlers_of.contains(&handlers_of) {
-            self.handlers_of.push(handlers_of);
-            match self.role_file(&role.folder, "handlers", handlers_from) {
-                Some(list) => {
-                    let handlers = self.handler_list(&list, &frame);
-                    self.handlers.extend(handlers);
+        // Every use of the role brings them anew: a name means those of the last one, with its variables.
+        match self.role_file(&role.folder, "handlers", handlers_from) {
+            Some(list) => {
+                let before = self.found.0.len();
+                let handlers = self.handler_list(&list, &frame);
+                self.handlers.extend(handlers);
+                let handlers_of = format!("{} {handlers_from}", role.folder);
+                if self.handlers_of.contains(&handlers_of) {
+                    // Their mistakes have been said.
+                    self.found.0.truncate(before);
+                } else {
+                    self.handlers_of.push(handlers_of);
                 }
-                None if handlers_from != "main" => {
-                    self.no_file(&role, "handlers", handlers_from, place);
-                }
-                None => {}
             }
+            None if handlers_from != "main" => {
+                self.no_file(&role, "handlers", handlers_from, place);
+            }
+            None => {}
         }
         let mut own = Vec::new();
         if wanted.validate {
