@@ -6,6 +6,7 @@ use super::event::Outcome;
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::modules::ModuleError;
+use crate::template::Template;
 
 /// What one attempt at one item came to, with what is only for people.
 pub(super) struct Attempt {
@@ -40,6 +41,16 @@ impl Attempt {
             .result
             .insert("skip_reason".to_owned(), reason.into());
         attempt.message = Some(reason.to_owned());
+        attempt
+    }
+
+    /// Not run, because of a condition.
+    pub(super) fn unmet(condition: &Template) -> Self {
+        let mut attempt = Self::skipped("Conditional result was False");
+        attempt
+            .result
+            .insert("false_condition".to_owned(), condition.source().into());
+        attempt.message = Some(format!("the condition `{}` is false", condition.source()));
         attempt
     }
 

@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::Inventory;
-use crate::playbook::{Library, Playbook};
+use crate::playbook::{Action, EngineAction, Item, Library, Playbook};
 use crate::template::Layer;
 
 pub use dial::InventoryDial;
@@ -240,8 +240,13 @@ impl RunReport {
 /// that exists.
 pub fn validate(playbook: &Playbook, inventory: &Inventory) -> Result<(), Diagnostics> {
     let mut found = Diagnostics::new();
+    let mut is_open = false;
     for play in &playbook.plays {
-        let Some(pattern) = play.hosts.literal() else {
+        let pattern = play.hosts.literal();
+        // A task may make the group that a later play is for.
+        let is_known = !is_open;
+        is_open |= play.sections.iter().any(|section| adds_hosts(section));
+        let Some(pattern) = pattern.filter(|_| is_known) else {
             continue;
         };
         if let Err(error) = runner::select(inventory, pattern) {
@@ -252,6 +257,20 @@ pub fn validate(playbook: &Playbook, inventory: &Inventory) -> Result<(), Diagno
         }
     }
     found.check(())
+}
+
+/// Whether one of these tasks adds hosts or groups to the inventory.
+fn adds_hosts(items: &[Item]) -> bool {
+    items.iter().any(|item| match item {
+        Item::Block(block) => adds_hosts(&block.items),
+        Item::Task(task) => matches!(
+            task.action,
+            Action::Engine {
+                kind: EngineAction::AddHost | EngineAction::GroupBy,
+                ..
+            }
+        ),
+    })
 }
 
 /// Runs a playbook on a connected fleet. Failures of hosts are in the report, not an error.

@@ -312,11 +312,13 @@ impl Doing<'_> {
             }
             _ => {}
         }
-        if let Some(message) = &whole.message {
-            whole
-                .result
-                .insert("msg".to_owned(), message.clone().into());
-        }
+        // What playbooks see, in Ansible's words; what people see says more.
+        let said = match whole.outcome {
+            Outcome::Skipped => "All items skipped",
+            Outcome::Failed => "One or more items failed",
+            _ => "All items completed",
+        };
+        whole.result.insert("msg".to_owned(), said.into());
         whole
     }
 
@@ -325,9 +327,7 @@ impl Doing<'_> {
         self.conditions()
             .into_iter()
             .find(|condition| condition.is_true(scope) == Ok(false))
-            .map(|condition| {
-                Attempt::skipped(&format!("the condition `{}` is false", condition.source()))
-            })
+            .map(Attempt::unmet)
     }
 
     /// All conditions, the outermost first.
@@ -345,12 +345,7 @@ impl Doing<'_> {
         for condition in self.conditions() {
             match condition.is_true(scope) {
                 Ok(true) => {}
-                Ok(false) => {
-                    return Attempt::skipped(&format!(
-                        "the condition `{}` is false",
-                        condition.source()
-                    ));
-                }
+                Ok(false) => return Attempt::unmet(condition),
                 Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
             }
         }
@@ -393,6 +388,10 @@ impl Doing<'_> {
                 return attempt;
             }
             if tried > retries || self.runner.control.stop.is_cancelled() {
+                if retries > 0 {
+                    // Ansible counts the retries here.
+                    attempt.result.insert("attempts".to_owned(), retries.into());
+                }
                 if let Some(until) = unmet.filter(|_| attempt.outcome != Outcome::Failed) {
                     attempt.outcome = Outcome::Failed;
                     let message = format!(
