@@ -68,6 +68,8 @@ pub struct ExecRequest {
     /// Meanwhile, for about 15 s and at most until the session is closed, the command sees no end of its input; then it
     /// gets a signal from the login user.
     pub cancel: CancellationToken,
+    /// It may run in a shell that the connection keeps, see [`ExecRequest::shared`].
+    pub is_shared: bool,
 }
 
 impl ExecRequest {
@@ -78,7 +80,16 @@ impl ExecRequest {
             stdin: Stdin::Empty,
             timeout: None,
             cancel: CancellationToken::new(),
+            is_shared: false,
         }
+    }
+
+    /// May run in a shell that the connection keeps, which spares the host a session and a login shell. For commands that
+    /// read no input there, leave no process behind, and for which a signal may be a status (`128 + number`).
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.is_shared = true;
+        self
     }
 
     /// With standard input.

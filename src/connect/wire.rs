@@ -54,6 +54,20 @@ pub(super) fn login_shell_text(name: &str, script: &str, marker: &str) -> Result
     Ok(text)
 }
 
+/// A script as one line for `printf %b`.
+pub(super) fn one_line(script: &str) -> String {
+    let mut line = String::with_capacity(script.len() + script.len() / 4);
+    for byte in script.bytes() {
+        if byte == b' ' || byte.is_ascii_graphic() && byte != b'\\' {
+            line.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "\\0{byte:03o}");
+        }
+    }
+    line
+}
+
 /// Whether a byte means the same between single quotes in every shell. The quote itself does, as `'\''`.
 fn is_plain(byte: u8) -> bool {
     (byte == b' ' || byte.is_ascii_graphic()) && byte != b'!' && byte != b'\\'

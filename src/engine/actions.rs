@@ -308,7 +308,10 @@ impl Doing<'_> {
         let Some(member) = self.runner.reach(&target, &self.task.frame, scope).await else {
             return Attempt::failed(format!("`{target}` is no host of this run"));
         };
-        let wanted = crate::facts::Wanted::default();
+        let wanted = crate::facts::Wanted {
+            extent: crate::facts::Extent::System,
+            ..crate::facts::Wanted::default()
+        };
         let facts = match self.runner.facts_of(&member, &wanted).await {
             Ok(facts) => facts,
             Err(FactsError::Transport(error)) => return self.broken(error.into()),

@@ -253,7 +253,10 @@ impl Runner<'_> {
             handler: false,
             hosts: missing.iter().map(|member| member.name.clone()).collect(),
         });
-        let wanted = crate::facts::Wanted::default();
+        let wanted = crate::facts::Wanted {
+            extent: crate::facts::Extent::System,
+            ..crate::facts::Wanted::default()
+        };
         futures::stream::iter(missing)
             .for_each_concurrent(self.options.forks.max(1), |member| {
                 let wanted = &wanted;

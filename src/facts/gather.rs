@@ -13,17 +13,39 @@ pub const SCRIPT: &str = concat!(
     include_str!("probes/00-prelude.sh"),
     include_str!("probes/10-system.sh"),
     include_str!("probes/20-network.sh"),
+    include_str!("probes/25-sockets.sh"),
     include_str!("probes/30-services.sh"),
     include_str!("probes/40-engines.sh"),
     include_str!("probes/50-storage.sh"),
+    include_str!("probes/60-end.sh"),
+);
+
+/// What [`Extent::System`] runs of it.
+const SYSTEM_SCRIPT: &str = concat!(
+    include_str!("probes/00-prelude.sh"),
+    include_str!("probes/10-system.sh"),
+    include_str!("probes/20-network.sh"),
+    include_str!("probes/60-end.sh"),
 );
 
 /// The most time the whole look may take: several probes that each run into their own limit fit in it.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// How much of a host is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Extent {
+    /// Everything: services, sockets, engines and storage cost the host some 50 ms of its processor.
+    #[default]
+    Whole,
+    /// The system itself and its network, which is what playbooks ask for; some 10 ms.
+    System,
+}
+
 /// What to look at besides what is always looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
+    /// How much.
+    pub extent: Extent,
     /// Folders, absolute: what they hold, and the file system they lie or would lie on.
     pub folders: Vec<String>,
     /// Names of programs to look for.
@@ -61,12 +83,18 @@ pub async fn gather(session: &Session, wanted: &Wanted) -> Result<Facts, FactsEr
     let started = Instant::now();
     let output = session.probe(command(wanted)).await?;
     let received = sent + started.elapsed();
-    from_output(&output, sent, received)
+    let mut facts = from_output(&output, sent, received)?;
+    facts.extent = wanted.extent;
+    Ok(facts)
 }
 
 /// The request as a command.
 fn command(wanted: &Wanted) -> Command {
-    Command::script(SCRIPT, arguments(wanted))
+    let script = match wanted.extent {
+        Extent::Whole => SCRIPT,
+        Extent::System => SYSTEM_SCRIPT,
+    };
+    Command::script(script, arguments(wanted))
 }
 
 /// The script's arguments.
@@ -153,6 +181,7 @@ mod tests {
     #[test]
     fn names_that_are_no_names_do_not_reach_the_script() {
         let wanted = Wanted {
+            extent: Extent::Whole,
             folders: vec!["/data x".to_owned()],
             tools: vec!["tar".to_owned(), "a;b".to_owned(), String::new()],
             units: vec!["getty@tty1.service".to_owned()],

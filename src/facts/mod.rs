@@ -19,7 +19,7 @@ mod storage;
 mod system;
 mod vars;
 
-pub use gather::{FactsError, SCRIPT, Wanted, gather, parse};
+pub use gather::{Extent, FactsError, SCRIPT, Wanted, gather, parse};
 pub use model::{
     Container, Engine, Facts, Folder, FolderContent, Interface, Listener, Mount, Os, ServiceFact,
 };

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Facts of one host. Everything that could not be read is `None` or empty, never a guess.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Facts {
+    /// How much was looked at; of what was not, nothing is known.
+    #[serde(skip)]
+    pub extent: super::Extent,
     /// `/etc/os-release`.
     pub os: Os,
     /// `uname -r`.

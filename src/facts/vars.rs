@@ -4,6 +4,27 @@ use serde_json::{Map, Value, json};
 
 use super::model::Facts;
 
+/// What only [`Extent::Whole`](super::Extent) looks at: better no variable than an empty one.
+const OF_THE_WHOLE: &[&str] = &[
+    "compose",
+    "containerd",
+    "containers",
+    "docker",
+    "docker_client",
+    "docker_root",
+    "docker_stand_in",
+    "firewall",
+    "folders",
+    "kubelet",
+    "kubelet_running",
+    "ledgers",
+    "leftovers",
+    "listening",
+    "mounts",
+    "own_data",
+    "services",
+];
+
 impl Facts {
     /// The variables of a host that come from its facts: `binary_type`, `os`, everything else under its own name, and
     /// the few of Ansible's names that playbooks use most.
@@ -12,6 +33,9 @@ impl Facts {
             Ok(Value::Object(map)) => map,
             _ => Map::new(),
         };
+        if self.extent == super::Extent::System {
+            vars.retain(|name, _| !OF_THE_WHOLE.contains(&name.as_str()));
+        }
         if let Some(Value::Object(os)) = vars.get_mut("os") {
             os.insert("hostname".to_owned(), json!(self.hostname));
             os.insert("kernel_version".to_owned(), json!(self.kernel));

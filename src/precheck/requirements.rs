@@ -1,7 +1,7 @@
 //! What has to be looked at before the rules can judge: folders, programs, units, paths between hosts; and where an
 //! installation puts things.
 
-use crate::facts::Wanted;
+use crate::facts::{Extent, Wanted};
 use crate::inventory::{Connection, Host, Inventory};
 use crate::settings::{RegistryKind, RegistryName, Settings, Storage};
 
@@ -45,6 +45,7 @@ pub fn wanted(settings: &Settings) -> Wanted {
     let mut seen = std::collections::BTreeSet::new();
     folders.retain(|folder| seen.insert(folder.clone()));
     Wanted {
+        extent: Extent::Whole,
         folders,
         tools: TOOLS.map(str::to_owned).to_vec(),
         units: vec![format!("{OUR_PROJECT}.service")],

@@ -155,7 +155,7 @@ impl Session {
             let session = session.clone();
             let stop = stop.clone();
             async move {
-                let exec = session.send(hold, Stdin::Stream(Bytes::new(), receiver));
+                let exec = session.send(hold, Stdin::Stream(Bytes::new(), receiver), false);
                 tokio::pin!(exec);
                 let mut beat = tokio::time::interval(HEARTBEAT);
                 loop {
@@ -182,6 +182,7 @@ impl Session {
                 ],
             ),
             Stdin::Empty,
+            false,
         );
         let output = tokio::select! {
             ended = &mut task => match ended {

@@ -257,7 +257,7 @@ impl Session {
         command: Command,
         input: Bytes,
     ) -> Result<Output, TransportError> {
-        self.send(self.with_variables(command), Stdin::Bytes(input))
+        self.send(self.with_variables(command), Stdin::Bytes(input), true)
             .await
     }
 
@@ -277,7 +277,7 @@ impl Session {
         let name = wrap::random_name();
         let command = self.with_variables(command);
         let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
-        let result = self.send(step, stdin).await;
+        let result = self.send(step, stdin, false).await;
         if let Err(
             TransportError::Cancelled
             | TransportError::TimedOut { .. }
@@ -305,10 +305,15 @@ impl Session {
                 stop::GRACE_SECONDS.to_string(),
             ],
         );
-        let _ = patient.send(command, Stdin::Empty).await;
+        let _ = patient.send(command, Stdin::Empty, false).await;
     }
 
-    async fn send(&self, command: Command, stdin: Stdin) -> Result<Output, TransportError> {
+    async fn send(
+        &self,
+        command: Command,
+        stdin: Stdin,
+        is_shared: bool,
+    ) -> Result<Output, TransportError> {
         let target = self.connector.describe();
         let wrapped = wrap::privilege(command, &self.privilege, self.connector.user(), &target)?;
         let stdin = wrapped.stdin(stdin);
@@ -316,6 +321,7 @@ impl Session {
             .stdin(stdin)
             .cancel(self.cancel.clone());
         request.timeout = self.timeout;
+        request.is_shared = is_shared;
         let output = self.connector.exec(request).await?;
         wrapped.judge(output, &target)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kk::connect::local::LocalConnector;
-use kk::facts::{Facts, FolderContent, Wanted, gather};
+use kk::facts::{Extent, Facts, FolderContent, Wanted, gather};
 use kk::remote::{Become, Session};
 use tokio_util::sync::CancellationToken;
 
@@ -79,11 +79,34 @@ async fn a_session_reads_this_machine() {
     let folder = root.path().join("empty");
     fs::create_dir(&folder).unwrap();
     let wanted = Wanted {
+        extent: Extent::Whole,
         folders: vec![folder.to_str().unwrap().to_owned()],
         tools: vec!["sh".to_owned()],
         units: Vec::new(),
     };
     let facts = gather(&session, &wanted).await.unwrap();
+    let system = Wanted {
+        extent: Extent::System,
+        ..Wanted::default()
+    };
+    let system = gather(&session, &system).await.unwrap();
+    assert_eq!(
+        (
+            &system.os,
+            &system.interfaces,
+            &system.package_manager,
+            &system.selinux
+        ),
+        (
+            &facts.os,
+            &facts.interfaces,
+            &facts.package_manager,
+            &facts.selinux
+        )
+    );
+    let (some, all) = (system.to_vars(), facts.to_vars());
+    assert!(all.contains_key("listening") && !some.contains_key("listening"));
+    assert!(some.contains_key("ansible_default_ipv4"));
 
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     assert_eq!(facts.os.system, "Linux");

@@ -17,3 +17,4 @@ mod login;
 mod people;
 mod routes;
 mod server;
+mod shell;

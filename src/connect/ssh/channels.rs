@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::handler::{Client, Ending};
+use super::shell::Shell;
 use crate::connect::TransportError;
 
 /// How often a refused channel is asked for again while other commands run.
@@ -23,6 +24,9 @@ const ATTEMPTS_ALONE: u32 = 8;
 
 /// The wait before the second attempt; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+/// A host that allows fewer sessions at once has none to spare for a shell that waits.
+const FEWEST_FOR_SHELL: usize = 4;
 
 /// How long closing a session may wait for commands that are being ended.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -40,12 +44,22 @@ pub(super) struct Channels {
     extra: tokio::sync::Mutex<()>,
 }
 
+/// The connection's shell.
+enum Kept {
+    None,
+    Idle(Box<Shell>),
+    InUse,
+    /// The host has no room for one, or does not run it.
+    Refused,
+}
+
 struct State {
     /// Channels that are open or being opened, the spare one included.
     open: usize,
     /// The most there may be.
     limit: usize,
     spare: Option<Channel<Msg>>,
+    shell: Kept,
     is_spare_wanted: bool,
     is_spare_coming: bool,
     is_closed: bool,
@@ -97,9 +111,23 @@ pub(super) struct Lease {
     pub(super) slot: Slot,
 }
 
+impl State {
+    /// The shell, if it waits for a command.
+    fn idle_shell(&mut self) -> Option<Box<Shell>> {
+        match std::mem::replace(&mut self.shell, Kept::None) {
+            Kept::Idle(shell) => Some(shell),
+            other => {
+                self.shell = other;
+                None
+            }
+        }
+    }
+}
+
 enum Next {
     Spare(Channel<Msg>),
     Open,
+    Release(Box<Shell>),
     Wait,
 }
 
@@ -119,6 +147,7 @@ impl Channels {
                 open: 0,
                 limit: max_channels.max(1),
                 spare: None,
+                shell: Kept::None,
                 is_spare_wanted: true,
                 is_spare_coming: false,
                 is_closed: false,
@@ -149,6 +178,63 @@ impl Channels {
             .await
     }
 
+    /// The connection's shell for one command: `Some(None)` is the right to start one. Given back by
+    /// [`Channels::keep_shell`] or [`Channels::shell_is_gone`].
+    pub(super) fn borrow_shell(&self) -> Option<Option<Shell>> {
+        let kept = {
+            let mut state = self.lock();
+            if state.is_closed || state.limit < FEWEST_FOR_SHELL {
+                return None;
+            }
+            match std::mem::replace(&mut state.shell, Kept::InUse) {
+                Kept::None => return Some(None),
+                Kept::InUse => return None,
+                Kept::Idle(shell) => shell,
+                Kept::Refused => {
+                    state.shell = Kept::Refused;
+                    return None;
+                }
+            }
+        };
+        let mut shell = *kept;
+        if shell.is_alive() {
+            return Some(Some(shell));
+        }
+        Some(None)
+    }
+
+    /// Keeps the shell for the next command.
+    pub(super) fn keep_shell(&self, shell: Shell) {
+        let left = {
+            let mut state = self.lock();
+            if matches!(state.shell, Kept::InUse) && !state.is_closed {
+                state.shell = Kept::Idle(Box::new(shell));
+                None
+            } else {
+                Some(shell)
+            }
+        };
+        match left {
+            Some(shell) => shell.end(),
+            // Who waits for a channel may have this one.
+            None => self.freed.notify_one(),
+        }
+    }
+
+    /// Whoever had the shell has it no more.
+    pub(super) fn shell_is_gone(&self) {
+        let mut state = self.lock();
+        if matches!(state.shell, Kept::InUse) {
+            state.shell = Kept::None;
+        }
+    }
+
+    /// No shell from now on.
+    pub(super) fn refuse_shell(&self) {
+        // What is dropped here locks the state itself.
+        let _kept = std::mem::replace(&mut self.lock().shell, Kept::Refused);
+    }
+
     /// Why the session ended.
     pub(super) fn ending(&self) -> &Ending {
         &self.ending
@@ -174,6 +260,7 @@ impl Channels {
             }
         };
         let _ = tokio::time::timeout(CLOSE_LIMIT, ended).await;
+        self.refuse_shell();
         self.lock().spare = None;
         self.ending.note_closed_here();
         let _ = self
@@ -203,12 +290,18 @@ impl Channels {
                 } else if state.open < state.limit {
                     state.open += 1;
                     Next::Open
+                } else if let Some(shell) = state.idle_shell() {
+                    Next::Release(shell)
                 } else {
                     Next::Wait
                 }
             };
             match next {
                 Next::Wait => freed.await,
+                Next::Release(shell) => {
+                    shell.end();
+                    freed.await;
+                }
                 Next::Spare(mut channel) => {
                     let slot = Slot::of(self);
                     if is_usable(&mut channel) {
@@ -317,6 +410,18 @@ impl Channels {
         slot: Slot,
         reason: &str,
     ) -> Result<(), TransportError> {
+        let idle = {
+            let mut state = self.lock();
+            let idle = state.idle_shell();
+            // A host that counts has none to spare for later.
+            if !matches!(state.shell, Kept::InUse) {
+                state.shell = Kept::Refused;
+            }
+            idle
+        };
+        if let Some(shell) = idle {
+            shell.end();
+        }
         let others = self.lock().open.saturating_sub(1);
         let attempts = if others > 0 {
             ATTEMPTS_BESIDE_OTHERS

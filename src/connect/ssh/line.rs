@@ -149,6 +149,17 @@ impl Progress {
         }
     }
 
+    /// What came so far on both outputs.
+    pub(super) fn outputs(&self) -> (&[u8], &[u8]) {
+        (&self.stdout, &self.stderr)
+    }
+
+    /// Leaves out what came so far.
+    pub(super) fn forget_outputs(&mut self) {
+        self.stdout = Vec::new();
+        self.stderr = Vec::new();
+    }
+
     /// Everything, leaving nothing.
     pub(super) fn take_all(&mut self) -> Self {
         std::mem::replace(self, Self::new(""))

@@ -11,6 +11,7 @@ mod keys;
 mod line;
 mod options;
 mod session;
+mod shell;
 mod socket;
 
 use std::sync::Arc;

@@ -20,7 +20,7 @@ pub(super) struct SshConnector {
     pub(super) user: String,
     /// `user@host:port`, and through what.
     pub(super) name: String,
-    marker: String,
+    pub(super) marker: String,
     /// The sessions this one goes through, the first hop first.
     hops: Vec<Hop>,
 }
@@ -46,15 +46,19 @@ impl SshConnector {
     }
 
     async fn run(&self, request: ExecRequest) -> Result<Output, TransportError> {
+        if request.cancel.is_cancelled() {
+            return Err(TransportError::Cancelled);
+        }
+        if let Some(result) = self.run_shared(&request).await {
+            return result;
+        }
         let ExecRequest {
             command,
             stdin,
             timeout,
             cancel,
+            is_shared: _,
         } = request;
-        if cancel.is_cancelled() {
-            return Err(TransportError::Cancelled);
-        }
         let (shell_name, script) = command.to_named_script();
         let text = login_shell_text(&shell_name, &script, &self.marker)
             .map_err(|reason| self.not_started(reason))?;

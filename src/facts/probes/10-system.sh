@@ -37,3 +37,11 @@ section tools
 for name in $wanted_tools; do
   path=$(command -v "$name") && value "$name" "$path"
 done
+
+section security
+read_line /sys/fs/selinux/enforce
+value selinux_enforce "$line"
+[ -e /etc/selinux/config ] && value selinux_config yes
+read_line /sys/module/apparmor/parameters/enabled
+value apparmor "$line"
+grep -i '^[[:space:]]*ENABLED=' /etc/ufw/ufw.conf

@@ -66,14 +66,6 @@ fi
 section openrc
 [ -d /run/openrc/started ] && ls /run/openrc/started
 
-section security
-read_line /sys/fs/selinux/enforce
-value selinux_enforce "$line"
-[ -e /etc/selinux/config ] && value selinux_config yes
-read_line /sys/module/apparmor/parameters/enabled
-value apparmor "$line"
-grep -i '^[[:space:]]*ENABLED=' /etc/ufw/ufw.conf
-
 section kubernetes
 for path in /etc/kubernetes/kubelet.conf /etc/kubernetes/manifests /var/lib/kubelet/config.yaml /etc/rancher/k3s /etc/rancher/rke2 /var/lib/k0s; do
   [ -e "$path" ] && printf '%s\n' "$path"

@@ -81,7 +81,3 @@ section leftovers
 for path in /opt/harbor /opt/docker-registry /opt/keepalived /etc/systemd/system/harbor.service /etc/systemd/system/docker-registry.service /etc/docker/registry/config.yml; do
   [ -e "$path" ] && printf '%s\n' "$path"
 done
-
-section clock-end
-date +%s.%N
-section end

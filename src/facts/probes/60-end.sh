@@ -1,0 +1,4 @@
+
+section clock-end
+date +%s.%N
+section end
