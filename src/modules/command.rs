@@ -326,6 +326,8 @@ impl Module for Execution {
             "non-zero return code".to_owned()
         };
         result.insert("msg".to_owned(), said.into());
+        // What failed may have changed something before.
+        result.insert("changed".to_owned(), (!is_missing).into());
         let mut error = super::apply::command_failed("run the command", output);
         if let ModuleError::Failed { result: values, .. } = &mut error {
             *values = result;

@@ -285,13 +285,12 @@ fn read_now(
     }
     let outer = (
         std::mem::take(&mut loader.handlers),
-        std::mem::take(&mut loader.handlers_of),
         std::mem::take(&mut loader.public),
     );
     let depth = loader.reading.len();
     let included = loader.included(what, frame, place);
     loader.reading.truncate(depth);
-    (loader.handlers, loader.handlers_of, loader.public) = outer;
+    (loader.handlers, loader.public) = outer;
     loader
         .included_handlers
         .extend(names_of(&included.handlers));

@@ -120,14 +120,14 @@ pub(super) struct Loader<'a> {
     pub(super) reading: Vec<String>,
     /// Handlers of the play or the include that is being read.
     pub(super) handlers: Vec<Arc<Task>>,
+    /// Roles whose handlers have been read before in this play.
+    pub(super) handlers_of: Vec<String>,
     /// Names of handlers that includes of the play may bring.
     pub(super) included_handlers: Vec<String>,
     /// An include of the play has a name that is not known yet: so are its handlers.
     pub(super) is_open: bool,
     /// The list that is being read is one of handlers.
     pub(super) in_handlers: bool,
-    /// Roles whose handlers have been taken over.
-    pub(super) handlers_of: Vec<String>,
     /// Roles whose variables the whole play sees.
     pub(super) public: Vec<Arc<Role>>,
     /// Names of the roles that the play itself names.
@@ -148,10 +148,10 @@ impl<'a> Loader<'a> {
             roles: HashMap::new(),
             reading: Vec::new(),
             handlers: Vec::new(),
+            handlers_of: Vec::new(),
             included_handlers: Vec::new(),
             is_open: false,
             in_handlers: false,
-            handlers_of: Vec::new(),
             public: Vec::new(),
             role_names: Vec::new(),
             notified: Vec::new(),

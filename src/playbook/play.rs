@@ -131,8 +131,8 @@ impl Loader<'_> {
     fn play(&mut self, node: &Node, given: &Given) -> Option<Play> {
         self.handlers.clear();
         self.included_handlers.clear();
-        self.is_open = false;
         self.handlers_of.clear();
+        self.is_open = false;
         self.public.clear();
         self.role_names.clear();
         self.notified.clear();

@@ -9,7 +9,7 @@ use super::{Block, Frame, Item, Task, call, includes, loops};
 use crate::diagnostic::Diagnostic;
 use crate::modules;
 use crate::template::Template;
-use crate::yaml::{Fields, Node};
+use crate::yaml::{Fields, Kind, Node};
 
 /// Keywords of a task, apart from `with_…`; any other key is its module.
 const KEYWORDS: &[&str] = &[
@@ -91,8 +91,11 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
         }
     }
     for pair in fields.rest() {
-        if is_action(pair.0.as_str().unwrap_or_default()) {
+        let name = pair.0.as_str().unwrap_or_default();
+        if is_action(name) {
             actions.push(pair.clone());
+        } else if is_of_windows(name) {
+            actions.push(refusal(&pair.0, name));
         } else {
             is_reported = true;
             unknown_word(loader, &pair.0);
@@ -133,6 +136,30 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
             Vec::new()
         }
     }
+}
+
+/// Whether a module is for hosts that kk does not manage. Roles for many systems name them under conditions.
+fn is_of_windows(name: &str) -> bool {
+    name.starts_with("win_")
+        || name.starts_with("ansible.windows.")
+        || name.starts_with("community.windows.")
+}
+
+/// A `fail` in the place of a module of Windows: it says so where the run comes to it.
+fn refusal(word: &Node, name: &str) -> (Node, Node) {
+    let plain = |text: String| Node {
+        kind: Kind::Scalar {
+            text: text.into(),
+            plain: true,
+        },
+        ..word.clone()
+    };
+    let message = plain(format!("`{name}` is for Windows, which kk does not manage"));
+    let arguments = Node {
+        kind: Kind::Mapping(vec![(plain("msg".to_owned()), message)]),
+        ..word.clone()
+    };
+    (plain("fail".to_owned()), arguments)
 }
 
 /// Reports a word that should be a module.
