@@ -491,11 +491,11 @@ async fn files_are_found_fetched_and_temporary() {
             .0
     );
     let (_, made) = place
-        .run("tempfile", json!({"path": place.path(""), "suffix": ".x"}))
+        .run("tempfile", json!({"path": place.path(""), "suffix": "-x"}))
         .await
         .unwrap();
     let path = made["path"].as_str().unwrap();
-    assert!(path.ends_with(".x") && mode(path) == "0600", "{path}");
+    assert!(path.ends_with("-x") && mode(path) == "0600", "{path}");
     let (_, made) = place
         .run(
             "tempfile",

@@ -388,7 +388,17 @@ impl File {
                 ["soft".to_owned(), target.clone(), found.path.clone()],
             ),
         );
+        let nothing_there = |path: &str| {
+            ModuleError::failed(format!(
+                "`src`, where the link points, is not there: {path}"
+            ))
+            .with_hint("set `force: true` to make the link all the same")
+        };
         if found.kind == FoundKind::Link && found.target.as_deref() == Some(target) {
+            // Even then, as in Ansible.
+            if found.is_dangling && !self.force && !look.check_mode {
+                return Err(nothing_there(target));
+            }
             let only_owner = Attributes {
                 mode: None,
                 ..self.attributes.clone()
@@ -412,10 +422,7 @@ impl File {
                 .look_at(&absolute, &FileContent::default())
                 .await?;
             if pointed.kind == FoundKind::Absent && !look.check_mode {
-                return Err(ModuleError::failed(format!(
-                    "`src`, where the link points, is not there: {absolute}"
-                ))
-                .with_hint("set `force: true` to make the link all the same"));
+                return Err(nothing_there(&absolute));
             }
         }
         self.replaced(found, target, step)

@@ -92,7 +92,11 @@ look "$path" || exit 1
 about=$said
 printf '%s\n' "$about"
 case $about in
-  kind=symbolic*) printf 'target=%s\n' "$(readlink -- "$path")"; exit 0 ;;
+  kind=symbolic*)
+    printf 'target=%s\n' "$(readlink -- "$path")"
+    [ -e "$path" ] || echo dangling=yes
+    exit 0
+    ;;
   kind=regular*) ;;
   kind=absent)
     missing "$path"

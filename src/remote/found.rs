@@ -68,6 +68,8 @@ pub struct Found {
     pub size: u64,
     /// Where a link points.
     pub target: Option<String>,
+    /// A link that points at nothing.
+    pub is_dangling: bool,
     /// The content's sha256, where it was asked for.
     pub sha256: Option<String>,
     /// The content, where it was asked for.
@@ -100,6 +102,7 @@ impl Found {
             links: 1,
             size: 0,
             target: None,
+            is_dangling: false,
             sha256: None,
             content: None,
             missing: Vec::new(),
@@ -160,6 +163,7 @@ impl Found {
                 "group" => value.clone_into(&mut found.group),
                 "links" => found.links = value.parse().ok()?,
                 "size" => found.size = value.parse().ok()?,
+                "dangling" => found.is_dangling = true,
                 "target" => found.target = Some(value.to_owned()),
                 "missing" => found.missing.insert(0, value.to_owned()),
                 "sha256" => found.sha256 = Some(value.to_owned()),
