@@ -58,18 +58,16 @@ pub fn graph(arguments: &InventoryListArguments) -> anyhow::Result<Exit> {
 /// `kk inventory host`.
 pub fn host(arguments: &InventoryHostArguments) -> anyhow::Result<Exit> {
     let prepared = Prepared::load(&arguments.target)?;
-    match prepared.inventory.host_to_json(&arguments.host) {
-        Some(host) => print_json(&host),
-        None => {
-            let known = prepared.inventory.hosts.keys().map(String::as_str);
-            let message = format!("the inventory has no host `{}`", arguments.host);
-            let mut diagnostic = Diagnostic::error(message).suggest(&arguments.host, known);
-            diagnostic
-                .hint
-                .get_or_insert_with(|| "`kk inventory list` prints all of it".to_owned());
-            Err(diagnostic.into())
-        }
+    if let Some(host) = prepared.inventory.host_to_json(&arguments.host) {
+        return print_json(&host);
     }
+    let known = prepared.inventory.hosts.keys().map(String::as_str);
+    let message = format!("the inventory has no host `{}`", arguments.host);
+    let mut diagnostic = Diagnostic::error(message).suggest(&arguments.host, known);
+    diagnostic
+        .hint
+        .get_or_insert_with(|| "`kk inventory list` prints all of it".to_owned());
+    Err(diagnostic.into())
 }
 
 /// `kk playbooks export`.

@@ -33,7 +33,7 @@ impl Doing<'_> {
                 pairs,
                 more,
                 cacheable,
-            } => engine(self.set_fact(pairs, more.as_ref(), *cacheable, scope)),
+            } => engine(self.set_fact(pairs, more.as_ref(), cacheable.as_ref(), scope)),
             Action::Debug {
                 message,
                 variable,
@@ -80,10 +80,11 @@ impl Doing<'_> {
         &self,
         pairs: &[(ArgumentValue, ArgumentValue)],
         more: Option<&Template>,
-        cacheable: bool,
+        cacheable: Option<&Template>,
         scope: &Scope,
     ) -> Result<Attempt, Diagnostic> {
         let mut facts = Map::new();
+        let cacheable = cacheable.map_or(Ok(false), |flag| flag.is_true(scope))?;
         if let Some(Json::Object(more)) = more.map(|more| more.evaluate(scope)).transpose()? {
             facts.extend(more);
         }

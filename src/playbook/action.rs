@@ -178,7 +178,7 @@ pub(super) fn action(
 
 fn set_fact(loader: &mut Loader<'_>, call: &Call) -> Option<Action> {
     let mut pairs = Vec::new();
-    let mut cacheable = false;
+    let mut cacheable = None;
     if call.pairs.is_empty() && call.more.is_none() {
         loader.found.push(Diagnostic::at(
             &call.place,
@@ -189,10 +189,7 @@ fn set_fact(loader: &mut Loader<'_>, call: &Call) -> Option<Action> {
     for (key, value) in &call.pairs {
         let name = key.as_str().unwrap_or_default();
         if name == "cacheable" {
-            match value.as_bool() {
-                Some(flag) => cacheable = flag,
-                None => loader.found.push(value.unexpected("a boolean")),
-            }
+            cacheable = loader.flag_of(value);
             continue;
         }
         if !crate::template::is_template(name) {

@@ -275,7 +275,10 @@ impl<'a> Loader<'a> {
 
     /// A boolean, or a template that becomes one.
     pub(super) fn flag(&mut self, fields: &Fields<'_>, key: &'static str) -> Option<Template> {
-        let node = fields.value(key)?;
+        self.flag_of(fields.value(key)?)
+    }
+
+    pub(super) fn flag_of(&mut self, node: &Node) -> Option<Template> {
         let text = node
             .expect_str()
             .map_err(|diagnostic| self.found.push(diagnostic))

@@ -209,7 +209,7 @@ pub enum Action {
         /// A mapping that is only known when the task runs.
         more: Option<Template>,
         /// They are facts of the host, too.
-        cacheable: bool,
+        cacheable: Option<Template>,
     },
     /// `debug`: a message or a variable.
     Debug {

@@ -163,7 +163,7 @@ async fn a_host_that_counts_its_sessions_has_none_for_it() {
         let both = |number: usize| {
             let session = Arc::clone(&session);
             async move {
-                let request = if number % 2 == 0 {
+                let request = if number.is_multiple_of(2) {
                     shared("sleep 0.05; echo $1", &["x"])
                 } else {
                     script("cat", &[]).stdin(Stdin::Bytes("x\n".into()))
@@ -193,7 +193,7 @@ async fn many_at_once_get_their_own_answers() {
                 "echo out $1; echo err $1 >&2; exit $(($1 % 100))",
                 [text.clone()],
             ));
-            let request = if number % 3 == 0 {
+            let request = if number.is_multiple_of(3) {
                 request
             } else {
                 request.shared()

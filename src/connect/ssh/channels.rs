@@ -53,6 +53,14 @@ enum Kept {
     Refused,
 }
 
+/// What [`Channels::borrow_shell`] gives.
+pub(super) enum Borrowed {
+    /// A shell that waited.
+    Idle(Box<Shell>),
+    /// There is none yet.
+    ToStart,
+}
+
 struct State {
     /// Channels that are open or being opened, the spare one included.
     open: usize,
@@ -178,16 +186,16 @@ impl Channels {
             .await
     }
 
-    /// The connection's shell for one command: `Some(None)` is the right to start one. Given back by
-    /// [`Channels::keep_shell`] or [`Channels::shell_is_gone`].
-    pub(super) fn borrow_shell(&self) -> Option<Option<Shell>> {
+    /// The connection's shell for one command, or the right to start one; `None` when there can be none now. Given back
+    /// by [`Channels::keep_shell`] or [`Channels::shell_is_gone`].
+    pub(super) fn borrow_shell(&self) -> Option<Borrowed> {
         let kept = {
             let mut state = self.lock();
             if state.is_closed || state.limit < FEWEST_FOR_SHELL {
                 return None;
             }
             match std::mem::replace(&mut state.shell, Kept::InUse) {
-                Kept::None => return Some(None),
+                Kept::None => return Some(Borrowed::ToStart),
                 Kept::InUse => return None,
                 Kept::Idle(shell) => shell,
                 Kept::Refused => {
@@ -196,11 +204,11 @@ impl Channels {
                 }
             }
         };
-        let mut shell = *kept;
+        let mut shell = kept;
         if shell.is_alive() {
-            return Some(Some(shell));
+            return Some(Borrowed::Idle(shell));
         }
-        Some(None)
+        Some(Borrowed::ToStart)
     }
 
     /// Keeps the shell for the next command.

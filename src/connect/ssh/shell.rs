@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use russh::ChannelMsg;
 
-use super::channels::Channels;
+use super::channels::{Borrowed, Channels};
 use super::line::{Abandon, Line, Progress};
 use super::session::SshConnector;
 use crate::connect::wire::{login_shell_text, one_line};
@@ -185,7 +185,10 @@ impl SshConnector {
         request: &ExecRequest,
     ) -> Option<Result<Output, TransportError>> {
         let script = shared_script(request)?;
-        let shell = self.channels.borrow_shell()?;
+        let shell = match self.channels.borrow_shell()? {
+            Borrowed::Idle(shell) => Some(*shell),
+            Borrowed::ToStart => None,
+        };
         let mut turn = Turn {
             channels: &self.channels,
             shell,
