@@ -400,7 +400,7 @@ fn not_run(plan: &Plan, reason: &str) -> Attempt {
 /// A command that ran and failed may have changed something: Ansible says that it did.
 fn changed_by(spec: &ModuleSpec, mut attempt: Attempt) -> Attempt {
     if spec.free_form.is_some() && attempt.result.contains_key("rc") {
-        attempt.result.insert("changed".to_owned(), true.into());
+        attempt.result.entry("changed").or_insert(true.into());
     }
     attempt
 }
