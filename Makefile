@@ -36,7 +36,7 @@ fmt: ## format the code
 	cargo fmt --all
 
 lint: ## clippy, warnings are errors
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --test lab --test ansible -- -D warnings
 
 audit: ## licences, bans, sources and advisories of every dependency (installs cargo-deny once; needs a network)
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

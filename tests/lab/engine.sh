@@ -229,7 +229,7 @@ leftover_processes() {
   local path
   {
     for path in /proc/[0-9]*/cmdline; do
-      [[ $(tr '\0' ' ' <"$path" 2>/dev/null) != *"containerd-shim"*" -address $RUN/containerd.sock "* ]] ||
+      [[ $(tr '\0' ' ' 2>/dev/null <"$path") != *"containerd-shim"*" -address $RUN/containerd.sock "* ]] ||
         basename "$(dirname "$path")"
     done
     find /sys/fs/cgroup/"$NAME" /sys/fs/cgroup/*/"$NAME" -name cgroup.procs -exec cat {} + 2>/dev/null || true

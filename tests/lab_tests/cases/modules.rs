@@ -101,6 +101,7 @@ impl Tasks {
         }
         let look = Look {
             session: &self.0,
+            host: "lab",
             facts: None,
             files: &NoFiles,
             check_mode,
@@ -118,7 +119,7 @@ impl Tasks {
             .await
             .unwrap_or_else(|error| panic!("{name}: {error:?}"));
         match plan.verdict {
-            Verdict::Satisfied => None,
+            Verdict::Satisfied | Verdict::Skipped { .. } => None,
             Verdict::Change(change) => Some(change.summary),
             Verdict::Unknown { reason } => Some(reason),
         }
