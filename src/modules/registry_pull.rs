@@ -86,13 +86,19 @@ trap 'exit 143' HUP INT PIPE TERM
 if command -v docker >/dev/null 2>&1 && version=$(docker version --format '{{.Server.Version}}' 2>/dev/null); then
   printf 'runtime Docker %s\n' "$version"
   printf '%s\n' "$docker_config" >"$folder/config.json"
-  if docker --config "$folder" pull "$reference" >"$folder/said" 2>&1; then
-    pulled=yes
-    echo 'done pull'
-    exit 0
-  fi
-  tail -n 5 "$folder/said" >&2
-  exit 3
+  tries=0
+  until docker --config "$folder" pull "$reference" >"$folder/said" 2>&1; do
+    tries=$((tries + 1))
+    # Docker remembers what /etc/hosts said for five seconds, and the registry's line may be younger.
+    if [ "$tries" -gt 7 ] || ! grep -q 'dial tcp: lookup ' "$folder/said"; then
+      tail -n 5 "$folder/said" >&2
+      exit 3
+    fi
+    sleep 1
+  done
+  pulled=yes
+  echo 'done pull'
+  exit 0
 fi
 command -v curl >/dev/null 2>&1 || exit 4
 echo 'runtime curl'
