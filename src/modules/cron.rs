@@ -140,6 +140,7 @@ const WRITE: &str = r#"
 umask 077
 new=$(mktemp "${TMPDIR:-/tmp}/kk-cron.XXXXXX") || exit 1
 trap 'rm -f -- "$new"' EXIT
+trap 'exit 1' HUP INT TERM
 cat >"$new" || exit 1
 user=$1 file=$2 backup=$3
 if [ -n "$user" ]; then set -- -u "$user"; else set --; fi
