@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use command::Command;
+pub(crate) use wire::one_line;
 
 /// A live session to one host. Many requests may run at once on it; the session bounds how many channels are open.
 pub trait Connector: Send + Sync {

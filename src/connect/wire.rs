@@ -54,8 +54,8 @@ pub(super) fn login_shell_text(name: &str, script: &str, marker: &str) -> Result
     Ok(text)
 }
 
-/// A script as one line for `printf %b`.
-pub(super) fn one_line(script: &str) -> String {
+/// A text as one line for `printf %b`.
+pub(crate) fn one_line(script: &str) -> String {
     let mut line = String::with_capacity(script.len() + script.len() / 4);
     for byte in script.bytes() {
         if byte == b' ' || byte.is_ascii_graphic() && byte != b'\\' {

@@ -74,10 +74,15 @@ impl Doing<'_> {
             .map(|session| session.with_timeout(limit))
             .map_err(|error| Box::new(self.broken(error.into())))?;
         let environment = environment(frame, scope).map_err(failed)?;
+        for (name, value) in &environment {
+            if let Err(reason) = crate::remote::check_variable(name, value) {
+                return Err(Box::new(Attempt::failed(format!("`environment`: {reason}"))));
+            }
+        }
         let session = if environment.is_empty() {
             session
         } else {
-            session.with_environment(environment)
+            session.with_environment(&environment)
         };
         let facts = member.facts().or_else(|| {
             let member = self.runner.fleet.member(target)?;

@@ -3,6 +3,7 @@
 //! Everything here is built from [`Connector::exec`](crate::connect::Connector::exec): scripts for a POSIX `sh`, data
 //! as arguments or standard input, never pasted into the script. It knows neither modules nor tasks.
 
+mod environment;
 mod files;
 mod forward;
 mod found;
@@ -23,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::connect::{Command, Connector, ExecRequest, Output, Stdin, TransportError};
 use crate::secret::SecretString;
 
+use environment::Environment;
+pub use environment::check_variable;
 pub use files::check_removable;
 pub(crate) use files::settle_function;
 pub(crate) use files::{digest_function, look_function};
@@ -62,7 +65,7 @@ pub struct Session {
     cancel: CancellationToken,
     state_dir: Arc<str>,
     note: Option<Arc<Note>>,
-    environment: Arc<[(String, String)]>,
+    environment: Environment,
 }
 
 /// Why an operation on the host failed.
@@ -145,29 +148,17 @@ impl Session {
             cancel,
             state_dir: STATE_DIR.into(),
             note: None,
-            environment: Arc::default(),
+            environment: Environment::default(),
         }
     }
 
-    /// The same connection, whose commands see these environment variables.
+    /// The same connection, whose commands see these environment variables; each has passed [`check_variable`].
     #[must_use]
-    pub fn with_environment(&self, environment: Vec<(String, String)>) -> Self {
+    pub fn with_environment(&self, variables: &[(String, String)]) -> Self {
         Self {
-            environment: environment.into(),
+            environment: Environment::new(variables),
             ..self.clone()
         }
-    }
-
-    /// A command with the environment around it.
-    fn with_variables(&self, command: Command) -> Command {
-        if self.environment.is_empty() {
-            return command;
-        }
-        let pairs = self
-            .environment
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        command.prefixed(Command::new("env").args(pairs))
     }
 
     /// The same connection with another limit for each command.
@@ -262,8 +253,9 @@ impl Session {
         command: Command,
         input: Bytes,
     ) -> Result<Output, TransportError> {
-        self.send(self.with_variables(command), Stdin::Bytes(input), true)
-            .await
+        let command = self.environment.around(command);
+        let stdin = wrap::after(self.environment.input(), Stdin::Bytes(input));
+        self.send(command, stdin, true).await
     }
 
     /// Runs a command that changes something, with privilege and standard input: in its own session, so that it can
@@ -280,7 +272,8 @@ impl Session {
         stdin: Stdin,
     ) -> Result<Output, TransportError> {
         let name = wrap::random_name();
-        let command = self.with_variables(command);
+        let command = self.environment.around(command);
+        let stdin = wrap::after(self.environment.input(), stdin);
         let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
         let result = self.send(step, stdin, false).await;
         if let Err(

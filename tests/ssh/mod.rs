@@ -11,6 +11,7 @@
 
 mod commands;
 mod differential;
+mod environment;
 mod host_keys;
 mod links;
 mod login;
