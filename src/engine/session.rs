@@ -76,7 +76,9 @@ impl Doing<'_> {
         let environment = environment(frame, scope).map_err(failed)?;
         for (name, value) in &environment {
             if let Err(reason) = crate::remote::check_variable(name, value) {
-                return Err(Box::new(Attempt::failed(format!("`environment`: {reason}"))));
+                return Err(Box::new(Attempt::failed(format!(
+                    "`environment`: {reason}"
+                ))));
             }
         }
         let session = if environment.is_empty() {

@@ -13,10 +13,12 @@ pub const SCRIPT: &str = concat!(
     include_str!("probes/00-prelude.sh"),
     include_str!("probes/10-system.sh"),
     include_str!("probes/20-network.sh"),
+    include_str!("probes/22-limit.sh"),
     include_str!("probes/25-sockets.sh"),
     include_str!("probes/30-services.sh"),
     include_str!("probes/40-engines.sh"),
     include_str!("probes/50-storage.sh"),
+    include_str!("probes/55-clock.sh"),
     include_str!("probes/60-end.sh"),
 );
 
@@ -37,7 +39,7 @@ pub enum Extent {
     /// Everything: services, sockets, engines and storage cost the host some 50 ms of its processor.
     #[default]
     Whole,
-    /// The system itself and its network, which is what playbooks ask for; some 10 ms.
+    /// The system itself and its network, which is what playbooks ask for; some 5 ms.
     System,
 }
 

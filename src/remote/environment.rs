@@ -56,7 +56,9 @@ impl Environment {
 pub fn check_variable(name: &str, value: &str) -> Result<(), String> {
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     let is_name = name.bytes().next().is_some_and(is_letter)
-        && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit());
+        && name
+            .bytes()
+            .all(|byte| is_letter(byte) || byte.is_ascii_digit());
     if !is_name {
         return Err(format!("`{name}` is no name of an environment variable"));
     }

@@ -15,13 +15,15 @@ pub(crate) mod testing;
 mod upload;
 mod wrap;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::connect::{Command, Connector, ExecRequest, Output, Stdin, TransportError};
+use crate::connect::{
+    Command, Connector, ExecRequest, Output, ParentProcess, Sharing, Stdin, TransportError,
+};
 use crate::secret::SecretString;
 
 use environment::Environment;
@@ -255,7 +257,7 @@ impl Session {
     ) -> Result<Output, TransportError> {
         let command = self.environment.around(command);
         let stdin = wrap::after(self.environment.input(), Stdin::Bytes(input));
-        self.send(command, stdin, true).await
+        self.send(command, stdin, Sharing::Look).await
     }
 
     /// Runs a command that changes something, with privilege and standard input: in its own session, so that it can
@@ -275,7 +277,9 @@ impl Session {
         let command = self.environment.around(command);
         let stdin = wrap::after(self.environment.input(), stdin);
         let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
-        let result = self.send(step, stdin, false).await;
+        let parent = Arc::new(OnceLock::new());
+        let sharing = Sharing::Step(Arc::clone(&parent));
+        let result = self.send(step, stdin, sharing).await;
         if let Err(
             TransportError::Cancelled
             | TransportError::TimedOut { .. }
@@ -283,13 +287,14 @@ impl Session {
             | TransportError::TooMuchOutput,
         ) = &result
         {
-            self.stop(&name).await;
+            self.stop(&name, parent.get()).await;
         }
         result
     }
 
-    /// Ends what still runs under a step's wrapper. A failure changes nothing about why we came here.
-    async fn stop(&self, name: &str) {
+    /// Ends what still runs under a step's wrapper, or under the shell that it runs in. A failure changes nothing about
+    /// why we came here.
+    async fn stop(&self, name: &str, parent: Option<&ParentProcess>) {
         let patient = Self {
             cancel: CancellationToken::new(),
             timeout: Some(Duration::from_secs(stop::GRACE_SECONDS + 15)),
@@ -301,16 +306,18 @@ impl Session {
                 wrap::STEP_NAME.to_owned(),
                 name.to_owned(),
                 stop::GRACE_SECONDS.to_string(),
+                parent.map_or_else(String::new, |parent| parent.number.to_string()),
+                parent.map_or_else(String::new, |parent| parent.started_ticks.to_string()),
             ],
         );
-        let _ = patient.send(command, Stdin::Empty, false).await;
+        let _ = patient.send(command, Stdin::Empty, Sharing::Alone).await;
     }
 
     async fn send(
         &self,
         command: Command,
         stdin: Stdin,
-        is_shared: bool,
+        sharing: Sharing,
     ) -> Result<Output, TransportError> {
         let target = self.connector.describe();
         let wrapped = wrap::privilege(command, &self.privilege, self.connector.user(), &target)?;
@@ -319,7 +326,7 @@ impl Session {
             .stdin(stdin)
             .cancel(self.cancel.clone());
         request.timeout = self.timeout;
-        request.is_shared = is_shared;
+        request.sharing = sharing;
         let output = self.connector.exec(request).await?;
         wrapped.judge(output, &target)
     }

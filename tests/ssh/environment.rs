@@ -19,7 +19,8 @@ async fn no_value_is_in_the_arguments_of_any_process() {
     let value = format!("kk-canary-{:032x}", rand::random::<u128>());
     let with = session.with_environment(&[("TOKEN".to_owned(), value.clone())]);
     // What every account of the host can read, while the command runs; and the environment of the command's parents.
-    let look = "printf '%s\\n' \"$TOKEN\"; cat; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'";
+    let look =
+        "printf '%s\\n' \"$TOKEN\"; cat; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'";
     let visible = format!("kk-visible-{:032x}", rand::random::<u128>());
     for is_step in [true, false] {
         let command = Command::script(look, [visible.as_str()]);

@@ -16,6 +16,8 @@ mod host_keys;
 mod links;
 mod login;
 mod people;
+mod rounds;
 mod routes;
 mod server;
 mod shell;
+mod steps;
