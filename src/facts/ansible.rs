@@ -1,12 +1,11 @@
 //! What Ansible's playbooks ask for by Ansible's names, beyond what kk itself wants to know.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
 
 use super::frame::{Frames, values};
-use super::local_facts;
+use super::{ansible_hardware, ansible_network, local_facts};
 
 /// The variables; empty where they were not asked for.
 pub(super) fn read(frames: &Frames<'_>) -> Map<String, Value> {
@@ -18,13 +17,13 @@ pub(super) fn read(frames: &Frames<'_>) -> Map<String, Value> {
     for part in [
         user(frames),
         date(frames),
-        firmware(&machine),
+        ansible_hardware::firmware(&machine),
         system(frames, &machine),
         release(frames, &machine),
-        processors(frames),
-        memory(frames),
-        network(frames),
-        virtualization(frames, &machine),
+        ansible_hardware::processors(frames),
+        ansible_hardware::memory(frames),
+        ansible_network::read(frames),
+        ansible_hardware::virtualization(frames, &machine),
     ] {
         if let Value::Object(part) = part {
             all.extend(part);
@@ -32,13 +31,16 @@ pub(super) fn read(frames: &Frames<'_>) -> Map<String, Value> {
     }
     all.extend(host_keys(frames));
     all.insert("ansible_local".to_owned(), local_facts::read(frames));
-    all.insert("ansible_mounts".to_owned(), mounts(frames));
+    all.insert(
+        "ansible_mounts".to_owned(),
+        ansible_hardware::mounts(frames),
+    );
     all.retain(|_, value| !value.is_null());
     all
 }
 
 /// A text that may be a number.
-fn number(text: Option<&str>) -> Option<u64> {
+pub(super) fn number(text: Option<&str>) -> Option<u64> {
     text?.trim().parse().ok()
 }
 
@@ -138,35 +140,6 @@ fn date(frames: &Frames<'_>) -> Value {
         "iso8601_basic": format!("{year}{month}{day}T{hour}{minute}{second}{micro}"),
         "iso8601_basic_short": format!("{year}{month}{day}T{hour}{minute}{second}"),
     }})
-}
-
-fn firmware(machine: &BTreeMap<&str, &str>) -> Value {
-    let names = [
-        "bios_date",
-        "bios_vendor",
-        "bios_version",
-        "board_asset_tag",
-        "board_name",
-        "board_serial",
-        "board_vendor",
-        "board_version",
-        "chassis_asset_tag",
-        "chassis_serial",
-        "chassis_vendor",
-        "chassis_version",
-        "product_name",
-        "product_serial",
-        "product_uuid",
-        "product_version",
-    ];
-    let said = |name: &str| Value::from(machine.get(name).copied().unwrap_or("NA"));
-    let mut all: Map<String, Value> = names
-        .into_iter()
-        .map(|name| (format!("ansible_{name}"), said(name)))
-        .collect();
-    all.insert("ansible_system_vendor".to_owned(), said("sys_vendor"));
-    all.insert("ansible_form_factor".to_owned(), said("form_factor"));
-    Value::Object(all)
 }
 
 fn system(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>) -> Value {
@@ -311,123 +284,6 @@ fn release(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>) -> Value {
     })
 }
 
-fn processors(frames: &Frames<'_>) -> Value {
-    let mut list: Vec<Value> = Vec::new();
-    let (mut sockets, mut cores, mut siblings, mut count) = (Vec::new(), 1, 1, 0_u64);
-    for line in frames.lines("processor-lines") {
-        let Some((name, value)) = line.split_once(':') else {
-            continue;
-        };
-        let value = value.trim();
-        match name.trim() {
-            "processor" => {
-                count += 1;
-                list.push(value.into());
-            }
-            "vendor_id" | "model name" => list.push(value.into()),
-            "physical id" if !sockets.contains(&value) => sockets.push(value),
-            "cpu cores" => cores = number(Some(value)).unwrap_or(1),
-            "siblings" => siblings = number(Some(value)).unwrap_or(1),
-            _ => {}
-        }
-    }
-    if count == 0 {
-        return Value::Null;
-    }
-    let (sockets, cores, threads) = match sockets.len() as u64 {
-        0 => (count, 1, 1),
-        sockets => (sockets, cores, (siblings / cores.max(1)).max(1)),
-    };
-    json!({
-        "ansible_processor": list,
-        "ansible_processor_count": sockets,
-        "ansible_processor_cores": cores,
-        "ansible_processor_threads_per_core": threads,
-        "ansible_processor_vcpus": threads * sockets * cores,
-        "ansible_processor_nproc": count,
-    })
-}
-
-fn memory(frames: &Frames<'_>) -> Value {
-    let megabytes: BTreeMap<&str, u64> = frames
-        .lines("memory-lines")
-        .filter_map(|line| {
-            let (name, rest) = line.split_once(':')?;
-            Some((name, number(rest.split_whitespace().next())? / 1024))
-        })
-        .collect();
-    let of = |name: &str| megabytes.get(name).copied().unwrap_or(0);
-    let (total, free) = (of("MemTotal"), of("MemFree"));
-    let uncached = free + of("Cached") + of("Buffers");
-    json!({
-        "ansible_memfree_mb": free,
-        "ansible_swapfree_mb": of("SwapFree"),
-        "ansible_memory_mb": {
-            "real": { "total": total, "used": total.saturating_sub(free), "free": free },
-            "nocache": { "free": uncached, "used": total.saturating_sub(uncached) },
-            "swap": {
-                "total": of("SwapTotal"), "free": of("SwapFree"), "cached": of("SwapCached"),
-                "used": of("SwapTotal").saturating_sub(of("SwapFree")),
-            },
-        },
-    })
-}
-
-fn virtualization(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>) -> Value {
-    let identity = frames.values("identity");
-    let product = machine.get("product_name").copied().unwrap_or_default();
-    let vendor = machine.get("sys_vendor").copied().unwrap_or_default();
-    let mut guest: Vec<&str> = Vec::new();
-    match identity.get("container").copied() {
-        Some("podman") => guest.extend(["podman", "container"]),
-        Some(_) => guest.extend(["docker", "container"]),
-        None => {}
-    }
-    if machine.contains_key("lxc") {
-        guest.extend(["lxc", "container"]);
-    }
-    let known = [
-        ("KVM", "kvm"),
-        ("Bochs", "kvm"),
-        ("QEMU", "kvm"),
-        ("Google", "kvm"),
-        ("Amazon EC2", "kvm"),
-        ("OpenStack", "openstack"),
-        ("VMware", "VMware"),
-        ("VirtualBox", "virtualbox"),
-        ("innotek", "virtualbox"),
-        ("Virtual Machine", "VirtualPC"),
-        ("Parallels", "parallels"),
-        ("HVM domU", "xen"),
-    ];
-    let found = known
-        .iter()
-        .find(|(mark, _)| product.contains(mark) || vendor.contains(mark));
-    if let Some((_, name)) = found {
-        guest.push(name);
-    } else if machine.contains_key("xen") {
-        guest.push("xen");
-    } else if machine.contains_key("hypervisor") && guest.is_empty() {
-        guest.push("kvm");
-    }
-    let host: Vec<&str> = machine
-        .contains_key("kvm")
-        .then_some("kvm")
-        .into_iter()
-        .collect();
-    let (kind, role) = match (guest.first(), host.first()) {
-        (Some(kind), _) => (*kind, "guest"),
-        (None, Some(kind)) => (*kind, "host"),
-        (None, None) => ("NA", "NA"),
-    };
-    json!({
-        "ansible_virtualization_type": kind,
-        "ansible_virtualization_role": role,
-        "ansible_virtualization_tech_guest": guest,
-        "ansible_virtualization_tech_host": host,
-    })
-}
-
 fn host_keys(frames: &Frames<'_>) -> Map<String, Value> {
     let mut keys = Map::new();
     for line in frames.lines("host-keys") {
@@ -449,191 +305,6 @@ fn host_keys(frames: &Frames<'_>) -> Map<String, Value> {
         );
     }
     keys
-}
-
-fn mounts(frames: &Frames<'_>) -> Value {
-    let sizes: BTreeMap<&str, Vec<u64>> = frames
-        .lines("file-system-sizes")
-        .filter_map(|line| {
-            let (point, rest) = line.split_once(' ')?;
-            Some((
-                point,
-                rest.split(' ')
-                    .filter_map(|word| word.parse().ok())
-                    .collect(),
-            ))
-        })
-        .collect();
-    let mut all = Vec::new();
-    for line in frames.lines("file-systems") {
-        let words: Vec<&str> = line.split(' ').collect();
-        let [device, point, kind, options] = words.as_slice() else {
-            continue;
-        };
-        let mut mount = json!({
-            "device": device, "mount": point, "fstype": kind, "options": options, "dump": 0, "passno": 0, "uuid": "N/A",
-        });
-        if let (Some([size, total, available, inodes, free_inodes]), Value::Object(mount)) =
-            (sizes.get(point).map(Vec::as_slice), &mut mount)
-        {
-            for (name, value) in [
-                ("block_size", *size),
-                ("block_total", *total),
-                ("block_available", *available),
-                ("block_used", total.saturating_sub(*available)),
-                ("size_total", size * total),
-                ("size_available", size * available),
-                ("inode_total", *inodes),
-                ("inode_available", *free_inodes),
-                ("inode_used", inodes.saturating_sub(*free_inodes)),
-            ] {
-                mount.insert(name.to_owned(), value.into());
-            }
-        }
-        all.push(mount);
-    }
-    Value::Array(all)
-}
-
-/// One address of an interface.
-fn ipv4(address: &str, broadcast: Option<&str>) -> Value {
-    let (plain, prefix) = address.split_once('/').unwrap_or((address, "32"));
-    let bits: u32 = prefix.parse().unwrap_or(32);
-    let mask = u32::MAX.checked_shl(32 - bits.min(32)).unwrap_or(0);
-    let network = plain
-        .parse::<Ipv4Addr>()
-        .map(|plain| Ipv4Addr::from(u32::from(plain) & mask).to_string());
-    json!({
-        "address": plain, "broadcast": broadcast.unwrap_or_default(), "netmask": Ipv4Addr::from(mask).to_string(),
-        "network": network.unwrap_or_default(), "prefix": prefix,
-    })
-}
-
-fn network(frames: &Frames<'_>) -> Value {
-    let mut all = Map::new();
-    for line in frames.lines("link-details") {
-        let words: Vec<&str> = line.split(' ').collect();
-        let [name, flags, state, address, mtu, kind] = words.as_slice() else {
-            continue;
-        };
-        let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or(0);
-        let kind = match *kind {
-            "1" => "ether",
-            "772" => "loopback",
-            "512" => "ppp",
-            "65534" => "tunnel",
-            _ => "unknown",
-        };
-        let mut interface = json!({
-            "device": name, "active": *state != "down", "mtu": number(Some(mtu)), "promisc": flags & 0x100 != 0, "type": kind,
-        });
-        if let Value::Object(interface) = &mut interface {
-            if !matches!(*address, "-" | "00:00:00:00:00:00") {
-                interface.insert("macaddress".to_owned(), (*address).into());
-            }
-            addresses(frames, name, interface);
-        }
-        all.insert((*name).to_owned(), interface);
-    }
-    let mut facts = Map::new();
-    for (section, version) in [("routes", "ipv4"), ("routes6", "ipv6")] {
-        let default = default_route(frames.text(section), version, &all);
-        facts.insert(format!("ansible_default_{version}"), default);
-    }
-    facts.extend(all.into_iter().map(|(name, value)| {
-        let plain: String = name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .collect();
-        (format!("ansible_{plain}"), value)
-    }));
-    Value::Object(facts)
-}
-
-/// Puts the addresses of an interface into its fact.
-fn addresses(frames: &Frames<'_>, name: &str, interface: &mut Map<String, Value>) {
-    let mut ipv6 = Vec::new();
-    let mut secondaries = Vec::new();
-    for line in frames.lines("addresses") {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, on, family, address, rest @ ..] = words.as_slice() else {
-            continue;
-        };
-        let on = on.trim_end_matches(':');
-        if on.split('@').next() != Some(name) {
-            continue;
-        }
-        let after = |word: &str| {
-            let at = rest.iter().position(|other| *other == word)?;
-            rest.get(at + 1).copied()
-        };
-        match *family {
-            "inet" => {
-                let address = ipv4(address, after("brd"));
-                if interface.contains_key("ipv4") {
-                    secondaries.push(address);
-                } else {
-                    interface.insert("ipv4".to_owned(), address);
-                }
-            }
-            "inet6" => {
-                let (plain, prefix) = address.split_once('/').unwrap_or((address, "128"));
-                ipv6.push(json!({"address": plain, "prefix": prefix, "scope": after("scope")}));
-            }
-            _ => {}
-        }
-    }
-    if !ipv6.is_empty() {
-        interface.insert("ipv6".to_owned(), ipv6.into());
-    }
-    if !secondaries.is_empty() {
-        interface.insert("ipv4_secondaries".to_owned(), secondaries.into());
-    }
-}
-
-/// The interface of a default route, with its address and its gateway.
-fn default_route(text: &str, version: &str, interfaces: &Map<String, Value>) -> Value {
-    let words: Vec<&str> = text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let after = |word: &str| {
-        let at = words.iter().position(|other| *other == word)?;
-        words.get(at + 1).copied()
-    };
-    let Some((name, interface)) = after("dev").and_then(|name| Some((name, interfaces.get(name)?)))
-    else {
-        return json!({});
-    };
-    let address = if version == "ipv4" {
-        interface.get("ipv4").cloned()
-    } else {
-        let all = interface.get("ipv6").and_then(Value::as_array);
-        all.and_then(|all| {
-            let is_global =
-                |address: &&Value| address.get("scope").and_then(Value::as_str) == Some("global");
-            all.iter().find(is_global).cloned()
-        })
-    };
-    let mut route = match address {
-        Some(Value::Object(address)) => address,
-        _ => Map::new(),
-    };
-    route.insert("interface".to_owned(), name.into());
-    if version == "ipv4" {
-        route.insert("alias".to_owned(), name.into());
-    }
-    if let Some(gateway) = after("via") {
-        route.insert("gateway".to_owned(), gateway.into());
-    }
-    for key in ["macaddress", "mtu", "type"] {
-        if let Some(value) = interface.get(key) {
-            route.insert(key.to_owned(), value.clone());
-        }
-    }
-    Value::Object(route)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! leaves its fact empty and never the others.
 
 mod ansible;
+mod ansible_hardware;
+mod ansible_network;
 mod clock;
 mod engines;
 #[cfg(test)]

@@ -165,16 +165,15 @@ pub(super) fn action(
                 let action = with_form(loader, form, &call, &inner);
                 loader.finish(inner);
                 return Some(action);
-            } else {
-                let spec = modules::spec(word.as_str().unwrap_or_default())?;
-                let arguments = arguments::read(spec, &call, &mut loader.found);
-                check_source(loader, spec.name, &arguments, word, frame);
-                return Some(Action::Module {
-                    spec,
-                    arguments,
-                    more: call.more,
-                });
             }
+            let spec = modules::spec(word.as_str().unwrap_or_default())?;
+            let arguments = arguments::read(spec, &call, &mut loader.found);
+            check_source(loader, spec.name, &arguments, word, frame);
+            return Some(Action::Module {
+                spec,
+                arguments,
+                more: call.more,
+            });
         }
     };
     if let Some(more) = &call.more {
