@@ -8,6 +8,7 @@ use minijinja::value::{Object, Value};
 use serde_json::{Map, Value as Json};
 
 use super::missing::{self, Asked, tracked};
+use super::outside::Outside;
 use super::{environment, is_template};
 use crate::vault::{envelope_of, has_marked};
 
@@ -56,6 +57,8 @@ struct Inner {
     resolved: Mutex<HashMap<String, Value>>,
     /// Other hosts' variables, for `hostvars`.
     hosts: Option<Value>,
+    /// Answers lookups and includes.
+    outside: Option<Arc<dyn Outside>>,
 }
 
 thread_local! {
@@ -98,6 +101,7 @@ impl Scope {
                 layers,
                 resolved: Mutex::default(),
                 hosts: None,
+                outside: None,
             }),
         }
     }
@@ -110,8 +114,27 @@ impl Scope {
                 layers,
                 resolved: Mutex::default(),
                 hosts: Some(hosts),
+                outside: None,
             }),
         }
+    }
+
+    /// The same variables, with someone who answers lookups and includes.
+    #[must_use]
+    pub fn with_outside(&self, outside: Arc<dyn Outside>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                layers: self.inner.layers.clone(),
+                resolved: Mutex::default(),
+                hosts: self.inner.hosts.clone(),
+                outside: Some(outside),
+            }),
+        }
+    }
+
+    /// Who answers lookups and includes.
+    pub fn outside(&self) -> Option<&Arc<dyn Outside>> {
+        self.inner.outside.as_ref()
     }
 
     /// The layers, the weakest first.
@@ -129,6 +152,7 @@ impl Scope {
                 layers,
                 resolved: Mutex::default(),
                 hosts: self.inner.hosts.clone(),
+                outside: self.inner.outside.clone(),
             }),
         }
     }
@@ -353,6 +377,15 @@ pub fn has_template(value: &Json) -> bool {
     }
 }
 
+/// The name under which functions find the root of a rendering.
+const ROOT: &str = "kk root";
+
+/// The scope of the rendering that calls a function.
+pub(super) fn scope_of(state: &minijinja::State) -> Option<Scope> {
+    let root = state.lookup(ROOT)?;
+    Some(root.downcast_object_ref::<Context>()?.0.clone())
+}
+
 /// The root of a rendering.
 #[derive(Debug)]
 struct Context(Scope);
@@ -360,6 +393,9 @@ struct Context(Scope);
 impl Object for Context {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
+        if name == ROOT {
+            return Some(Value::from_dyn_object(Arc::clone(self)));
+        }
         self.0
             .lookup(name)
             .or_else(|| missing::nothing_called(name))
