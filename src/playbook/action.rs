@@ -391,13 +391,26 @@ fn check_source(
     for place in &places {
         match loader.library.read(place) {
             Ok(Some(entry)) => {
+                let stays = literal("decrypt") == Some(&serde_json::Value::Bool(false));
+                let opened = crate::vault::decrypt_file(&entry.name, &entry.bytes);
+                let (bytes, is_secret) = match opened {
+                    Ok(opened) => opened,
+                    Err(_) if stays => return,
+                    Err(diagnostic) => {
+                        let diagnostic = diagnostic.related(&word.place, "used here");
+                        return loader.found.push(diagnostic);
+                    }
+                };
                 if folder == "templates"
-                    && let Err(diagnostic) = crate::template::check_file(
-                        &entry.name,
-                        &String::from_utf8_lossy(&entry.bytes),
-                    )
+                    && let Err(diagnostic) =
+                        crate::template::check_file(&entry.name, &String::from_utf8_lossy(&bytes))
                 {
-                    loader.found.push(diagnostic);
+                    loader.found.push(if is_secret {
+                        // Nothing of the text may be shown.
+                        Diagnostic::error(diagnostic.to_string())
+                    } else {
+                        diagnostic
+                    });
                 }
                 return;
             }
