@@ -13,6 +13,7 @@
 mod answer;
 mod case;
 mod differences;
+mod expressions;
 mod oracle;
 mod program;
 #[path = "../ssh/server.rs"]
@@ -71,6 +72,7 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
+    let evaluated = expressions::run(&words, &oracle);
     let hosts = Hosts::start(cases.iter().any(|case| case.ssh));
     let verdicts = run(&cases, &oracle, &hosts, &known);
     let failed = verdicts
@@ -79,13 +81,20 @@ pub fn main() -> ExitCode {
         .count();
     let differing = verdicts.values().filter(|verdict| verdict.is_known).count();
     println!(
+        "{} expressions: {} agree, {} differ as listed, {} failed",
+        evaluated.all,
+        evaluated.all - evaluated.differing - evaluated.failed,
+        evaluated.differing,
+        evaluated.failed
+    );
+    println!(
         "{} cases: {} agree, {differing} differ as listed, {failed} failed; {} answers of ansible-core were new; {} s",
         verdicts.len(),
         verdicts.len() - differing - failed,
         oracle.asked(),
         started.elapsed().as_secs()
     );
-    if failed == 0 {
+    if failed + evaluated.failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
