@@ -23,7 +23,7 @@ COMMANDS = [
 TEMPLATES = 10
 PROBES = Path(__file__).resolve().parents[2] / "src" / "facts" / "probes"
 # What kk sends for a playbook that gathers facts.
-FACTS = ("00-prelude.sh", "10-system.sh", "20-network.sh", "60-end.sh")
+FACTS = ("00-environment", "00-prelude", "10-system", "12-limit", "15-ansible", "20-network", "60-end")
 
 
 class Tools:
@@ -61,7 +61,7 @@ class Tools:
         (self.folder / "templates.yaml").write_text("\n".join(lines) + "\n")
 
         # The same script that kk sends, as a command for those who read facts by a shell.
-        script = "".join((PROBES / name).read_text() for name in FACTS)
+        script = "".join((PROBES / f"{name}.sh").read_text() for name in FACTS)
         (self.folder / "facts").write_text(f"exec sh -c {shlex.quote(script)} sh '' '' /")
 
     # ---- kk ----------------------------------------------------------------------------------------------------------
