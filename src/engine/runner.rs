@@ -1,6 +1,6 @@
 //! One run: its plays one after the other, the hosts that are left, what is reported at the end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -60,6 +60,8 @@ pub(super) struct Runner<'a> {
     pub(super) forgiven: AtomicU64,
     /// Hosts that tasks added.
     pub(super) added: Mutex<Vec<String>>,
+    /// The hosts that the run may touch; all without it.
+    limit: Option<HashSet<&'a str>>,
     numbers: AtomicU64,
     /// No further play begins.
     pub(super) halted: AtomicBool,
@@ -113,6 +115,10 @@ impl<'a> Runner<'a> {
             background: Mutex::default(),
             forgiven: AtomicU64::new(0),
             added: Mutex::default(),
+            limit: options
+                .limit
+                .as_ref()
+                .map(|limit| limit.iter().map(String::as_str).collect()),
             numbers: AtomicU64::new(0),
             halted: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
@@ -188,7 +194,7 @@ impl<'a> Runner<'a> {
             .variables
             .shared
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = Layer::raw(shared);
+            .unwrap_or_else(PoisonError::into_inner) = Layer::common(shared);
     }
 
     pub(super) async fn run(self) -> RunReport {
@@ -260,10 +266,10 @@ impl<'a> Runner<'a> {
 
     /// Whether the run may touch a host. This machine does not count as a host unless the inventory has it.
     pub(super) fn is_limited_to(&self, host: &str) -> bool {
-        let Some(limit) = &self.options.limit else {
+        let Some(limit) = &self.limit else {
             return true;
         };
-        limit.iter().any(|name| name == host)
+        limit.contains(host)
             || host == LOCALHOST && !self.is_of_inventory(host)
             || self.is_added(host)
     }

@@ -181,7 +181,7 @@ fn a_shell_older_than_its_start_files_is_used_up() {
             "sleep 0.05; echo x >>\"$HOME/.bashrc\"",
             b"",
         ));
-        lines.push_str(&line(4, "-h", "echo looks all the same", b""));
+        lines.push_str(&line(4, "-", "echo looks all the same", b""));
         lines.push_str(&line(5, "-sr", "echo never", b""));
         let stdout = said_until(&shell, &lines, '!');
         assert!(
