@@ -171,13 +171,13 @@ fn a_shell_older_than_its_start_files_is_used_up() {
         let mut lines = line(1, "-s", "true", b"");
         lines.push_str(&line(
             2,
-            "-hsr",
+            "-sr",
             "sleep 0.05; echo x >>\"$HOME/.profile\"",
             b"",
         ));
         lines.push_str(&line(
             3,
-            "-hsr",
+            "-sr",
             "sleep 0.05; echo x >>\"$HOME/.bashrc\"",
             b"",
         ));
