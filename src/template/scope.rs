@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::missing::{self, Asked, tracked};
 use super::outside::Outside;
 use super::{environment, is_template};
+use crate::vault::{envelope_of, has_marked};
 
 /// How deep variables may refer to variables.
 pub const MAX_RECURSION: usize = 40;
@@ -193,6 +194,7 @@ impl Scope {
 
     fn resolved(&self, value: &Json) -> Result<Json, Trouble> {
         Ok(match value {
+            Json::String(text) if envelope_of(text).is_some() => Json::String(revealed(text)?),
             Json::String(text) if is_template(text) => match super::sole_expression(text) {
                 Some(expression) => self.value_of(expression)?,
                 None => Json::String(self.text_of(text)?),
@@ -282,10 +284,15 @@ impl Scope {
             .rev()
             .find(|layer| layer.variables.contains_key(name))?;
         let json = layer.variables.get(name)?;
-        let value = if layer.raw || !has_template(json) {
+        let value = if layer.raw && !has_marked(json) || !has_template(json) {
             environment::value_of(json)
         } else {
-            match self.resolve_guarded(name, json) {
+            let resolved = if layer.raw {
+                decrypted(json)
+            } else {
+                self.resolve_guarded(name, json)
+            };
+            match resolved {
                 Ok(json) => environment::value_of(&json),
                 Err(trouble) if trouble.undefined => {
                     missing::note_undefined(name, trouble.message);
@@ -332,10 +339,36 @@ impl Scope {
     }
 }
 
-/// Whether any text in a value contains template markup.
+/// The plain text of an encrypted value.
+fn revealed(text: &str) -> Result<String, Trouble> {
+    let envelope = envelope_of(text).unwrap_or_default();
+    crate::vault::revealed(envelope).map_err(|error| Trouble {
+        message: match error.hint() {
+            Some(hint) => format!("the encrypted value cannot be used: {error} ({hint})"),
+            None => format!("the encrypted value cannot be used: {error}"),
+        },
+        undefined: false,
+    })
+}
+
+/// Data with every encrypted text in it decrypted.
+fn decrypted(value: &Json) -> Result<Json, Trouble> {
+    Ok(match value {
+        Json::String(text) if envelope_of(text).is_some() => Json::String(revealed(text)?),
+        Json::Array(items) => Json::Array(items.iter().map(decrypted).collect::<Result<_, _>>()?),
+        Json::Object(map) => Json::Object(
+            map.iter()
+                .map(|(key, item)| Ok((key.clone(), decrypted(item)?)))
+                .collect::<Result<_, Trouble>>()?,
+        ),
+        other => other.clone(),
+    })
+}
+
+/// Whether any text in a value contains template markup or is encrypted.
 pub fn has_template(value: &Json) -> bool {
     match value {
-        Json::String(text) => is_template(text),
+        Json::String(text) => is_template(text) || envelope_of(text).is_some(),
         Json::Array(items) => items.iter().any(has_template),
         Json::Object(map) => map
             .iter()
