@@ -29,7 +29,7 @@ use crate::secret::SecretString;
 use environment::Environment;
 pub use environment::check_variable;
 pub use files::check_removable;
-pub(crate) use files::settle_function;
+pub(crate) use files::{aside_function, settle_function};
 pub(crate) use files::{digest_function, look_function};
 pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
