@@ -6,6 +6,7 @@
 
 mod environment;
 mod filters;
+mod lookups;
 mod missing;
 mod names;
 mod outside;
@@ -21,6 +22,7 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Place};
 
+pub use lookups::{LOOKUPS, unknown_lookup};
 pub use outside::Outside;
 pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, has_template};
 
