@@ -167,16 +167,19 @@ impl Search {
     fn add(&mut self, term: &Json) -> Result<(), String> {
         let files = match term {
             Json::Object(told) => {
-                self.paths = told.get("paths").map_or_else(Vec::new, |paths| parts(paths, ",:;"));
+                self.paths = told
+                    .get("paths")
+                    .map_or_else(Vec::new, |paths| parts(paths, ",:;"));
                 self.skips = told.get("skip").is_some_and(truthy);
-                told.get("files").map_or_else(Vec::new, |files| parts(files, ",;"))
+                told.get("files")
+                    .map_or_else(Vec::new, |files| parts(files, ",;"))
             }
             Json::String(_) => parts(term, ",;"),
             Json::Array(terms) => return terms.iter().try_for_each(|term| self.add(term)),
             other => return Err(format!("`{}` is no name of a file", display(other))),
         };
         if self.paths.is_empty() {
-            self.names.extend(files);
+            self.names.extend(files.iter().cloned());
         }
         for path in &self.paths {
             let joined = files.iter().map(|file| Path::new(path).join(file));
@@ -190,11 +193,16 @@ impl Search {
 /// A list of texts, each of which may be several.
 fn parts(value: &Json, separators: &str) -> Vec<String> {
     match value {
-        Json::Array(items) => items.iter().flat_map(|item| parts(item, separators)).collect(),
+        Json::Array(items) => items
+            .iter()
+            .flat_map(|item| parts(item, separators))
+            .collect(),
         Json::Null => Vec::new(),
         other => {
             let text = display(other);
-            text.split(|c| separators.contains(c)).map(str::to_owned).collect()
+            text.split(|c| separators.contains(c))
+                .map(str::to_owned)
+                .collect()
         }
     }
 }
@@ -207,7 +215,9 @@ pub(super) fn first_found(
 ) -> Result<Vec<Json>, String> {
     let mut search = Search {
         names: Vec::new(),
-        paths: options.value("paths").map_or_else(Vec::new, |paths| parts(paths, ",:;")),
+        paths: options
+            .value("paths")
+            .map_or_else(Vec::new, |paths| parts(paths, ",:;")),
         skips: options.flag("skip", false),
     };
     match options.value("files") {
@@ -224,7 +234,10 @@ pub(super) fn first_found(
     if search.skips {
         return Ok(Vec::new());
     }
-    Err(format!("none of these files is there: {}", search.names.join(", ")))
+    Err(format!(
+        "none of these files is there: {}",
+        search.names.join(", ")
+    ))
 }
 
 /// A path without `.` and `..`.

@@ -62,7 +62,9 @@ pub(super) fn nested(terms: Vec<Json>) -> Result<Vec<Json>, String> {
             .collect();
     }
     let rows = rows.into_iter();
-    Ok(rows.map(|row| Json::Array(taken_apart(listed(row)))).collect())
+    Ok(rows
+        .map(|row| Json::Array(taken_apart(listed(row))))
+        .collect())
 }
 
 pub(super) fn together(terms: Vec<Json>) -> Result<Vec<Json>, String> {
@@ -82,9 +84,8 @@ pub(super) fn together(terms: Vec<Json>) -> Result<Vec<Json>, String> {
 }
 
 pub(super) fn sub_elements(terms: Vec<Json>) -> Result<Vec<Json>, String> {
-    let wrong = || {
-        "it wants a list of mappings, a key, and perhaps `{skip_missing: true}`".to_owned()
-    };
+    let wrong =
+        || "it wants a list of mappings, a key, and perhaps `{skip_missing: true}`".to_owned();
     let mut terms = terms.into_iter();
     let (items, key, flags) = (terms.next(), terms.next(), terms.next());
     let items = match items {
@@ -149,17 +150,17 @@ mod tests {
                 r#"[["a",1],["a",2],["b",1],["b",2]]"#,
             ),
             (&combined, json!([["a"], [[1, [2]]]]), r#"[["a",1,2]]"#),
-            (
-                &zipped,
-                json!([["a", "b"], [1]]),
-                r#"[["a",1],["b",null]]"#,
-            ),
+            (&zipped, json!([["a", "b"], [1]]), r#"[["a",1],["b",null]]"#),
             (
                 &below,
                 json!([[{"n": 1, "k": ["x", "y"]}], "k"]),
                 r#"[[{"n":1,"k":["x","y"]},"x"],[{"n":1,"k":["x","y"]},"y"]]"#,
             ),
-            (&below, json!([[{"n": 1}], "k", {"skip_missing": true}]), "[]"),
+            (
+                &below,
+                json!([[{"n": 1}], "k", {"skip_missing": true}]),
+                "[]",
+            ),
             (&below, json!([[{"n": 1}], "k"]), "an item has no `k`"),
         ];
         for (lookup, terms, expected) in cases {

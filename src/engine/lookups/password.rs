@@ -125,7 +125,10 @@ impl Wanted {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let is_kept = path != Path::new("/dev/null");
         let failed = |what: &str, error: &std::io::Error| {
-            format!("cannot {what} the password file `{}`: {error}", path.display())
+            format!(
+                "cannot {what} the password file `{}`: {error}",
+                path.display()
+            )
         };
         let mut kept = None;
         if is_kept {
@@ -158,8 +161,7 @@ impl Wanted {
 
     fn fresh(&self) -> Result<String, String> {
         match &self.seed {
-            Some(seed) => crate::template::seeded_text(&self.characters, self.length, seed)
-                .ok_or_else(|| format!("`{}` is no seed", display(seed))),
+            Some(_) => Err("`seed` is not supported".to_owned()),
             None => Ok(random(&self.characters, self.length)),
         }
     }
@@ -277,7 +279,11 @@ impl Kept {
 
     fn to_text(&self, with_salt: bool) -> String {
         let mut text = self.password.clone();
-        if let Some(salt) = self.salt.as_ref().filter(|salt| with_salt || !salt.is_empty()) {
+        if let Some(salt) = self
+            .salt
+            .as_ref()
+            .filter(|salt| with_salt || !salt.is_empty())
+        {
             text.push_str(&format!(" salt={salt}"));
             if let Some(ident) = &self.ident {
                 text.push_str(&format!(" ident={ident}"));
@@ -340,7 +346,10 @@ mod tests {
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(&folder.path().join("a")), 0o700);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{first}\n"));
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            format!("{first}\n")
+        );
         let null = Path::new("/dev/null");
         assert_ne!(wanted.of_file(null).unwrap(), wanted.of_file(null).unwrap());
     }

@@ -84,7 +84,12 @@ impl Asked {
             Some(at) => [range.get(..=at), range.get(at + 2..)],
             None => [None, Some(range)],
         };
-        let given = [("start", parts[0]), ("end", parts[1]), ("stride", step), ("format", pattern)];
+        let given = [
+            ("start", parts[0]),
+            ("end", parts[1]),
+            ("stride", step),
+            ("format", pattern),
+        ];
         for (key, value) in given {
             if let Some(value) = value {
                 self.set(key, value).ok_or_else(|| wrong(term))?;
@@ -144,7 +149,6 @@ fn formatted(format: &str, number: i64) -> Option<String> {
     Some(format!("{before}{padded}{}", rest.as_str()))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,11 +165,17 @@ mod tests {
             ("2-10/4", r#"["2","6","10"]"#),
             ("2:host%02d", r#"["host01","host02"]"#),
             ("start=4 end=0 stride=-2", r#"["4","2","0"]"#),
-            ("start=0x0f end=0x11 format=%04x", r#"["000f","0010","0011"]"#),
+            (
+                "start=0x0f end=0x11 format=%04x",
+                r#"["000f","0010","0011"]"#,
+            ),
             ("start=1 count=5 stride=2", r#"["1","3","5","7","9"]"#),
             ("count=0", "[]"),
             ("x", "it does not understand `x`"),
-            ("start=1", "it wants `end` or `count`, one of them: `start=1`"),
+            (
+                "start=1",
+                "it wants `end` or `count`, one of them: `start=1`",
+            ),
         ] {
             let found = match all(&[json!(term)], &options) {
                 Ok(numbers) => Json::Array(numbers).to_string(),

@@ -36,9 +36,9 @@ impl Told<'_> {
 
     fn check_encoding(&self) -> Result<(), String> {
         match self.text("encoding") {
-            Some(other) if !matches!(other.to_lowercase().as_str(), "utf-8" | "utf8") => {
-                Err(format!("the encoding `{other}` is not supported, only UTF-8 is"))
-            }
+            Some(other) if !matches!(other.to_lowercase().as_str(), "utf-8" | "utf8") => Err(
+                format!("the encoding `{other}` is not supported, only UTF-8 is"),
+            ),
             _ => Ok(()),
         }
     }
@@ -69,7 +69,9 @@ pub(super) fn ini(
     for term in terms {
         let (key, told) = told(term, options)?;
         told.check_encoding()?;
-        let file = told.text("file").unwrap_or_else(|| "ansible.ini".to_owned());
+        let file = told
+            .text("file")
+            .unwrap_or_else(|| "ansible.ini".to_owned());
         let (_, text) = asker.read("files", &file)?;
         let is_java = told.text("type").as_deref() == Some("properties");
         let table = Ini::read(&text, is_java, told.flag("case_sensitive"))
@@ -137,14 +139,20 @@ impl Ini {
                 continue;
             }
             if may_go_on && depth > indentation {
-                if let Some(Entry { value: Some(value), .. }) = ini.entries.last_mut() {
+                if let Some(Entry {
+                    value: Some(value), ..
+                }) = ini.entries.last_mut()
+                {
                     value.push('\n');
                     value.push_str(trimmed);
                 }
                 continue;
             }
             indentation = depth;
-            if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            if let Some(name) = trimmed
+                .strip_prefix('[')
+                .and_then(|rest| rest.split_once(']'))
+            {
                 ini.sections.push(name.0.to_owned());
                 section = Some(name.0.to_owned());
                 may_go_on = false;
@@ -157,7 +165,11 @@ impl Ini {
                 Some((key, value)) => (key.trim_end(), Some(value.trim().to_owned())),
                 None => (trimmed, None),
             };
-            let key = if is_exact { key.to_owned() } else { key.to_lowercase() };
+            let key = if is_exact {
+                key.to_owned()
+            } else {
+                key.to_lowercase()
+            };
             let is_there = |entry: &Entry| entry.section == *section && entry.key == key;
             if ini.entries.iter().any(is_there) {
                 return Err(format!("`{key}` is there twice"));
@@ -181,16 +193,25 @@ impl Ini {
         &'a self,
         section: &'a str,
     ) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + 'a {
-        let of = move |name: &'a str| self.entries.iter().filter(move |entry| entry.section == name);
-        let more = of(DEFAULTS)
-            .filter(move |entry| section != DEFAULTS && !of(section).any(|own| own.key == entry.key));
+        let of = move |name: &'a str| {
+            self.entries
+                .iter()
+                .filter(move |entry| entry.section == name)
+        };
+        let more = of(DEFAULTS).filter(move |entry| {
+            section != DEFAULTS && !of(section).any(|own| own.key == entry.key)
+        });
         of(section)
             .chain(more)
             .map(|entry| (entry.key.as_str(), entry.value.as_deref()))
     }
 
     fn get<'a>(&'a self, section: &'a str, key: &str) -> Option<Option<&'a str>> {
-        let key = if self.is_exact { key.to_owned() } else { key.to_lowercase() };
+        let key = if self.is_exact {
+            key.to_owned()
+        } else {
+            key.to_lowercase()
+        };
         let found = self.items(section).find(|(name, _)| *name == key);
         found.map(|(_, value)| value)
     }
@@ -217,7 +238,9 @@ impl Ini {
                 rest = after;
                 continue;
             }
-            let named = after.strip_prefix('(').and_then(|after| after.split_once(")s"));
+            let named = after
+                .strip_prefix('(')
+                .and_then(|after| after.split_once(")s"));
             let Some((name, after)) = named else {
                 return Err(format!("a `%` in `{value}` is neither `%%` nor `%(name)s`"));
             };
@@ -246,7 +269,9 @@ pub(super) fn csv(
     for term in terms {
         let (key, told) = told(term, options)?;
         told.check_encoding()?;
-        let file = told.text("file").unwrap_or_else(|| "ansible.csv".to_owned());
+        let file = told
+            .text("file")
+            .unwrap_or_else(|| "ansible.csv".to_owned());
         let delimiter = match told.text("delimiter").as_deref() {
             None | Some("TAB" | "\\t") => '\t',
             Some(text) => {
@@ -325,7 +350,10 @@ mod tests {
     fn ini_files_are_read_as_python_reads_them() {
         let text = "# no\n[DEFAULT]\nbase = /srv\n[Part]\nKey: one\n  two\npath = %(base)s/100%%\n";
         let ini = Ini::read(text, false, false).unwrap();
-        let filled = |key: &str| ini.filled("Part", ini.get("Part", key).unwrap(), 0).unwrap();
+        let filled = |key: &str| {
+            ini.filled("Part", ini.get("Part", key).unwrap(), 0)
+                .unwrap()
+        };
         assert_eq!(filled("KEY").as_deref(), Some("one\ntwo"));
         assert_eq!(filled("path").as_deref(), Some("/srv/100%"));
         assert!(ini.get("Part", "none").is_none());

@@ -116,7 +116,9 @@ impl Request {
         if !self.follows {
             builder = builder.redirect(reqwest::redirect::Policy::none());
         }
-        let client = builder.build().map_err(|error| failed(&error.without_url()))?;
+        let client = builder
+            .build()
+            .map_err(|error| failed(&error.without_url()))?;
         let ask = async {
             let mut request = client.get(url);
             if let Some((user, password)) = &self.user {

@@ -71,5 +71,9 @@ pub(super) fn hostnames(terms: &[Json], asker: &Asker<'_>) -> Vec<Json> {
 
 /// One of the terms.
 pub(super) fn random_choice(terms: Vec<Json>) -> Vec<Json> {
-    terms.choose(&mut rand::rng()).cloned().into_iter().collect()
+    terms
+        .choose(&mut rand::rng())
+        .cloned()
+        .into_iter()
+        .collect()
 }
