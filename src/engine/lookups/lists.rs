@@ -106,22 +106,26 @@ pub(super) fn sub_elements(terms: Vec<Json>) -> Result<Vec<Json>, String> {
         if is_skipped {
             continue;
         }
-        let mut inner = Some(&item);
-        for part in key.split('.') {
-            inner = inner.and_then(|value| value.get(part));
-        }
-        match inner {
+        let mut item = item;
+        // What an item is gone through for is no longer part of it.
+        match taken(&mut item, key) {
             Some(Json::Array(elements)) => {
                 pairs.extend(elements.iter().map(|element| json!([item, element])));
             }
             _ if skips => {}
-            Some(_) => {
-                return Err(format!("`{key}` of an item is no list"));
-            }
+            Some(_) => return Err(format!("`{key}` of an item is no list")),
             None => return Err(format!("an item has no `{key}`")),
         }
     }
     Ok(pairs)
+}
+
+/// Takes out what stands under `a.b.c`.
+fn taken(item: &mut Json, key: &str) -> Option<Json> {
+    match key.split_once('.') {
+        Some((first, rest)) => taken(item.get_mut(first)?, rest),
+        None => item.as_object_mut()?.shift_remove(key),
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +158,7 @@ mod tests {
             (
                 &below,
                 json!([[{"n": 1, "k": ["x", "y"]}], "k"]),
-                r#"[[{"n":1,"k":["x","y"]},"x"],[{"n":1,"k":["x","y"]},"y"]]"#,
+                r#"[[{"n":1},"x"],[{"n":1},"y"]]"#,
             ),
             (
                 &below,

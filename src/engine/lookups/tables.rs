@@ -86,6 +86,7 @@ pub(super) fn ini(
                 .map_err(|error| format!("`{key}` is no pattern: {error}"))?;
             for (name, value) in table.items(section) {
                 if pattern.is_match(name) {
+                    let value = table.filled(section, value, 0)?;
                     values.push(value.map_or(Json::Null, Json::from));
                 }
             }

@@ -64,9 +64,27 @@ pub(super) fn hostnames(terms: &[Json], asker: &Asker<'_>) -> Vec<Json> {
             inventory.groups.insert(name.clone(), group);
         }
     }
-    let pattern: Vec<String> = terms.iter().map(display).collect();
+    let pattern: Vec<String> = terms.iter().map(|term| parted(&display(term))).collect();
     let found = inventory.select(&pattern.join(",")).unwrap_or_default();
     found.into_iter().map(Json::from).collect()
+}
+
+/// A pattern with commas between its parts, and not colons.
+fn parted(pattern: &str) -> String {
+    let mut depth = 0;
+    let parted = pattern.chars().map(|character| {
+        match character {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            ':' if depth == 0 => return ',',
+            _ => {}
+        }
+        character
+    });
+    if pattern.contains(',') || pattern.parse::<std::net::Ipv6Addr>().is_ok() {
+        return pattern.to_owned();
+    }
+    parted.collect()
 }
 
 /// One of the terms.
