@@ -20,7 +20,10 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         attribute(value, &name)
     });
     environment.add_filter("kk_item", |value: Value, key: Value| item(value, &key));
-    environment.add_filter("kk_slice", slice);
+    environment.add_filter(
+        "kk_slice",
+        |value: Value, start: Value, end: Value, step: Value| slice(&value, &start, &end, &step),
+    );
     environment.add_filter("kk_each", |value: Value| each(&value).map(|()| value));
     environment.add_filter("kk_else", |_: Value| nothing());
 }
@@ -96,7 +99,7 @@ fn each(value: &Value) -> Result<(), Error> {
 }
 
 /// `[start:stop:step]`.
-fn slice(value: Value, start: Value, stop: Value, step: Value) -> Result<Value, Error> {
+fn slice(value: &Value, start: &Value, end: &Value, step: &Value) -> Result<Value, Error> {
     let number = |value: &Value| -> Result<Option<i64>, Error> {
         if value.is_none() {
             return Ok(None);
@@ -104,22 +107,22 @@ fn slice(value: Value, start: Value, stop: Value, step: Value) -> Result<Value, 
         let wrong = || invalid("slice indices must be integers or None");
         value.as_i64().map(Some).ok_or_else(wrong)
     };
-    let (start, stop, step) = (number(&start)?, number(&stop)?, number(&step)?.unwrap_or(1));
+    let (start, end, step) = (number(start)?, number(end)?, number(step)?.unwrap_or(1));
     if step == 0 {
         return Err(invalid("slice step cannot be zero"));
     }
     if let Some(text) = value.as_str() {
         let characters: Vec<char> = text.chars().collect();
-        let chosen = indices(characters.len(), start, stop, step);
+        let chosen = indices(characters.len(), start, end, step);
         let text: String = chosen.filter_map(|index| characters.get(index)).collect();
         return Ok(Value::from(text));
     }
     if !matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) {
-        let message = format!("'{}' object is not subscriptable", type_name(&value));
+        let message = format!("'{}' object is not subscriptable", type_name(value));
         return Err(invalid(message));
     }
     let items: Vec<Value> = value.try_iter()?.collect();
-    let chosen: Vec<Value> = indices(items.len(), start, stop, step)
+    let chosen: Vec<Value> = indices(items.len(), start, end, step)
         .filter_map(|index| items.get(index).cloned())
         .collect();
     Ok(if value.is_tuple() {
@@ -132,7 +135,7 @@ fn slice(value: Value, start: Value, stop: Value, step: Value) -> Result<Value, 
 fn indices(
     length: usize,
     start: Option<i64>,
-    stop: Option<i64>,
+    end: Option<i64>,
     step: i64,
 ) -> impl Iterator<Item = usize> {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
@@ -150,7 +153,7 @@ fn indices(
         .clamp(low, high)
     };
     let mut at = start.map_or(if step > 0 { low } else { high }, placed);
-    let end = stop.map_or(if step > 0 { high } else { low }, placed);
+    let end = end.map_or(if step > 0 { high } else { low }, placed);
     std::iter::from_fn(move || {
         let is_within = if step > 0 { at < end } else { at > end };
         let index = is_within.then(|| usize::try_from(at).ok()).flatten();

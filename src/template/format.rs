@@ -463,7 +463,7 @@ fn by_specification(value: &Value, specification: &str) -> Result<String, Error>
             "Unknown format code 's' for object of type '{}'",
             type_name(value)
         ))),
-        (ValueKind::Bool, None) => plain(&text(value)?, field, '<'),
+        (ValueKind::Bool, None) => Ok(plain(&text(value)?, field, '<')),
         (ValueKind::Number, None) if !value.is_integer() && field.precision.is_none() => {
             let written = text(value)?;
             let (sign, digits) = written.split_at(usize::from(written.starts_with('-')));
@@ -477,7 +477,7 @@ fn by_specification(value: &Value, specification: &str) -> Result<String, Error>
             field.kind = kind.unwrap_or(if value.is_integer() { 'd' } else { 'g' });
             number(value, field)
         }
-        (_, None | Some('s')) => plain(&text(value)?, field, '<'),
+        (_, None | Some('s')) => Ok(plain(&text(value)?, field, '<')),
         (_, Some(kind)) => Err(invalid(format!(
             "Unknown format code '{kind}' for object of type '{}'",
             type_name(value)
@@ -485,7 +485,7 @@ fn by_specification(value: &Value, specification: &str) -> Result<String, Error>
     }
 }
 
-fn plain(text: &str, mut field: Field, align: char) -> Result<String, Error> {
+fn plain(text: &str, mut field: Field, align: char) -> String {
     field.align = field.align.or(Some(align));
-    Ok(padded(&cut(text, field.precision), "", &field))
+    padded(&cut(text, field.precision), "", &field)
 }

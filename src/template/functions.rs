@@ -28,7 +28,6 @@ pub(super) fn add(environment: &mut Environment<'static>) {
             pairs.into_iter().collect(),
         )))
     });
-    environment.add_function("now", now);
     environment.add_filter("kk_template", |state: &State, name: Value| {
         let found = find(state, &name)?;
         found.ok_or_else(|| invalid(format!("there is no template `{name}`")))

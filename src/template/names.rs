@@ -144,7 +144,6 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "dict",
     "lookup",
     "namespace",
-    "now",
     "q",
     "query",
     "range",

@@ -12,6 +12,7 @@ use super::missing::{is_harmless, missing, undefined_error};
 use super::outside::Outside;
 use super::rewrite::Mistake;
 use super::{environment, is_template, literal, python, values};
+use crate::vault::{envelope_of, has_marked};
 
 /// How deep variables may refer to variables.
 pub const MAX_RECURSION: usize = 40;
@@ -64,7 +65,8 @@ impl Layer {
     fn ready(&self, name: &str, json: &Json) -> Option<Value> {
         let known = lock(&self.ready).get(name).cloned();
         known.unwrap_or_else(|| {
-            let value = (self.raw || !has_template(json)).then(|| environment::value_of(json));
+            let is_data = self.raw && !has_marked(json) || !has_template(json);
+            let value = is_data.then(|| environment::value_of(json));
             lock(&self.ready).insert(name.to_owned(), value.clone());
             value
         })
@@ -263,6 +265,7 @@ impl Scope {
 
     fn resolved(&self, value: &Json) -> Result<Json, Trouble> {
         Ok(match value {
+            Json::String(text) if envelope_of(text).is_some() => Json::String(revealed(text)?),
             Json::String(text) if is_template(text) => self.text_value(text)?,
             Json::Array(items) => Json::Array(
                 items
@@ -379,9 +382,16 @@ impl Scope {
             };
         };
         let json = layer.variables.get(name)?;
+        let resolved = || {
+            if layer.raw {
+                decrypted(json)
+            } else {
+                self.resolve_guarded(name, json)
+            }
+        };
         let value = match layer.ready(name, json) {
             Some(value) => value,
-            None => match self.resolve_guarded(name, json) {
+            None => match resolved() {
                 Ok(json) => environment::value_of(&json),
                 // It is an error where it is used, and not where a `default` takes its place.
                 Err(trouble) if trouble.undefined => return Some(missing(trouble.message)),
@@ -419,10 +429,36 @@ impl Scope {
     }
 }
 
-/// Whether any text in a value contains template markup.
+/// The plain text of an encrypted value.
+fn revealed(text: &str) -> Result<String, Trouble> {
+    let envelope = envelope_of(text).unwrap_or_default();
+    crate::vault::revealed(envelope).map_err(|error| Trouble {
+        message: match error.hint() {
+            Some(hint) => format!("the encrypted value cannot be used: {error} ({hint})"),
+            None => format!("the encrypted value cannot be used: {error}"),
+        },
+        undefined: false,
+    })
+}
+
+/// Data with every encrypted text in it decrypted.
+fn decrypted(value: &Json) -> Result<Json, Trouble> {
+    Ok(match value {
+        Json::String(text) if envelope_of(text).is_some() => Json::String(revealed(text)?),
+        Json::Array(items) => Json::Array(items.iter().map(decrypted).collect::<Result<_, _>>()?),
+        Json::Object(map) => Json::Object(
+            map.iter()
+                .map(|(key, item)| Ok((key.clone(), decrypted(item)?)))
+                .collect::<Result<_, Trouble>>()?,
+        ),
+        other => other.clone(),
+    })
+}
+
+/// Whether any text in a value contains template markup or is encrypted.
 pub fn has_template(value: &Json) -> bool {
     match value {
-        Json::String(text) => is_template(text),
+        Json::String(text) => is_template(text) || envelope_of(text).is_some(),
         Json::Array(items) => items.iter().any(has_template),
         Json::Object(map) => map
             .iter()

@@ -514,7 +514,7 @@ impl<'a> Reader<'a> {
             let at = call.text.len();
             call.push(".");
             call.push(name);
-            self.write_arguments(&mut call, arguments, |piece| piece.free());
+            write_arguments(&mut call, arguments, Piece::free);
             call.mark(at, from.saturating_sub(name.len())..self.cursor.end());
             call.is_open = true;
             call.is_call = true;
@@ -585,7 +585,7 @@ impl<'a> Reader<'a> {
             }
             None => call.add(&piece.guarded().solid()),
         }
-        self.write_arguments(&mut call, arguments, |piece| {
+        write_arguments(&mut call, arguments, |piece| {
             if is_strict {
                 piece.guarded()
             } else {
@@ -642,28 +642,6 @@ impl<'a> Reader<'a> {
         Ok(arguments)
     }
 
-    pub(super) fn write_arguments(
-        &self,
-        call: &mut Piece,
-        arguments: Vec<Argument>,
-        finish: impl Fn(Piece) -> Piece,
-    ) {
-        call.push("(");
-        for (index, argument) in arguments.into_iter().enumerate() {
-            if index > 0 {
-                call.push(",");
-            }
-            let start = call.text.len();
-            call.push(&argument.prefix);
-            if let Some(range) = argument.name_range {
-                call.mark(start, range);
-            }
-            let value = finish(argument.value);
-            call.add(&value);
-        }
-        call.push(")");
-    }
-
     fn filters(&mut self, mut piece: Piece, start: usize) -> Result<Piece, Mistake> {
         loop {
             match self.cursor.peek() {
@@ -715,7 +693,7 @@ impl<'a> Reader<'a> {
         chain.push(name);
         if !arguments.is_empty() {
             let is_lenient = known::TAKES_UNDEFINED_ARGUMENTS.contains(&name);
-            self.write_arguments(&mut chain, arguments, |piece| {
+            write_arguments(&mut chain, arguments, |piece| {
                 if is_lenient {
                     piece.free()
                 } else {
@@ -779,7 +757,7 @@ impl<'a> Reader<'a> {
         let at = asked.text.len();
         asked.push(name);
         if !arguments.is_empty() {
-            self.write_arguments(&mut asked, arguments, Piece::guarded);
+            write_arguments(&mut asked, arguments, Piece::guarded);
         }
         asked.mark(at, range.start..self.cursor.end());
         asked.push(")");
@@ -798,6 +776,23 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+fn write_arguments(call: &mut Piece, arguments: Vec<Argument>, finish: impl Fn(Piece) -> Piece) {
+    call.push("(");
+    for (index, argument) in arguments.into_iter().enumerate() {
+        if index > 0 {
+            call.push(",");
+        }
+        let start = call.text.len();
+        call.push(&argument.prefix);
+        if let Some(range) = argument.name_range {
+            call.mark(start, range);
+        }
+        let value = finish(argument.value);
+        call.add(&value);
+    }
+    call.push(")");
 }
 
 fn opened(mut piece: Piece) -> Piece {

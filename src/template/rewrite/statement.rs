@@ -8,7 +8,7 @@ use super::piece::Piece;
 use super::tokens::CLOSERS;
 use super::{BLOCK, Mistake, VARIABLE};
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     /// A whole template.
     pub(super) fn template(&mut self) -> Result<Piece, Mistake> {
         let mut body = Piece::default();

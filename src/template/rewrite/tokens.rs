@@ -120,13 +120,11 @@ impl<'a> Cursor<'a> {
 
     /// The mistake of what comes next.
     pub(super) fn unexpected(&self, expected: &str) -> Mistake {
-        let (found, range) = match self.tokens.get(self.next) {
-            Some(spanned) => (spanned.token.to_string(), spanned.range.clone()),
-            None => {
-                let end = self.source.len();
-                ("end of input".to_owned(), self.end().min(end)..end)
-            }
-        };
+        let end = self.source.len();
+        let (found, range) = self.tokens.get(self.next).map_or_else(
+            || ("end of input".to_owned(), self.end().min(end)..end),
+            |spanned| (spanned.token.to_string(), spanned.range.clone()),
+        );
         Mistake {
             message: format!("template: unexpected {found}, expected {expected}"),
             hint: None,
