@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::options::Options;
 use super::{Asker, own_path};
-use crate::template::{Layer, display, render_file, truthy};
+use crate::template::{Layer, Syntax, converted, display, render_file_as, truthy};
 
 /// The texts of files.
 pub(super) fn file(
@@ -48,28 +48,29 @@ pub(super) fn template(
         Some(_) => return Err("`template_vars` is not a mapping".to_owned()),
     };
     let scope = asker.scope.with(Layer::raw(more));
+    let mut syntax = Syntax::default();
+    for (name, delimiter) in [
+        ("variable_start_string", &mut syntax.variable.0),
+        ("variable_end_string", &mut syntax.variable.1),
+        ("comment_start_string", &mut syntax.comment.0),
+        ("comment_end_string", &mut syntax.comment.1),
+    ] {
+        if let Some(text) = options.text(name) {
+            *delimiter = text;
+        }
+    }
     let mut texts = Vec::new();
     for term in terms {
         let (name, text) = asker.read("templates", &display(term))?;
-        let text = render_file(&name, &text, &scope).map_err(|found| found.to_string())?;
+        let text =
+            render_file_as(&name, &text, &syntax, &scope).map_err(|found| found.to_string())?;
         texts.push(if options.flag("convert_data", true) {
-            data_of(text)
+            converted(text)
         } else {
             text.into()
         });
     }
     Ok(texts)
-}
-
-/// A text that is written as a list, a mapping or a boolean becomes one.
-fn data_of(text: String) -> Json {
-    let looks_like_data = text.starts_with(['{', '[']) && !text.starts_with("{{");
-    match text.as_str() {
-        "True" => Json::Bool(true),
-        "False" => Json::Bool(false),
-        _ if looks_like_data => serde_json::from_str(&text).unwrap_or(Json::String(text)),
-        _ => Json::String(text),
-    }
 }
 
 /// Files whose names match patterns, each in the first folder that has any.
@@ -297,12 +298,5 @@ mod tests {
             "x/a x/b y/a y/b x/c y/c"
         );
         assert_eq!(names(json!({"files": "a"})), "a");
-    }
-
-    #[test]
-    fn texts_that_are_data() {
-        assert_eq!(data_of("[1, 2]\n".to_owned()), json!([1, 2]));
-        assert_eq!(data_of("{broken".to_owned()), json!("{broken"));
-        assert_eq!(data_of("12".to_owned()), json!("12"));
     }
 }
