@@ -31,7 +31,7 @@ pub use arguments::{ArgumentValue, OMIT, late};
 pub use frame::Frame;
 pub use library::{Entry, Library};
 pub use load::{Included, Resolved, load, parse_variables, read_included};
-pub use loops::{LoopSource, Repeat, With};
+pub use loops::{LoopSource, Repeat};
 pub use meta::Meta;
 pub use specification::check_arguments;
 

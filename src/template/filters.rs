@@ -6,14 +6,13 @@ use minijinja::{Environment, Error};
 use serde_json::{Map, Value as Json};
 
 use super::environment::{invalid, json_of, object_of, value_of};
-use super::missing::{deal_with, is_undefined};
+use super::missing::is_undefined;
 use super::written;
 
 /// Adds Ansible's filters.
 pub(super) fn add(environment: &mut Environment<'static>) {
     // Not `Option<Value>`: that would take an undefined alternative for none at all.
     let default = |value: Value, args: Rest<Value>, kwargs: Kwargs| -> Result<Value, Error> {
-        deal_with(&value);
         let lax = match args.get(1) {
             Some(lax) => lax.is_true(),
             None => kwargs.get::<Option<bool>>("boolean")?.unwrap_or(false),

@@ -5,18 +5,12 @@ use minijinja::{Environment, Error};
 
 use super::environment::invalid;
 use super::filters::regex;
-use super::missing::{deal_with, is_undefined};
+use super::missing::is_undefined;
 
 /// Adds Ansible's tests.
 pub(super) fn add(environment: &mut Environment<'static>) {
-    environment.add_test("defined", |value: Value| {
-        deal_with(&value);
-        !is_undefined(&value)
-    });
-    environment.add_test("undefined", |value: Value| {
-        deal_with(&value);
-        is_undefined(&value)
-    });
+    environment.add_test("defined", |value: Value| !is_undefined(&value));
+    environment.add_test("undefined", |value: Value| is_undefined(&value));
     for (name, key, expected) in [
         ("failed", "failed", true),
         ("changed", "changed", true),
