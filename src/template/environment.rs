@@ -8,8 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
-use super::names::{BUILTIN_FILTERS, BUILTIN_TESTS, FUNCTIONS, OWN_FILTERS, OWN_TESTS};
-use super::{filters, missing, tests_of_values, written};
+use super::{filters, missing, names, tests_of_values, written};
 use crate::diagnostic::{Diagnostic, Place, nearest};
 
 /// The one environment.
@@ -89,10 +88,12 @@ pub(super) fn check(
         let Unknown { kind, name, .. } = unknown;
         let diagnostic = at(format!("unknown {kind} `{name}`"), unknown.range);
         let mut known = unknown.known;
-        let hint = if let Some(other) = nearest(name, known.iter().copied()) {
+        let hint = if let Some(hint) = names::left_out(name) {
+            hint.to_owned()
+        } else if let Some(other) = nearest(name, known.iter().copied()) {
             format!("did you mean `{other}`?")
         } else {
-            known.retain(|name| name.starts_with(|c: char| c.is_alphabetic()));
+            known.retain(|name| name.starts_with(|c: char| c.is_alphabetic()) && !name.contains('.'));
             known.sort_unstable();
             format!("there are: {}", known.join(", "))
         };
@@ -129,13 +130,13 @@ fn find_unknown<'a>(instructions: &'a Instructions<'_>) -> Option<Unknown<'a>> {
     while let Some(instruction) = instructions.get(index) {
         let found = match instruction {
             Instruction::ApplyFilter(name, ..) => {
-                Some(("filter", *name, [BUILTIN_FILTERS, OWN_FILTERS].concat()))
+                Some(("filter", *name, names::filters()))
             }
             Instruction::PerformTest(name, ..) => {
-                Some(("test", *name, [BUILTIN_TESTS, OWN_TESTS].concat()))
+                Some(("test", *name, names::tests()))
             }
             Instruction::CallFunction(name, _) if !is_local(instructions, name) => {
-                Some(("function", *name, FUNCTIONS.to_vec()))
+                Some(("function", *name, names::FUNCTIONS.to_vec()))
             }
             _ => None,
         };
