@@ -19,3 +19,4 @@ mod modules_for_real;
 mod registry;
 mod registry_answers;
 mod ssh;
+mod vault;

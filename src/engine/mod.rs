@@ -16,6 +16,7 @@ mod learn;
 mod lookups;
 mod metas;
 mod outline;
+mod outside;
 mod perform;
 mod play;
 mod repeat;

@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
-use super::{filters, missing, names, tests_of_values, written};
+use super::{filters, missing, names, outside, tests_of_values, written};
 use crate::diagnostic::{Diagnostic, Place, nearest};
 
 /// The one environment.
@@ -57,6 +57,7 @@ fn build() -> Environment<'static> {
     });
     filters::add(&mut environment);
     tests_of_values::add(&mut environment);
+    outside::add(&mut environment);
     environment
 }
 
@@ -251,14 +252,5 @@ fn json_within(value: &Value, left: &mut usize) -> Result<serde_json::Value, Err
         }
         _ => serde_json::to_value(value)
             .map_err(|error| invalid(format!("the value cannot be used as data: {error}"))),
-    }
-}
-
-pub(super) fn object_of(
-    value: &Value,
-) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
-    match json_of(value)? {
-        serde_json::Value::Object(map) => Ok(map),
-        _ => Err(invalid("expected a mapping")),
     }
 }

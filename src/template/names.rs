@@ -12,7 +12,7 @@ const BUILTIN_FILTERS: &[&str] = &["lines"];
 const BUILTIN_TESTS: &[&str] = &["safe", "sameas", "int", "startingwith", "endingwith"];
 
 /// Functions that a template can call.
-pub(super) const FUNCTIONS: &[&str] = &["dict", "namespace", "range"];
+pub(super) const FUNCTIONS: &[&str] = &["dict", "lookup", "namespace", "q", "query", "range"];
 
 /// Filters that Ansible users know and that are left out, with what to do instead.
 const LEFT_OUT: &[(&str, &str)] = &[
