@@ -21,9 +21,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "`json_query` is left out: use `selectattr`, `map(attribute='…')` and `items2dict`",
     ),
     ("jc", "`jc` is left out: ask the command for JSON and use `from_json`"),
-    ("win_basename", "Windows paths are left out"),
-    ("win_dirname", "Windows paths are left out"),
-    ("win_splitdrive", "Windows paths are left out"),
     ("urlize", "`urlize` is left out: write the link yourself"),
 ];
 

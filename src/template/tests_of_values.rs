@@ -14,19 +14,19 @@ const TESTS: &[Test] = &[
     // Whether there is something.
     Test { name: "defined", parameters: &["?"], apply: |_, call| is_defined(call, true) },
     Test { name: "undefined", parameters: &["?"], apply: |_, call| is_defined(call, false) },
-    Test { name: "none", parameters: &[], apply: |_, call| Ok(call.value.is_none()) },
+    Test { name: "none", parameters: &["?"], apply: |_, call| Ok(call.value.is_none()) },
     // Kinds of values.
-    Test { name: "boolean", parameters: &[], apply: |_, call| Ok(call.value.kind() == ValueKind::Bool) },
-    Test { name: "true", parameters: &[], apply: |_, call| Ok(call.value.kind() == ValueKind::Bool && call.value.is_true()) },
-    Test { name: "false", parameters: &[], apply: |_, call| Ok(call.value.kind() == ValueKind::Bool && !call.value.is_true()) },
-    Test { name: "string", parameters: &[], apply: |_, call| Ok(call.value.as_str().is_some()) },
-    Test { name: "number", parameters: &[], apply: |_, call| Ok(number(&call.value).is_some()) },
-    Test { name: "integer", parameters: &[], apply: |_, call| Ok(call.value.kind() == ValueKind::Number && call.value.is_integer()) },
-    Test { name: "float", parameters: &[], apply: |_, call| Ok(call.value.kind() == ValueKind::Number && !call.value.is_integer()) },
-    Test { name: "mapping", parameters: &[], apply: |_, call| Ok(is_mapping(&call.value)) },
+    Test { name: "boolean", parameters: &["?"], apply: |_, call| Ok(call.value.kind() == ValueKind::Bool) },
+    Test { name: "true", parameters: &["?"], apply: |_, call| Ok(call.value.kind() == ValueKind::Bool && call.value.is_true()) },
+    Test { name: "false", parameters: &["?"], apply: |_, call| Ok(call.value.kind() == ValueKind::Bool && !call.value.is_true()) },
+    Test { name: "string", parameters: &["?"], apply: |_, call| Ok(call.value.as_str().is_some()) },
+    Test { name: "number", parameters: &["?"], apply: |_, call| Ok(number(&call.value).is_some()) },
+    Test { name: "integer", parameters: &["?"], apply: |_, call| Ok(call.value.kind() == ValueKind::Number && call.value.is_integer()) },
+    Test { name: "float", parameters: &["?"], apply: |_, call| Ok(call.value.kind() == ValueKind::Number && !call.value.is_integer()) },
+    Test { name: "mapping", parameters: &["?"], apply: |_, call| Ok(is_mapping(&call.value)) },
     Test { name: "sequence", parameters: &[], apply: |_, call| Ok(is_iterable(&call.value)) },
     Test { name: "iterable", parameters: &[], apply: |_, call| Ok(is_iterable(&call.value)) },
-    Test { name: "callable", parameters: &[], apply: |_, call| Ok(is_callable(&call.value)) },
+    Test { name: "callable", parameters: &["?"], apply: |_, call| Ok(is_callable(&call.value)) },
     Test { name: "escaped", parameters: &[], apply: |_, call| Ok(call.value.is_safe()) },
     // Truth.
     Test { name: "truthy", parameters: &["convert_bool"], apply: truthy },
@@ -246,16 +246,7 @@ fn version(_: &mut State<'_, '_>, call: &Call) -> Result<bool, Error> {
         "ge" | ">=" => std::cmp::Ordering::is_ge,
         other => return Err(call.error(&format!("`{other}` is not a comparison of versions"))),
     };
-    // For equality, what cannot be put in order is merely different.
-    let is_equality = matches!(operator.as_deref(), None | Some("eq" | "==" | "=" | "ne" | "!=" | "<>"));
-    match compare(&left, &right) {
-        Ok(order) => Ok(holds(order)),
-        Err(error) if is_equality && kind.as_deref().is_none_or(|kind| kind == "loose") && is_strict != Some(true) => {
-            let _ = error;
-            Ok(holds(std::cmp::Ordering::Less))
-        }
-        Err(error) => Err(error),
-    }
+    compare(&left, &right).map(holds)
 }
 
 fn contains(call: &Call, container: &Value, item: &Value) -> Result<bool, Error> {
@@ -340,6 +331,9 @@ fn changed(_: &mut State<'_, '_>, call: &Call) -> Result<bool, Error> {
     }
     let results = result_item(call, "results")?.filter(is_list);
     let results = results.map(|results| python::items(&results)).transpose()?.unwrap_or_default();
+    if results.is_empty() && result_item(call, "results")?.is_some_and(|results| is_list(&results)) {
+        return Err(call.error("the loop has no results"));
+    }
     let is_changed = |result: &Value| python::truth(&python::item(result, &Value::from("changed")));
     Ok(results.first().is_some_and(is_mapping) && results.iter().any(is_changed))
 }

@@ -190,6 +190,9 @@ fn evaluate(expression: &Expression, scope: &Scope) -> Outcome {
     };
     match template.evaluate(scope) {
         Ok(value) => Outcome::Value(value),
+        Err(diagnostic) if diagnostic.message.contains(": unknown ") => {
+            Outcome::Unknown(diagnostic.message)
+        }
         Err(diagnostic) => Outcome::Error(diagnostic.message),
     }
 }
@@ -224,7 +227,7 @@ fn outcome(answer: &Json) -> Outcome {
     match (answer.get("value"), answer["error"].as_str()) {
         (Some(value), _) => Outcome::Value(value.clone()),
         (None, Some(message))
-            if message.contains("No filter named") || message.contains("No test named") =>
+            if message.contains("Could not load ") =>
         {
             Outcome::Unknown(message.to_owned())
         }

@@ -19,6 +19,9 @@ pub(super) const FILTERS: &[Filter] = &[
     Filter { name: "splitext", parameters: &[], apply: splitext },
     Filter { name: "path_join", parameters: &[], apply: path_join },
     Filter { name: "commonpath", parameters: &[], apply: common },
+    Filter { name: "win_basename", parameters: &[], apply: |_, call| changed(call, windows_basename) },
+    Filter { name: "win_dirname", parameters: &[], apply: |_, call| changed(call, windows_dirname) },
+    Filter { name: "win_splitdrive", parameters: &[], apply: windows_drive },
     Filter { name: "fileglob", parameters: &[], apply: fileglob },
 ];
 
@@ -313,4 +316,45 @@ fn in_class(class: &[char], wanted: char) -> bool {
         [one, rest @ ..] => *one == wanted || in_class(rest, wanted),
         [] => false,
     }
+}
+
+/// The drive of a path of Windows, and the rest of it.
+fn split_drive(path: &str) -> (&str, &str) {
+    let is_separator = |c: char| c == '\\' || c == '/';
+    let mut characters = path.chars();
+    let start = (characters.next(), characters.next());
+    if let (Some(one), Some(other)) = start
+        && is_separator(one)
+        && is_separator(other)
+    {
+        // `\\server\share`.
+        let rest = characters.as_str();
+        let end = rest
+            .match_indices(is_separator)
+            .nth(1)
+            .map_or(path.len(), |(index, _)| index + 2);
+        return path.split_at(end);
+    }
+    match start {
+        (Some(letter), Some(':')) => path.split_at(letter.len_utf8() + 1),
+        _ => ("", path),
+    }
+}
+
+fn windows_basename(path: &str) -> String {
+    let (_, rest) = split_drive(path);
+    rest.rsplit(['\\', '/']).next().unwrap_or_default().to_owned()
+}
+
+fn windows_dirname(path: &str) -> String {
+    let (drive, rest) = split_drive(path);
+    let end = rest.rfind(['\\', '/']).map_or(0, |index| index + 1);
+    let folder = rest.get(..end).unwrap_or_default();
+    let trimmed = folder.trim_end_matches(['\\', '/']);
+    format!("{drive}{}", if trimmed.is_empty() { folder } else { trimmed })
+}
+
+fn windows_drive(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
+    let (drive, rest) = split_drive(call.value_text()?);
+    Ok(tuple(vec![Value::from(drive), Value::from(rest)]))
 }
