@@ -36,7 +36,7 @@ pub struct PythonRegex {
 impl PythonRegex {
     /// Compiles what a user wrote; the error says what is wrong with it.
     pub fn new(pattern: &str, flags: Flags) -> Result<Self, String> {
-        let wrong = |reason: &str| format!("`{pattern}` is not a regular expression: {reason}");
+        let wrong = |reason: &str| format!("`{pattern}` is no regular expression: {reason}");
         let translated = translate::translate(pattern, flags).map_err(|reason| wrong(&reason))?;
         RegexBuilder::new(&translated)
             .case_insensitive(flags.ignore_case)
@@ -45,14 +45,22 @@ impl PythonRegex {
             .backtrack_limit(BACKTRACK_LIMIT)
             .build()
             .map(|regex| Self { regex })
-            .map_err(|error| wrong(error.to_string().lines().last().unwrap_or_default().trim()))
+            .map_err(|error| wrong(&reason(&error)))
     }
 
     /// `search`: the first match anywhere.
     pub fn search<'t>(&self, text: &'t str) -> Result<Option<Captures<'t>>, String> {
-        self.regex
-            .captures(text)
-            .map_err(|error| error.to_string())
+        self.regex.captures(text).map_err(|error| error.to_string())
+    }
+
+    /// The first match; an expression that takes too long matches nothing.
+    pub fn first<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
+        self.search(text).ok().flatten()
+    }
+
+    /// Whether it matches anywhere; an expression that takes too long matches nothing.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.first(text).is_some()
     }
 
     /// `match`: a match at the start.
@@ -77,9 +85,12 @@ impl PythonRegex {
                 .regex
                 .captures_from_pos(text, position)
                 .map_err(|error| error.to_string())?;
-            let Some((found, range)) =
-                found.and_then(|found| found.get(0).map(|whole| whole.range()).map(|range| (found, range)))
-            else {
+            let Some((found, range)) = found.and_then(|found| {
+                found
+                    .get(0)
+                    .map(|whole| whole.range())
+                    .map(|range| (found, range))
+            }) else {
                 break;
             };
             position = if range.is_empty() {
@@ -101,18 +112,17 @@ impl PythonRegex {
         limit: Option<usize>,
     ) -> Result<(String, usize), String> {
         let found = self.find_all(text, limit)?;
-        let mut new = String::with_capacity(text.len());
-        let mut position = 0;
-        for captures in &found {
-            let Some(whole) = captures.get(0) else {
-                continue;
-            };
-            new.push_str(text.get(position..whole.start()).unwrap_or_default());
-            with.expand(captures, &mut new);
-            position = whole.end();
-        }
-        new.push_str(text.get(position..).unwrap_or_default());
+        let new = spliced(text, &found, |captures, new| with.expand(captures, new));
         Ok((new, found.len()))
+    }
+
+    /// The text with every match replaced by what is written for it; an expression that takes too long matches nothing.
+    pub fn replace_with(
+        &self,
+        text: &str,
+        write: impl FnMut(&Captures<'_>, &mut String),
+    ) -> String {
+        spliced(text, &self.find_all(text, None).unwrap_or_default(), write)
     }
 
     /// How many groups there are, the whole match not counted.
@@ -126,6 +136,39 @@ impl PythonRegex {
             .capture_names()
             .position(|other| other == Some(name))
     }
+}
+
+fn spliced(
+    text: &str,
+    found: &[Captures<'_>],
+    mut write: impl FnMut(&Captures<'_>, &mut String),
+) -> String {
+    let mut new = String::with_capacity(text.len());
+    let mut position = 0;
+    for captures in found {
+        let Some(whole) = captures.get(0) else {
+            continue;
+        };
+        new.push_str(text.get(position..whole.start()).unwrap_or_default());
+        write(captures, &mut new);
+        position = whole.end();
+    }
+    new.push_str(text.get(position..).unwrap_or_default());
+    new
+}
+
+/// Why an expression is none, in one line and without the engine's own preamble.
+fn reason(error: &fancy_regex::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().last().unwrap_or_default().trim();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    let line = match line.split_once(": ") {
+        Some((start, rest)) if start.starts_with("Parsing error at") => rest,
+        _ => line,
+    };
+    let mut characters = line.chars();
+    let first = characters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(characters).collect()
 }
 
 /// `re.escape`.

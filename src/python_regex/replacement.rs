@@ -67,7 +67,9 @@ impl Reader<'_> {
 
     fn group(&mut self, number: usize, template: &str) -> Result<(), String> {
         if number > self.regex.groups() {
-            return Err(format!("`{template}` names group {number}, which is not in the expression"));
+            return Err(format!(
+                "`{template}` names group {number}, which is not in the expression"
+            ));
         }
         self.parts.push(Part::Group(number));
         Ok(())
@@ -75,7 +77,8 @@ impl Reader<'_> {
 
     /// What comes after a backslash; gives the rest.
     fn escape<'t>(&mut self, after: &'t str, template: &str) -> Result<&'t str, String> {
-        let bad = || format!("`{template}` is no replacement: a backslash before nothing that it knows");
+        let bad =
+            || format!("`{template}` is no replacement: a backslash before nothing that it knows");
         let mut characters = after.chars();
         let Some(character) = characters.next() else {
             return Err(bad());
@@ -89,10 +92,9 @@ impl Reader<'_> {
                     .ok_or_else(bad)?;
                 let number = match name.parse() {
                     Ok(number) => number,
-                    Err(_) => self
-                        .regex
-                        .group_called(name)
-                        .ok_or_else(|| format!("`{template}` names the group `{name}`, which is not there"))?,
+                    Err(_) => self.regex.group_called(name).ok_or_else(|| {
+                        format!("`{template}` names the group `{name}`, which is not there")
+                    })?,
                 };
                 self.group(number, template)?;
                 return Ok(rest);

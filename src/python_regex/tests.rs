@@ -19,14 +19,23 @@ fn what_only_python_writes() {
     assert_eq!(found(r"a$", "ba\n").as_deref(), Some("a"));
     assert_eq!(found(r"a\Z", "ba\n"), None);
     assert_eq!(found(r"[[]x[]]", "[x]").as_deref(), Some("[x]"));
-    assert_eq!(found(r"{{ a{1,2} }}", "{{ aa }}").as_deref(), Some("{{ aa }}"));
+    assert_eq!(
+        found(r"{{ a{1,2} }}", "{{ aa }}").as_deref(),
+        Some("{{ aa }}")
+    );
     assert_eq!(found(r"\<b\>", "<b>").as_deref(), Some("<b>"));
-    assert_eq!(found(r"(?P<q>['\x22])a(?P=q)", "\"a\"").as_deref(), Some("\"a\""));
+    assert_eq!(
+        found(r"(?P<q>['\x22])a(?P=q)", "\"a\"").as_deref(),
+        Some("\"a\"")
+    );
     assert_eq!(found(r"(?<!x)y(?=z)", "xyz yz").as_deref(), Some("y"));
     assert_eq!(found(r"[a&&b~~-]+", "&~-").as_deref(), Some("&~-"));
     assert_eq!(found("(?im)^B$", "a\nb\n").as_deref(), Some("b"));
     for wrong in [r"\q", "(", "[a", r"a\", "(?<n>a)", r"[\1]"] {
-        assert!(PythonRegex::new(wrong, Flags::default()).is_err(), "{wrong}");
+        assert!(
+            PythonRegex::new(wrong, Flags::default()).is_err(),
+            "{wrong}"
+        );
     }
 }
 

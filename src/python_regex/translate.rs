@@ -44,7 +44,9 @@ impl Translator<'_> {
             .rest
             .strip_prefix("(?")
             .and_then(|rest| rest.split_once(')'))
-            .filter(|(letters, _)| !letters.is_empty() && letters.chars().all(|c| c.is_ascii_alphabetic()))
+            .filter(|(letters, _)| {
+                !letters.is_empty() && letters.chars().all(|c| c.is_ascii_alphabetic())
+            })
         {
             let kept = self.letters(letters)?;
             if !kept.is_empty() {
@@ -91,9 +93,7 @@ impl Translator<'_> {
                 None => self.out.push_str(r"\{"),
             },
             '}' => self.out.push_str(r"\}"),
-            '#' if self.verbose => {
-                while self.next().is_some_and(|next| next != '\n') {}
-            }
+            '#' if self.verbose => while self.next().is_some_and(|next| next != '\n') {},
             '(' if self.rest.starts_with("?#") => {
                 let end = self.rest.find(')').ok_or("a comment has no end")?;
                 self.skip(end + 1);
@@ -113,7 +113,10 @@ impl Translator<'_> {
                     .take_while(|c| c.is_ascii_alphabetic() || *c == '-')
                     .collect();
                 let length = 1 + letters.len();
-                let ends = self.rest.get(length..).is_some_and(|rest| rest.starts_with(':'));
+                let ends = self
+                    .rest
+                    .get(length..)
+                    .is_some_and(|rest| rest.starts_with(':'));
                 if !letters.is_empty() && ends {
                     let kept: String = letters.chars().filter(|c| !"uaL".contains(*c)).collect();
                     self.out.push_str(&format!("(?{kept}:"));

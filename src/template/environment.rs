@@ -94,7 +94,9 @@ pub(super) fn check(
         } else if let Some(other) = nearest(name, known.iter().copied()) {
             format!("did you mean `{other}`?")
         } else {
-            known.retain(|name| name.starts_with(|c: char| c.is_alphabetic()) && !name.contains('.'));
+            known.retain(|name| {
+                name.starts_with(|c: char| c.is_alphabetic()) && !name.contains('.')
+            });
             known.sort_unstable();
             format!("there are: {}", known.join(", "))
         };
@@ -130,12 +132,8 @@ fn find_unknown<'a>(instructions: &'a Instructions<'_>) -> Option<Unknown<'a>> {
     let mut index = 0;
     while let Some(instruction) = instructions.get(index) {
         let found = match instruction {
-            Instruction::ApplyFilter(name, ..) => {
-                Some(("filter", *name, names::filters()))
-            }
-            Instruction::PerformTest(name, ..) => {
-                Some(("test", *name, names::tests()))
-            }
+            Instruction::ApplyFilter(name, ..) => Some(("filter", *name, names::filters())),
+            Instruction::PerformTest(name, ..) => Some(("test", *name, names::tests())),
             Instruction::CallFunction(name, _) if !is_local(instructions, name) => {
                 Some(("function", *name, names::FUNCTIONS.to_vec()))
             }

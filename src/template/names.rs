@@ -20,7 +20,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "json_query",
         "`json_query` is left out: use `selectattr`, `map(attribute='…')` and `items2dict`",
     ),
-    ("jc", "`jc` is left out: ask the command for JSON and use `from_json`"),
+    (
+        "jc",
+        "`jc` is left out: ask the command for JSON and use `from_json`",
+    ),
     ("urlize", "`urlize` is left out: write the link yourself"),
 ];
 
@@ -63,5 +66,8 @@ pub(super) fn tests() -> Vec<&'static str> {
 /// What to do instead of something that is left out.
 pub(super) fn left_out(name: &str) -> Option<&'static str> {
     let short = name.rsplit('.').next().unwrap_or(name);
-    LEFT_OUT.iter().find(|(other, _)| *other == short).map(|(_, hint)| *hint)
+    LEFT_OUT
+        .iter()
+        .find(|(other, _)| *other == short)
+        .map(|(_, hint)| *hint)
 }

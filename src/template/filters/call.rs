@@ -63,7 +63,10 @@ impl Call {
             named: Vec::new(),
         };
         for (index, argument) in arguments.enumerate() {
-            match (names.get(index).and_then(|name| call.index_of(name)), call.given.len()) {
+            match (
+                names.get(index).and_then(|name| call.index_of(name)),
+                call.given.len(),
+            ) {
                 (Some(index), _) => {
                     if let Some(slot) = call.given.get_mut(index) {
                         *slot = Some(argument);
@@ -80,15 +83,17 @@ impl Call {
         }
         for key in kwargs.args() {
             let argument = kwargs.peek::<Value>(key)?;
-            match call.index_of(key).and_then(|index| call.given.get_mut(index)) {
+            match call
+                .index_of(key)
+                .and_then(|index| call.given.get_mut(index))
+            {
                 Some(Some(_)) => {
                     return Err(invalid(format!("`{name}` has its argument `{key}` twice")));
                 }
                 Some(slot) => *slot = Some(argument),
                 None if parameters.contains(&"**") => call.named.push((key.to_owned(), argument)),
                 None => {
-                    let known: Vec<String> =
-                        names.iter().map(|name| format!("`{name}`")).collect();
+                    let known: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
                     let hint = if known.is_empty() {
                         "it takes none by name".to_owned()
                     } else {
@@ -156,8 +161,9 @@ impl Call {
     pub(in super::super) fn integer(&self, name: &str) -> Result<Option<i64>, Error> {
         self.optional(name)?
             .map(|value| match python::number(value) {
-                Some(Number::Integer(number)) => i64::try_from(number)
-                    .map_err(|_| self.wrong(name, "a smaller number", value)),
+                Some(Number::Integer(number)) => {
+                    i64::try_from(number).map_err(|_| self.wrong(name, "a smaller number", value))
+                }
                 _ => Err(self.wrong(name, "a whole number", value)),
             })
             .transpose()
@@ -177,13 +183,17 @@ impl Call {
 
     /// An argument that is taken for true or false.
     pub(in super::super) fn flag(&self, name: &str, default: bool) -> Result<bool, Error> {
-        Ok(self.raw(name).map(|value| {
-            if is_undefined(value) {
-                Err(refusal(value))
-            } else {
-                Ok(python::truth(value))
-            }
-        }).transpose()?.unwrap_or(default))
+        Ok(self
+            .raw(name)
+            .map(|value| {
+                if is_undefined(value) {
+                    Err(refusal(value))
+                } else {
+                    Ok(python::truth(value))
+                }
+            })
+            .transpose()?
+            .unwrap_or(default))
     }
 
     /// The value, which must be a text.

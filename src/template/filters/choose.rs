@@ -56,7 +56,10 @@ fn mandatory(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     if is_undefined(&call.value) {
         return Err(match call.text("msg")? {
             Some(message) => invalid(message),
-            None => invalid(format!("mandatory: {}", super::super::environment::describe(&refusal(&call.value)))),
+            None => invalid(format!(
+                "mandatory: {}",
+                super::super::environment::describe(&refusal(&call.value))
+            )),
         });
     }
     Ok(call.value.clone())
@@ -74,7 +77,11 @@ fn ternary(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
             call.required(name)?;
         }
     }
-    if let Some(other) = call.raw(if chosen == "true_val" { "false_val" } else { "true_val" }) {
+    if let Some(other) = call.raw(if chosen == "true_val" {
+        "false_val"
+    } else {
+        "true_val"
+    }) {
         deal_with(other);
     }
     call.required(chosen).cloned()
@@ -87,7 +94,8 @@ fn boolean(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     }
     let is_true = match value.as_str() {
         Some(text) => matches!(text.to_lowercase().as_str(), "yes" | "on" | "1" | "true"),
-        None => python::number(value).is_some_and(|number| (number.as_float() - 1.0).abs() < f64::EPSILON),
+        None => python::number(value)
+            .is_some_and(|number| (number.as_float() - 1.0).abs() < f64::EPSILON),
     };
     Ok(Value::from(is_true))
 }

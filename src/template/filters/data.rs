@@ -9,17 +9,45 @@ use super::call::{Call, Filter, refusal};
 use super::python::{self, Number, items, mapping, number, pairs};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "to_json", parameters: JSON_OPTIONS, apply: |_, call| to_json(call, &Style::default()) },
-    Filter { name: "to_nice_json", parameters: NICE_JSON_OPTIONS, apply: to_nice_json },
-    Filter { name: "tojson", parameters: &["indent"], apply: html_json },
-    Filter { name: "from_json", parameters: &["**"], apply: from_json },
-    Filter { name: "pprint", parameters: &[], apply: |_, call| super::pretty::pretty(&call.value).map(Value::from) },
+    Filter {
+        name: "to_json",
+        parameters: JSON_OPTIONS,
+        apply: |_, call| to_json(call, &Style::default()),
+    },
+    Filter {
+        name: "to_nice_json",
+        parameters: NICE_JSON_OPTIONS,
+        apply: to_nice_json,
+    },
+    Filter {
+        name: "tojson",
+        parameters: &["indent"],
+        apply: html_json,
+    },
+    Filter {
+        name: "from_json",
+        parameters: &["**"],
+        apply: from_json,
+    },
+    Filter {
+        name: "pprint",
+        parameters: &[],
+        apply: |_, call| super::pretty::pretty(&call.value).map(Value::from),
+    },
 ];
 
 /// Of community.general.
 pub(super) const GENERAL: &[Filter] = &[
-    Filter { name: "from_ini", parameters: &[], apply: from_ini },
-    Filter { name: "to_ini", parameters: &[], apply: to_ini },
+    Filter {
+        name: "from_ini",
+        parameters: &[],
+        apply: from_ini,
+    },
+    Filter {
+        name: "to_ini",
+        parameters: &[],
+        apply: to_ini,
+    },
 ];
 
 const JSON_OPTIONS: &[&str] = &[
@@ -85,7 +113,10 @@ fn to_json(call: &Call, default: &Style) -> Result<Value, Error> {
     style.skips_keys = call.flag("skipkeys", false)?;
     style.allows_nan = call.flag("allow_nan", true)?;
     if let Some(separators) = call.optional("separators")? {
-        let parts = items(separators)?.iter().map(python::text).collect::<Result<Vec<_>, _>>()?;
+        let parts = items(separators)?
+            .iter()
+            .map(python::text)
+            .collect::<Result<Vec<_>, _>>()?;
         let Ok([item, key]) = <[String; 2]>::try_from(parts) else {
             return Err(call.error("`separators` is a pair: between items, and behind a key"));
         };
@@ -144,7 +175,9 @@ impl Style {
             return Err(refusal(value));
         }
         if level > 200 || out.len() > super::MAX_ELEMENTS * 16 {
-            return Err(invalid("the value is too large or nested too deep for JSON"));
+            return Err(invalid(
+                "the value is too large or nested too deep for JSON",
+            ));
         }
         match value.kind() {
             ValueKind::Map => self.write_mapping(value, level, out),
@@ -164,9 +197,7 @@ impl Style {
                 out.push(']');
                 Ok(())
             }
-            _ => {
-                self.scalar(value, out)
-            }
+            _ => self.scalar(value, out),
         }
     }
 
@@ -176,7 +207,11 @@ impl Style {
             match self.key(&key) {
                 Some(text) => all.push((key, (text, item))),
                 None if self.skips_keys => {}
-                None => return Err(invalid("a key of JSON must be a text, a number, a boolean or none")),
+                None => {
+                    return Err(invalid(
+                        "a key of JSON must be a text, a number, a boolean or none",
+                    ));
+                }
             }
         }
         if self.is_sorted {
@@ -282,7 +317,8 @@ fn html_json(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 
 fn from_json(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let text = call.value_text()?;
-    let json = serde_json::from_str(text).map_err(|error| call.error(&format!("not JSON: {error}")))?;
+    let json =
+        serde_json::from_str(text).map_err(|error| call.error(&format!("not JSON: {error}")))?;
     Ok(value_of(&json))
 }
 
@@ -294,7 +330,10 @@ fn from_ini(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
             continue;
         }
         let wrong = |what: &str| call.error(&format!("line {}: {what}", number + 1));
-        if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        if let Some(name) = trimmed
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             if sections.iter().any(|(other, _)| other == name) {
                 return Err(wrong(&format!("the section `{name}` is there twice")));
             }
@@ -313,9 +352,11 @@ fn from_ini(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         let (key, value) = trimmed
             .split_once(['=', ':'])
             .ok_or_else(|| wrong("an option needs `=` or `:`"))?;
-        options.push((Value::from(key.trim().to_lowercase()), Value::from(value.trim())));
+        options.push((Value::from(key.trim()), Value::from(value.trim())));
     }
-    let sections = sections.into_iter().map(|(name, options)| (Value::from(name), mapping(options)));
+    let sections = sections
+        .into_iter()
+        .map(|(name, options)| (Value::from(name), mapping(options)));
     Ok(mapping(sections.collect()))
 }
 
@@ -325,12 +366,13 @@ fn to_ini(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         text.push_str(&format!("[{name}]\n"));
         for (key, value) in pairs(&options)? {
             let value = python::text(&value)?.replace('\n', "\n\t");
-            text.push_str(&format!("{} = {value}\n", key.to_string().to_lowercase()));
+            text.push_str(&format!("{key} = {value}\n"));
         }
         text.push('\n');
     }
     if text.is_empty() {
         return Err(call.error("the mapping is empty"));
     }
+    text.pop();
     Ok(Value::from(text))
 }

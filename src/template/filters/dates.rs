@@ -1,47 +1,79 @@
 //! Filters about points and lengths of time.
 
-use std::sync::Arc;
-
-use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, Zoned};
-use minijinja::value::{Object, ObjectRepr, Value};
-use minijinja::{Error, ErrorKind, State};
+use jiff::{SignedDuration, Timestamp};
+use minijinja::value::Value;
+use minijinja::{Error, State};
 
-use super::super::environment::invalid;
 use super::call::{Call, Filter};
+use super::moments::{Moment, formatted};
 use super::numbers::parse_float;
 use super::python::{self, number};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "strftime", parameters: &["second", "utc"], apply: format_time },
-    Filter { name: "to_datetime", parameters: &["format"], apply: to_datetime },
+    Filter {
+        name: "strftime",
+        parameters: &["second", "utc"],
+        apply: format_time,
+    },
+    Filter {
+        name: "to_datetime",
+        parameters: &["format"],
+        apply: to_datetime,
+    },
 ];
 
 const FACTORS: &[&str] = &["year", "month"];
 
 /// Of community.general.
 pub(super) const GENERAL: &[Filter] = &[
-    Filter { name: "to_time_unit", parameters: &["unit", "year", "month"], apply: to_time_unit },
-    Filter { name: "to_milliseconds", parameters: FACTORS, apply: |_, call| length_of_time(call, "ms") },
-    Filter { name: "to_seconds", parameters: FACTORS, apply: |_, call| length_of_time(call, "s") },
-    Filter { name: "to_minutes", parameters: FACTORS, apply: |_, call| length_of_time(call, "m") },
-    Filter { name: "to_hours", parameters: FACTORS, apply: |_, call| length_of_time(call, "h") },
-    Filter { name: "to_days", parameters: FACTORS, apply: |_, call| length_of_time(call, "d") },
-    Filter { name: "to_weeks", parameters: FACTORS, apply: |_, call| length_of_time(call, "w") },
-    Filter { name: "to_months", parameters: FACTORS, apply: |_, call| length_of_time(call, "mo") },
-    Filter { name: "to_years", parameters: FACTORS, apply: |_, call| length_of_time(call, "y") },
+    Filter {
+        name: "to_time_unit",
+        parameters: &["unit", "year", "month"],
+        apply: to_time_unit,
+    },
+    Filter {
+        name: "to_milliseconds",
+        parameters: FACTORS,
+        apply: |_, call| length_of_time(call, "ms"),
+    },
+    Filter {
+        name: "to_seconds",
+        parameters: FACTORS,
+        apply: |_, call| length_of_time(call, "s"),
+    },
+    Filter {
+        name: "to_minutes",
+        parameters: FACTORS,
+        apply: |_, call| length_of_time(call, "m"),
+    },
+    Filter {
+        name: "to_hours",
+        parameters: FACTORS,
+        apply: |_, call| length_of_time(call, "h"),
+    },
+    Filter {
+        name: "to_days",
+        parameters: FACTORS,
+        apply: |_, call| length_of_time(call, "d"),
+    },
+    Filter {
+        name: "to_weeks",
+        parameters: FACTORS,
+        apply: |_, call| length_of_time(call, "w"),
+    },
+    Filter {
+        name: "to_months",
+        parameters: FACTORS,
+        apply: |_, call| length_of_time(call, "mo"),
+    },
+    Filter {
+        name: "to_years",
+        parameters: FACTORS,
+        apply: |_, call| length_of_time(call, "y"),
+    },
 ];
-
-/// Formats as Python does; `%c`, `%x` and `%X` in the manner of the locale C.
-fn formatted(format: &str, time: &Zoned) -> Result<String, Error> {
-    let format = format
-        .replace("%c", "%a %b %e %H:%M:%S %Y")
-        .replace("%x", "%m/%d/%y")
-        .replace("%X", "%H:%M:%S");
-    strtime::format(&format, time).map_err(|error| invalid(format!("`{format}` is no format of a time: {error}")))
-}
 
 fn format_time(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let format = call.value_text()?;
@@ -55,86 +87,32 @@ fn format_time(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
             seconds
                 .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds.floor()).ok())
                 .and_then(|duration| Timestamp::from_duration(duration).ok())
-                .ok_or_else(|| call.error(&format!("`{second}` is no number of seconds since 1970")))?
+                .ok_or_else(|| {
+                    call.error(&format!("`{second}` is no number of seconds since 1970"))
+                })?
         }
     };
-    let zone = if call.flag("utc", false)? { TimeZone::UTC } else { TimeZone::system() };
+    let zone = if call.flag("utc", false)? {
+        TimeZone::UTC
+    } else {
+        TimeZone::system()
+    };
     Ok(Value::from(formatted(format, &timestamp.to_zoned(zone))?))
 }
 
 fn to_datetime(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let text = call.value_text()?;
-    let format = call.text("format")?.unwrap_or_else(|| "%Y-%m-%d %H:%M:%S".to_owned());
+    let format = call
+        .text("format")?
+        .unwrap_or_else(|| "%Y-%m-%d %H:%M:%S".to_owned());
     let wrong = || call.error(&format!("`{text}` does not fit the format `{format}`"));
     let parsed = strtime::parse(&format, text).map_err(|_| wrong())?;
-    let date = parsed.to_date().or_else(|_| jiff::civil::Date::new(1900, 1, 1)).map_err(|_| wrong())?;
+    let date = parsed
+        .to_date()
+        .or_else(|_| jiff::civil::Date::new(1900, 1, 1))
+        .map_err(|_| wrong())?;
     let time = parsed.to_time().unwrap_or_default();
     Ok(Value::from_object(Moment(date.to_datetime(time))))
-}
-
-/// What `to_datetime` gives: Python's `datetime`, as far as templates use it.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Moment(DateTime);
-
-impl Moment {
-    /// As it is written where nothing else is said.
-    fn iso(&self, separator: char) -> String {
-        let fraction = self.0.subsec_nanosecond() / 1000;
-        let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}") };
-        format!("{}{separator}{}{fraction}", self.0.date(), self.0.strftime("%H:%M:%S"))
-    }
-
-    fn zoned(&self) -> Result<Zoned, Error> {
-        self.0.to_zoned(TimeZone::UTC).map_err(|error| invalid(error.to_string()))
-    }
-}
-
-impl Object for Moment {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        Some(match key.as_str()? {
-            "year" => Value::from(self.0.year()),
-            "month" => Value::from(self.0.month()),
-            "day" => Value::from(self.0.day()),
-            "hour" => Value::from(self.0.hour()),
-            "minute" => Value::from(self.0.minute()),
-            "second" => Value::from(self.0.second()),
-            "microsecond" => Value::from(self.0.subsec_nanosecond() / 1000),
-            _ => return None,
-        })
-    }
-
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, arguments: &[Value]) -> Result<Value, Error> {
-        match (method, arguments) {
-            ("strftime", [format]) => {
-                let format = format.as_str().ok_or_else(|| invalid("`strftime` needs a format"))?;
-                formatted(format, &self.zoned()?).map(Value::from)
-            }
-            ("isoformat", []) => Ok(Value::from(self.iso('T'))),
-            ("timestamp", []) => {
-                let zoned = self.0.to_zoned(TimeZone::system()).map_err(|error| invalid(error.to_string()))?;
-                Ok(Value::from(zoned.timestamp().as_duration().as_secs_f64()))
-            }
-            ("date", []) => Ok(Value::from(self.0.date().to_string())),
-            ("time", []) => Ok(Value::from(self.0.strftime("%H:%M:%S").to_string())),
-            ("weekday", []) => Ok(Value::from(self.0.weekday().to_monday_zero_offset())),
-            ("isoweekday", []) => Ok(Value::from(self.0.weekday().to_monday_one_offset())),
-            ("strftime" | "isoformat" | "timestamp" | "date" | "time" | "weekday" | "isoweekday", _) => {
-                Err(invalid(format!("`{method}` of a point in time has other arguments")))
-            }
-            _ => Err(Error::new(
-                ErrorKind::UnknownMethod,
-                format!("a point in time has no method `{method}`"),
-            )),
-        }
-    }
-
-    fn render(self: &Arc<Self>, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.iso(' '))
-    }
 }
 
 /// Units, their long names, and how many milliseconds they have.
@@ -158,7 +136,9 @@ fn unit(call: &Call, name: &str) -> Result<f64, Error> {
         .find(|(_, names, _)| names.contains(&singular))
         .or_else(|| UNITS.iter().find(|(short, ..)| *short == name))
     else {
-        return Err(call.error(&format!("`{name}` is no unit of time: ms, s, m, h, d, w, mo, y")));
+        return Err(call.error(&format!(
+            "`{name}` is no unit of time: ms, s, m, h, d, w, mo, y"
+        )));
     };
     let days = match *short {
         "mo" => call.optional("month")?,
@@ -189,10 +169,17 @@ fn length_of_time(call: &Call, name: &str) -> Result<Value, Error> {
     for part in text.split_whitespace() {
         let digits_start = usize::from(part.starts_with('-'));
         let digits = part.get(digits_start..).unwrap_or_default();
-        let end = digits_start + digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        let end = digits_start
+            + digits
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(digits.len());
         let (count, name) = part.split_at(end);
-        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
-        let count: f64 = count.parse().map_err(|_| call.error(&format!("`{part}` is no length of time")))?;
+        let end = name
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(name.len());
+        let count: f64 = count
+            .parse()
+            .map_err(|_| call.error(&format!("`{part}` is no length of time")))?;
         milliseconds += count * unit(call, name.get(..end).unwrap_or_default())?;
     }
     let rounded = format!("{:.12}", milliseconds / wanted);

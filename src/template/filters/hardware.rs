@@ -31,13 +31,19 @@ fn parse(text: &str) -> Option<u64> {
 fn address(value: &Value) -> Option<u64> {
     match value.as_str() {
         Some(text) => parse(text),
-        None => u64::try_from(value.as_i64()?).ok().filter(|number| *number < 1 << 48),
+        None => u64::try_from(value.as_i64()?)
+            .ok()
+            .filter(|number| *number < 1 << 48),
     }
 }
 
 fn pairs(address: u64, separator: &str) -> String {
     let octets = address.to_be_bytes();
-    let pairs: Vec<String> = octets.iter().skip(2).map(|octet| format!("{octet:02x}")).collect();
+    let pairs: Vec<String> = octets
+        .iter()
+        .skip(2)
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
     pairs.join(separator)
 }
 
@@ -51,7 +57,10 @@ pub(super) fn hwaddr(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error>
     };
     let digits = pairs(address, "");
     let groups = |width: usize, separator: &str| -> String {
-        let groups: Vec<&str> = (0..digits.len()).step_by(width).filter_map(|from| digits.get(from..from + width)).collect();
+        let groups: Vec<&str> = (0..digits.len())
+            .step_by(width)
+            .filter_map(|from| digits.get(from..from + width))
+            .collect();
         groups.join(separator)
     };
     let octets = address.to_be_bytes();
@@ -62,7 +71,11 @@ pub(super) fn hwaddr(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error>
         "bare" => digits.to_uppercase(),
         "linux" => pairs(address, ":"),
         "unix" => {
-            let short: Vec<String> = octets.iter().skip(2).map(|octet| format!("{octet:x}")).collect();
+            let short: Vec<String> = octets
+                .iter()
+                .skip(2)
+                .map(|octet| format!("{octet:x}"))
+                .collect();
             short.join(":")
         }
         "cisco" => groups(4, "."),
@@ -75,7 +88,9 @@ pub(super) fn hwaddr(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error>
 /// The address that a card gives itself in a network of version 6.
 pub(super) fn slaac(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let no = Value::from(false);
-    let network = python::text(&call.value).ok().and_then(|text| Network::parse(&text));
+    let network = python::text(&call.value)
+        .ok()
+        .and_then(|text| Network::parse(&text));
     let card = call.optional("query")?.and_then(address);
     let (Some(network), Some(card)) = (network.filter(|network| network.is_v6), card) else {
         return Ok(no);
@@ -83,5 +98,7 @@ pub(super) fn slaac(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> 
     let (vendor, number) = (card >> 24, card & 0xff_ffff);
     let identifier = (vendor << 40 | 0xff_fe00_0000 | number) ^ 1 << 57;
     let address = network.first() + u128::from(identifier);
-    Ok(network.at(address).map_or(no, |network| Value::from(network.ip())))
+    Ok(network
+        .at(address)
+        .map_or(no, |network| Value::from(network.ip())))
 }

@@ -11,13 +11,41 @@ use super::call::{Call, Filter};
 use super::python;
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "b64encode", parameters: &["encoding"], apply: encode },
-    Filter { name: "b64decode", parameters: &["encoding"], apply: decode },
-    Filter { name: "hash", parameters: &["hashtype"], apply: hash },
-    Filter { name: "md5", parameters: &[], apply: |_, call| hashed(call, "md5") },
-    Filter { name: "sha1", parameters: &[], apply: |_, call| hashed(call, "sha1") },
-    Filter { name: "checksum", parameters: &[], apply: |_, call| hashed(call, "sha1") },
-    Filter { name: "to_uuid", parameters: &["namespace"], apply: to_uuid },
+    Filter {
+        name: "b64encode",
+        parameters: &["encoding"],
+        apply: encode,
+    },
+    Filter {
+        name: "b64decode",
+        parameters: &["encoding"],
+        apply: decode,
+    },
+    Filter {
+        name: "hash",
+        parameters: &["hashtype"],
+        apply: hash,
+    },
+    Filter {
+        name: "md5",
+        parameters: &[],
+        apply: |_, call| hashed(call, "md5"),
+    },
+    Filter {
+        name: "sha1",
+        parameters: &[],
+        apply: |_, call| hashed(call, "sha1"),
+    },
+    Filter {
+        name: "checksum",
+        parameters: &[],
+        apply: |_, call| hashed(call, "sha1"),
+    },
+    Filter {
+        name: "to_uuid",
+        parameters: &["namespace"],
+        apply: to_uuid,
+    },
     Filter {
         name: "password_hash",
         parameters: &["hashtype", "salt", "salt_size", "rounds", "ident"],
@@ -46,7 +74,9 @@ impl Encoding {
             "utf16be" => utf16(true, false),
             "latin1" | "iso88591" | "l1" => Self::Latin1,
             "ascii" | "usascii" => Self::Ascii,
-            _ => return Err(call.error(&format!("the encoding `{name}` is not known: utf-8, utf-16-le, utf-16-be, latin-1, ascii"))),
+            _ => return Err(call.error(&format!(
+                "the encoding `{name}` is not known: utf-8, utf-16-le, utf-16-be, latin-1, ascii"
+            ))),
         })
     }
 
@@ -56,9 +86,22 @@ impl Encoding {
             Self::Utf16 { is_big, has_mark } => {
                 let mark = has_mark.then_some(0xfeff_u16);
                 let units = mark.into_iter().chain(text.encode_utf16());
-                Some(units.flat_map(|unit| if is_big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect())
+                Some(
+                    units
+                        .flat_map(|unit| {
+                            if is_big {
+                                unit.to_be_bytes()
+                            } else {
+                                unit.to_le_bytes()
+                            }
+                        })
+                        .collect(),
+                )
             }
-            Self::Latin1 => text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect(),
+            Self::Latin1 => text
+                .chars()
+                .map(|c| u8::try_from(u32::from(c)).ok())
+                .collect(),
             Self::Ascii => text.is_ascii().then(|| text.as_bytes().to_vec()),
         }
     }
@@ -70,7 +113,11 @@ impl Encoding {
                 let mut units: Vec<u16> = Vec::new();
                 for pair in bytes.chunks(2) {
                     let pair = <[u8; 2]>::try_from(pair).ok()?;
-                    units.push(if is_big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) });
+                    units.push(if is_big {
+                        u16::from_be_bytes(pair)
+                    } else {
+                        u16::from_le_bytes(pair)
+                    });
                 }
                 if has_mark && units.first() == Some(&0xfeff) {
                     units.remove(0);
@@ -78,16 +125,20 @@ impl Encoding {
                 String::from_utf16(&units).ok()
             }
             Self::Latin1 => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
-            Self::Ascii => bytes.is_ascii().then(|| String::from_utf8_lossy(bytes).into_owned()),
+            Self::Ascii => bytes
+                .is_ascii()
+                .then(|| String::from_utf8_lossy(bytes).into_owned()),
         }
     }
 }
 
 fn encode(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
-    let text = call.value_text()?;
-    let bytes = Encoding::of(call)?.encode(text);
-    let bytes = bytes.ok_or_else(|| call.error("the text has a character that the encoding has not"))?;
-    Ok(Value::from(base64::engine::general_purpose::STANDARD.encode(bytes)))
+    let bytes = Encoding::of(call)?.encode(&call.value_as_text()?);
+    let bytes =
+        bytes.ok_or_else(|| call.error("the text has a character that the encoding has not"))?;
+    Ok(Value::from(
+        base64::engine::general_purpose::STANDARD.encode(bytes),
+    ))
 }
 
 /// Python passes over what is not of the alphabet, and ends at the padding.
@@ -97,7 +148,7 @@ fn decode(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         .with_decode_allow_trailing_bits(true);
     let engine = GeneralPurpose::new(&ALPHABET, config);
     let text: String = call
-        .value_text()?
+        .value_as_text()?
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || "+/=".contains(*c))
         .collect();
@@ -151,8 +202,13 @@ const NAMESPACE: &str = "361e6d51-faec-444a-9079-341386da8e2e";
 
 /// A UUID of version 5.
 fn to_uuid(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
-    let namespace = call.text("namespace")?.unwrap_or_else(|| NAMESPACE.to_owned());
-    let digits = namespace.to_lowercase().replace("urn:", "").replace("uuid:", "");
+    let namespace = call
+        .text("namespace")?
+        .unwrap_or_else(|| NAMESPACE.to_owned());
+    let digits = namespace
+        .to_lowercase()
+        .replace("urn:", "")
+        .replace("uuid:", "");
     let digits: String = digits.chars().filter(|c| !"{}-".contains(*c)).collect();
     let bytes = u128::from_str_radix(&digits, 16)
         .ok()

@@ -10,27 +10,111 @@ use super::call::{Call, Filter, refusal};
 use super::python::{self, attribute, is_list, is_mapping, items, list, tuple};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "length", parameters: &[], apply: length },
-    Filter { name: "count", parameters: &[], apply: length },
-    Filter { name: "list", parameters: &[], apply: |_, call| Ok(list(call.value_items()?)) },
-    Filter { name: "first", parameters: &[], apply: |_, call| Ok(call.value_items()?.into_iter().next().unwrap_or_default()) },
-    Filter { name: "last", parameters: &[], apply: |_, call| Ok(call.value_items()?.pop().unwrap_or_default()) },
-    Filter { name: "reverse", parameters: &[], apply: reverse },
-    Filter { name: "join", parameters: &["d", "attribute"], apply: join },
-    Filter { name: "map", parameters: &["*", "**"], apply: map },
-    Filter { name: "select", parameters: &["*", "**"], apply: |state, call| choose(state, call, true, false) },
-    Filter { name: "reject", parameters: &["*", "**"], apply: |state, call| choose(state, call, false, false) },
-    Filter { name: "selectattr", parameters: &["*", "**"], apply: |state, call| choose(state, call, true, true) },
-    Filter { name: "rejectattr", parameters: &["*", "**"], apply: |state, call| choose(state, call, false, true) },
-    Filter { name: "batch", parameters: &["linecount", "fill_with"], apply: batch },
-    Filter { name: "slice", parameters: &["slices", "fill_with"], apply: slice },
-    Filter { name: "flatten", parameters: &["levels", "skip_nulls"], apply: flatten },
-    Filter { name: "zip", parameters: &["*"], apply: zip },
-    Filter { name: "zip_longest", parameters: &["*", "**"], apply: zip_longest },
-    Filter { name: "product", parameters: &["*", "**"], apply: product },
-    Filter { name: "combinations", parameters: &["r"], apply: combinations },
-    Filter { name: "permutations", parameters: &["r"], apply: permutations },
-    Filter { name: "subelements", parameters: &["subelements", "skip_missing"], apply: subelements },
+    Filter {
+        name: "length",
+        parameters: &[],
+        apply: length,
+    },
+    Filter {
+        name: "count",
+        parameters: &[],
+        apply: length,
+    },
+    Filter {
+        name: "list",
+        parameters: &[],
+        apply: |_, call| Ok(list(call.value_items()?)),
+    },
+    Filter {
+        name: "first",
+        parameters: &[],
+        apply: |_, call| Ok(call.value_items()?.into_iter().next().unwrap_or_default()),
+    },
+    Filter {
+        name: "last",
+        parameters: &[],
+        apply: |_, call| Ok(call.value_items()?.pop().unwrap_or_default()),
+    },
+    Filter {
+        name: "reverse",
+        parameters: &[],
+        apply: reverse,
+    },
+    Filter {
+        name: "join",
+        parameters: &["d", "attribute"],
+        apply: join,
+    },
+    Filter {
+        name: "map",
+        parameters: &["*", "**"],
+        apply: map,
+    },
+    Filter {
+        name: "select",
+        parameters: &["*", "**"],
+        apply: |state, call| choose(state, call, true, false),
+    },
+    Filter {
+        name: "reject",
+        parameters: &["*", "**"],
+        apply: |state, call| choose(state, call, false, false),
+    },
+    Filter {
+        name: "selectattr",
+        parameters: &["*", "**"],
+        apply: |state, call| choose(state, call, true, true),
+    },
+    Filter {
+        name: "rejectattr",
+        parameters: &["*", "**"],
+        apply: |state, call| choose(state, call, false, true),
+    },
+    Filter {
+        name: "batch",
+        parameters: &["linecount", "fill_with"],
+        apply: batch,
+    },
+    Filter {
+        name: "slice",
+        parameters: &["slices", "fill_with"],
+        apply: slice,
+    },
+    Filter {
+        name: "flatten",
+        parameters: &["levels", "skip_nulls"],
+        apply: flatten,
+    },
+    Filter {
+        name: "zip",
+        parameters: &["*"],
+        apply: zip,
+    },
+    Filter {
+        name: "zip_longest",
+        parameters: &["*", "**"],
+        apply: zip_longest,
+    },
+    Filter {
+        name: "product",
+        parameters: &["*", "**"],
+        apply: product,
+    },
+    Filter {
+        name: "combinations",
+        parameters: &["r"],
+        apply: combinations,
+    },
+    Filter {
+        name: "permutations",
+        parameters: &["r"],
+        apply: permutations,
+    },
+    Filter {
+        name: "subelements",
+        parameters: &["subelements", "skip_missing"],
+        apply: subelements,
+    },
 ];
 
 fn length(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
@@ -53,13 +137,19 @@ fn reverse(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 }
 
 fn join(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
-    let separator = call.optional("d")?.map(python::text).transpose()?.unwrap_or_default();
+    let separator = call
+        .optional("d")?
+        .map(python::text)
+        .transpose()?
+        .unwrap_or_default();
     let path = call.optional("attribute")?;
     let parts = call.value_items()?.into_iter().map(|item| match path {
         Some(path) => python::text(&attribute(&item, path, None)),
         None => python::text(&item),
     });
-    Ok(Value::from(parts.collect::<Result<Vec<_>, _>>()?.join(&separator)))
+    Ok(Value::from(
+        parts.collect::<Result<Vec<_>, _>>()?.join(&separator),
+    ))
 }
 
 /// The arguments of a filter or test that is called by its name.
@@ -77,17 +167,31 @@ fn map(state: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     if !python::truth(&call.value) {
         return Ok(list(Vec::new()));
     }
-    let named = |name: &str| call.named.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let named = |name: &str| {
+        call.named
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    };
     if let (true, Some(path)) = (call.rest.is_empty(), named("attribute")) {
-        if let Some((other, _)) = call.named.iter().find(|(key, _)| !matches!(key.as_str(), "attribute" | "default")) {
+        if let Some((other, _)) = call
+            .named
+            .iter()
+            .find(|(key, _)| !matches!(key.as_str(), "attribute" | "default"))
+        {
             return Err(call.error(&format!("there is no argument `{other}`")));
         }
         let default = named("default");
         let all = call.value_items()?;
-        return Ok(list(all.iter().map(|item| attribute(item, path, default)).collect()));
+        return Ok(list(
+            all.iter()
+                .map(|item| attribute(item, path, default))
+                .collect(),
+        ));
     }
     let filter = call.rest.first().and_then(Value::as_str);
-    let filter = filter.ok_or_else(|| call.error("the name of a filter is needed, or `attribute`"))?;
+    let filter =
+        filter.ok_or_else(|| call.error("the name of a filter is needed, or `attribute`"))?;
     let mapped = call
         .value_items()?
         .into_iter()
@@ -100,7 +204,12 @@ fn map(state: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     Ok(list(mapped))
 }
 
-fn choose(state: &mut State<'_, '_>, call: &Call, wanted: bool, by_attribute: bool) -> Result<Value, Error> {
+fn choose(
+    state: &mut State<'_, '_>,
+    call: &Call,
+    wanted: bool,
+    by_attribute: bool,
+) -> Result<Value, Error> {
     if !python::truth(&call.value) {
         return Ok(list(Vec::new()));
     }
@@ -179,7 +288,12 @@ fn slice(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 fn flatten(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let mut flat = Vec::new();
     let levels = call.integer("levels")?;
-    flatten_into(&call.value_items()?, levels, call.flag("skip_nulls", true)?, &mut flat)?;
+    flatten_into(
+        &call.value_items()?,
+        levels,
+        call.flag("skip_nulls", true)?,
+        &mut flat,
+    )?;
     Ok(list(flat))
 }
 
@@ -196,7 +310,12 @@ pub(super) fn flatten_into(
             continue;
         }
         if is_list(item) && levels.is_none_or(|levels| levels >= 1) {
-            flatten_into(&items(item)?, levels.map(|levels| levels - 1), skip_nulls, into)?;
+            flatten_into(
+                &items(item)?,
+                levels.map(|levels| levels - 1),
+                skip_nulls,
+                into,
+            )?;
         } else if into.len() >= MAX_ELEMENTS {
             return Err(python::too_many());
         } else {
@@ -215,7 +334,18 @@ fn columns(call: &Call) -> Result<Vec<Vec<Value>>, Error> {
 fn zip(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let columns = columns(call)?;
     let rows = columns.iter().map(Vec::len).min().unwrap_or_default();
-    Ok(list((0..rows).map(|row| tuple(columns.iter().filter_map(|column| column.get(row).cloned()).collect())).collect()))
+    Ok(list(
+        (0..rows)
+            .map(|row| {
+                tuple(
+                    columns
+                        .iter()
+                        .filter_map(|column| column.get(row).cloned())
+                        .collect(),
+                )
+            })
+            .collect(),
+    ))
 }
 
 fn zip_longest(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
@@ -229,7 +359,9 @@ fn zip_longest(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let columns = columns(call)?;
     let rows = columns.iter().map(Vec::len).max().unwrap_or_default();
     let row = |row: usize| {
-        let cells = columns.iter().map(|column| column.get(row).unwrap_or(&fill).clone());
+        let cells = columns
+            .iter()
+            .map(|column| column.get(row).unwrap_or(&fill).clone());
         tuple(cells.collect())
     };
     Ok(list((0..rows).map(row).collect()))
@@ -239,13 +371,17 @@ fn product(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let mut pools = columns(call)?;
     for (name, value) in &call.named {
         let count = (name == "repeat").then(|| value.as_usize()).flatten();
-        let count = count.ok_or_else(|| call.error(&format!("`{name}` is no argument, only `repeat`, a number")))?;
+        let count = count.ok_or_else(|| {
+            call.error(&format!("`{name}` is no argument, only `repeat`, a number"))
+        })?;
         if count > 64 {
             return Err(python::too_many());
         }
         pools = std::iter::repeat_n(pools, count).flatten().collect();
     }
-    let rows = pools.iter().try_fold(1_usize, |rows, pool| rows.checked_mul(pool.len()));
+    let rows = pools
+        .iter()
+        .try_fold(1_usize, |rows, pool| rows.checked_mul(pool.len()));
     let rows = rows.filter(|rows| rows.saturating_mul(pools.len()) <= MAX_ELEMENTS);
     rows.ok_or_else(python::too_many)?;
     let mut made: Vec<Vec<Value>> = vec![Vec::new()];
@@ -270,7 +406,11 @@ fn selections(size: usize, taken: usize, in_order: bool) -> Result<Vec<Vec<usize
     for _ in 0..taken {
         let mut longer = Vec::new();
         for row in &made {
-            let start = if in_order { row.last().map_or(0, |last| last + 1) } else { 0 };
+            let start = if in_order {
+                row.last().map_or(0, |last| last + 1)
+            } else {
+                0
+            };
             for index in (start..size).filter(|index| in_order || !row.contains(index)) {
                 if longer.len() * taken > MAX_ELEMENTS {
                     return Err(python::too_many());
@@ -291,7 +431,13 @@ fn selected(call: &Call, taken: usize, in_order: bool) -> Result<Value, Error> {
         return Ok(list(Vec::new()));
     }
     let rows = selections(all.len(), taken, in_order)?;
-    let row = |row: Vec<usize>| tuple(row.into_iter().filter_map(|index| all.get(index).cloned()).collect());
+    let row = |row: Vec<usize>| {
+        tuple(
+            row.into_iter()
+                .filter_map(|index| all.get(index).cloned())
+                .collect(),
+        )
+    };
     Ok(list(rows.into_iter().map(row).collect()))
 }
 
@@ -314,7 +460,10 @@ fn size_of(call: &Call) -> Result<Option<usize>, Error> {
 
 fn subelements(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let all: Vec<Value> = if is_mapping(&call.value) {
-        python::pairs(&call.value)?.into_iter().map(|(_, value)| value).collect()
+        python::pairs(&call.value)?
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect()
     } else if is_list(&call.value) {
         call.value_items()?
     } else {
@@ -332,12 +481,17 @@ fn subelements(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         let mut inner = element.clone();
         for key in &keys {
             if !is_mapping(&inner) {
-                return Err(call.error(&format!("`{key}` is looked for in {}", python::describe(&inner))));
+                return Err(call.error(&format!(
+                    "`{key}` is looked for in {}",
+                    python::describe(&inner)
+                )));
             }
             let next = python::item(&inner, key);
             if is_undefined(&next) {
                 if !skip_missing {
-                    return Err(invalid(format!("`subelements`: an item has no key `{key}`")));
+                    return Err(invalid(format!(
+                        "`subelements`: an item has no key `{key}`"
+                    )));
                 }
                 inner = list(Vec::new());
                 break;
@@ -346,7 +500,10 @@ fn subelements(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         }
         if !is_list(&inner) {
             let last = keys.last().map(ToString::to_string).unwrap_or_default();
-            return Err(call.error(&format!("`{last}` must be a list, and is {}", python::describe(&inner))));
+            return Err(call.error(&format!(
+                "`{last}` must be a list, and is {}",
+                python::describe(&inner)
+            )));
         }
         for item in items(&inner)? {
             made.push(tuple(vec![element.clone(), item]));

@@ -10,25 +10,85 @@ use super::lists::flatten_into;
 use super::python::{self, is_list, is_mapping, item, items, list, mapping, pairs, tuple};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "items", parameters: &["?"], apply: dict_items },
-    Filter { name: "combine", parameters: &["*", "**"], apply: combine },
-    Filter { name: "dict2items", parameters: &["key_name", "value_name"], apply: dict2items },
-    Filter { name: "items2dict", parameters: &["key_name", "value_name"], apply: items2dict },
-    Filter { name: "extract", parameters: &["container", "morekeys"], apply: extract },
-    Filter { name: "attr", parameters: &["name"], apply: |_, call| Ok(item(&call.value, call.required("name")?)) },
-    Filter { name: "rekey_on_member", parameters: &["key", "duplicates"], apply: rekey_on_member },
+    Filter {
+        name: "items",
+        parameters: &["?"],
+        apply: dict_items,
+    },
+    Filter {
+        name: "combine",
+        parameters: &["*", "**"],
+        apply: combine,
+    },
+    Filter {
+        name: "dict2items",
+        parameters: &["key_name", "value_name"],
+        apply: dict2items,
+    },
+    Filter {
+        name: "items2dict",
+        parameters: &["key_name", "value_name"],
+        apply: items2dict,
+    },
+    Filter {
+        name: "extract",
+        parameters: &["container", "morekeys"],
+        apply: extract,
+    },
+    Filter {
+        name: "attr",
+        parameters: &["name"],
+        apply: |_, call| Ok(item(&call.value, call.required("name")?)),
+    },
+    Filter {
+        name: "rekey_on_member",
+        parameters: &["key", "duplicates"],
+        apply: rekey_on_member,
+    },
 ];
 
 /// Of community.general.
 pub(super) const GENERAL: &[Filter] = &[
-    Filter { name: "dict", parameters: &[], apply: dict },
-    Filter { name: "dict_kv", parameters: &["key"], apply: dict_kv },
-    Filter { name: "groupby_as_dict", parameters: &["attribute"], apply: groupby_as_dict },
-    Filter { name: "counter", parameters: &[], apply: counter },
-    Filter { name: "lists_mergeby", parameters: &["*", "**"], apply: lists_mergeby },
-    Filter { name: "keep_keys", parameters: &["target", "matching_parameter"], apply: keep_keys },
-    Filter { name: "remove_keys", parameters: &["target", "matching_parameter"], apply: remove_keys },
-    Filter { name: "replace_keys", parameters: &["target", "matching_parameter"], apply: replace_keys },
+    Filter {
+        name: "dict",
+        parameters: &[],
+        apply: dict,
+    },
+    Filter {
+        name: "dict_kv",
+        parameters: &["key"],
+        apply: dict_kv,
+    },
+    Filter {
+        name: "groupby_as_dict",
+        parameters: &["attribute"],
+        apply: groupby_as_dict,
+    },
+    Filter {
+        name: "counter",
+        parameters: &[],
+        apply: counter,
+    },
+    Filter {
+        name: "lists_mergeby",
+        parameters: &["*", "**"],
+        apply: lists_mergeby,
+    },
+    Filter {
+        name: "keep_keys",
+        parameters: &["target", "matching_parameter"],
+        apply: keep_keys,
+    },
+    Filter {
+        name: "remove_keys",
+        parameters: &["target", "matching_parameter"],
+        apply: remove_keys,
+    },
+    Filter {
+        name: "replace_keys",
+        parameters: &["target", "matching_parameter"],
+        apply: replace_keys,
+    },
 ];
 
 fn dict_items(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
@@ -37,7 +97,11 @@ fn dict_items(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         return Ok(list(Vec::new()));
     }
     let all = pairs(&call.value)?;
-    Ok(list(all.into_iter().map(|(key, value)| tuple(vec![key, value])).collect()))
+    Ok(list(
+        all.into_iter()
+            .map(|(key, value)| tuple(vec![key, value]))
+            .collect(),
+    ))
 }
 
 /// How two mappings become one.
@@ -78,7 +142,9 @@ impl Merge {
                     ));
                 }
                 (other, _) => {
-                    return Err(call.error(&format!("there is no argument `{other}`, only `recursive` and `list_merge`")));
+                    return Err(call.error(&format!(
+                        "there is no argument `{other}`, only `recursive` and `list_merge`"
+                    )));
                 }
             }
         }
@@ -89,7 +155,10 @@ impl Merge {
     fn over(self, call: &Call, under: &Value, over: &Value) -> Result<Value, Error> {
         for value in [under, over] {
             if !is_mapping(value) {
-                return Err(call.error(&format!("mappings are needed, and one is {}", python::describe(value))));
+                return Err(call.error(&format!(
+                    "mappings are needed, and one is {}",
+                    python::describe(value)
+                )));
             }
         }
         let mut merged: IndexMap<Value, Value> = pairs(under)?.into_iter().collect();
@@ -112,7 +181,10 @@ impl Merge {
     fn lists(self, under: &Value, over: Value) -> Result<Value, Error> {
         let rest = || -> Result<Vec<Value>, Error> {
             let over = super::sets::Seen::of(&items(&over)?);
-            Ok(items(under)?.into_iter().filter(|item| !over.has(item)).collect())
+            Ok(items(under)?
+                .into_iter()
+                .filter(|item| !over.has(item))
+                .collect())
         };
         let joined = |mut one: Vec<Value>, other: Vec<Value>| {
             one.extend(other);
@@ -151,22 +223,33 @@ fn combine(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 
 fn dict2items(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let key_name = call.text("key_name")?.unwrap_or_else(|| "key".to_owned());
-    let value_name = call.text("value_name")?.unwrap_or_else(|| "value".to_owned());
+    let value_name = call
+        .text("value_name")?
+        .unwrap_or_else(|| "value".to_owned());
     let item = |(key, value)| {
-        mapping(vec![(Value::from(key_name.as_str()), key), (Value::from(value_name.as_str()), value)])
+        mapping(vec![
+            (Value::from(key_name.as_str()), key),
+            (Value::from(value_name.as_str()), value),
+        ])
     };
     Ok(list(pairs(&call.value)?.into_iter().map(item).collect()))
 }
 
 fn items2dict(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     if !is_list(&call.value) {
-        return Err(call.error(&format!("a list is needed, and this is {}", python::describe(&call.value))));
+        return Err(call.error(&format!(
+            "a list is needed, and this is {}",
+            python::describe(&call.value)
+        )));
     }
     let names = [("key_name", "key"), ("value_name", "value")];
     let mut made = Vec::new();
     for entry in call.value_items()? {
         if !is_mapping(&entry) {
-            return Err(call.error(&format!("a list of mappings is needed, and one item is {}", python::describe(&entry))));
+            return Err(call.error(&format!(
+                "a list of mappings is needed, and one item is {}",
+                python::describe(&entry)
+            )));
         }
         let mut halves = Vec::new();
         for (argument, default) in names {
@@ -210,10 +293,17 @@ fn rekey_on_member(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let overwrites = match call.text("duplicates")?.as_deref().unwrap_or("error") {
         "error" => false,
         "overwrite" => true,
-        other => return Err(call.error(&format!("`duplicates` is error or overwrite, not `{other}`"))),
+        other => {
+            return Err(call.error(&format!(
+                "`duplicates` is error or overwrite, not `{other}`"
+            )));
+        }
     };
     let all: Vec<Value> = if is_mapping(&call.value) {
-        pairs(&call.value)?.into_iter().map(|(_, value)| value).collect()
+        pairs(&call.value)?
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect()
     } else if is_list(&call.value) {
         call.value_items()?
     } else {
@@ -248,7 +338,10 @@ fn dict(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 }
 
 fn dict_kv(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
-    Ok(mapping(vec![(call.required("key")?.clone(), call.value.clone())]))
+    Ok(mapping(vec![(
+        call.required("key")?.clone(),
+        call.value.clone(),
+    )]))
 }
 
 fn groupby_as_dict(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
@@ -270,7 +363,7 @@ fn groupby_as_dict(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 }
 
 fn counter(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
-    if !is_list(&call.value) {
+    if !is_list(&call.value) && call.value.as_str().is_none() {
         return Err(call.error("a list is needed"));
     }
     let mut counts: IndexMap<Value, u64> = IndexMap::new();
@@ -280,7 +373,12 @@ fn counter(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         }
         *counts.entry(entry).or_default() += 1;
     }
-    Ok(mapping(counts.into_iter().map(|(key, count)| (key, Value::from(count))).collect()))
+    Ok(mapping(
+        counts
+            .into_iter()
+            .map(|(key, count)| (key, Value::from(count)))
+            .collect(),
+    ))
 }
 
 /// Lists of mappings: those with the same value of a key become one. The last argument is the key.
@@ -288,7 +386,9 @@ fn lists_mergeby(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let merge = Merge::read(call, &call.named)?;
     let mut lists = vec![call.value.clone()];
     lists.extend(call.rest.iter().cloned());
-    let index = lists.pop().filter(|index| index.as_str().is_some() && !lists.is_empty());
+    let index = lists
+        .pop()
+        .filter(|index| index.as_str().is_some() && !lists.is_empty());
     let index = index.ok_or_else(|| call.error("the last argument is the key to merge by"))?;
     let mut flat = Vec::new();
     for part in &lists {
@@ -322,15 +422,24 @@ fn lists_mergeby(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 
 /// How the names of keys are told.
 fn key_matcher(call: &Call) -> Result<impl Fn(&str, &str) -> bool + use<>, Error> {
-    let how = call.text("matching_parameter")?.unwrap_or_else(|| "equal".to_owned());
-    if !matches!(how.as_str(), "equal" | "starts_with" | "ends_with" | "regex") {
-        return Err(call.error(&format!("`{how}` is none of equal, starts_with, ends_with, regex")));
+    let how = call
+        .text("matching_parameter")?
+        .unwrap_or_else(|| "equal".to_owned());
+    if !matches!(
+        how.as_str(),
+        "equal" | "starts_with" | "ends_with" | "regex"
+    ) {
+        return Err(call.error(&format!(
+            "`{how}` is none of equal, starts_with, ends_with, regex"
+        )));
     }
     Ok(move |key: &str, wanted: &str| match how.as_str() {
         "starts_with" => key.starts_with(wanted),
         "ends_with" => key.ends_with(wanted),
-        "regex" => crate::python_regex::PythonRegex::new(wanted, crate::python_regex::Flags::default())
-            .is_ok_and(|regex| regex.match_start(key).is_ok_and(|found| found.is_some())),
+        "regex" => {
+            crate::python_regex::PythonRegex::new(wanted, crate::python_regex::Flags::default())
+                .is_ok_and(|regex| regex.match_start(key).is_ok_and(|found| found.is_some()))
+        }
         _ => key == wanted,
     })
 }
@@ -376,7 +485,10 @@ fn replace_keys(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         let renamed = pairs(&entry)?.into_iter().map(|(key, value)| {
             let text = key.to_string();
             let change = changes.iter().find(|(before, _)| fits(&text, before));
-            (change.map_or(key, |(_, after)| Value::from(after.as_str())), value)
+            (
+                change.map_or(key, |(_, after)| Value::from(after.as_str())),
+                value,
+            )
         });
         made.push(mapping(renamed.collect()));
     }

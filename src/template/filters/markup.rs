@@ -7,12 +7,36 @@ use super::call::{Call, Filter};
 use super::python;
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "escape", parameters: &[], apply: escape },
-    Filter { name: "e", parameters: &[], apply: escape },
-    Filter { name: "forceescape", parameters: &[], apply: force_escape },
-    Filter { name: "safe", parameters: &[], apply: safe },
-    Filter { name: "striptags", parameters: &[], apply: striptags },
-    Filter { name: "xmlattr", parameters: &["autospace"], apply: xmlattr },
+    Filter {
+        name: "escape",
+        parameters: &[],
+        apply: escape,
+    },
+    Filter {
+        name: "e",
+        parameters: &[],
+        apply: escape,
+    },
+    Filter {
+        name: "forceescape",
+        parameters: &[],
+        apply: force_escape,
+    },
+    Filter {
+        name: "safe",
+        parameters: &[],
+        apply: safe,
+    },
+    Filter {
+        name: "striptags",
+        parameters: &[],
+        apply: striptags,
+    },
+    Filter {
+        name: "xmlattr",
+        parameters: &["autospace"],
+        apply: xmlattr,
+    },
 ];
 
 pub(super) fn escaped(text: &str) -> String {
@@ -88,7 +112,10 @@ fn unescaped(text: &str) -> String {
                 _ => name
                     .strip_prefix("#x")
                     .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-                    .or_else(|| name.strip_prefix('#').and_then(|digits| digits.parse().ok()))
+                    .or_else(|| {
+                        name.strip_prefix('#')
+                            .and_then(|digits| digits.parse().ok())
+                    })
                     .and_then(char::from_u32),
             };
             code.map(|code| (code, rest))
@@ -115,9 +142,17 @@ fn xmlattr(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         if key.contains(|c: char| c.is_whitespace() || "/>=".contains(c)) {
             return Err(call.error(&format!("`{key}` cannot be the name of an attribute")));
         }
-        attributes.push(format!("{}=\"{}\"", escaped(&key), escaped(&python::text(&value)?)));
+        attributes.push(format!(
+            "{}=\"{}\"",
+            escaped(&key),
+            escaped(&python::text(&value)?)
+        ));
     }
     let text = attributes.join(" ");
-    let lead = if call.flag("autospace", true)? && !text.is_empty() { " " } else { "" };
+    let lead = if call.flag("autospace", true)? && !text.is_empty() {
+        " "
+    } else {
+        ""
+    };
     Ok(Value::from(format!("{lead}{text}")))
 }

@@ -13,6 +13,7 @@ mod hashes;
 mod lists;
 mod maps;
 mod markup;
+mod moments;
 mod network;
 mod numbers;
 mod passwords;
@@ -35,8 +36,9 @@ mod yaml_scalar;
 use minijinja::value::{Kwargs, Rest, Value};
 use minijinja::{Environment, State};
 
-pub(super) use call::{Call, Test, refusal};
 use call::Filter;
+pub(super) use call::{Call, Test, refusal};
+pub(super) use moments::difference as time_between;
 pub(super) use regex::matches;
 pub(super) use urls::Url;
 
@@ -54,28 +56,94 @@ const GENERAL: &[&str] = &["community.general."];
 const NETWORK: &[&str] = &["ansible.utils.", "ansible.netcommon."];
 
 const FAMILIES: &[Family] = &[
-    Family { filters: choose::FILTERS, collections: BUILTIN },
-    Family { filters: data::FILTERS, collections: BUILTIN },
-    Family { filters: dates::FILTERS, collections: BUILTIN },
-    Family { filters: hashes::FILTERS, collections: BUILTIN },
-    Family { filters: lists::FILTERS, collections: BUILTIN },
-    Family { filters: maps::FILTERS, collections: BUILTIN },
-    Family { filters: markup::FILTERS, collections: BUILTIN },
-    Family { filters: numbers::FILTERS, collections: BUILTIN },
-    Family { filters: paths::FILTERS, collections: BUILTIN },
-    Family { filters: random::FILTERS, collections: BUILTIN },
-    Family { filters: regex::FILTERS, collections: BUILTIN },
-    Family { filters: sets::FILTERS, collections: BUILTIN },
-    Family { filters: sort::FILTERS, collections: BUILTIN },
-    Family { filters: text::FILTERS, collections: BUILTIN },
-    Family { filters: urls::FILTERS, collections: BUILTIN },
-    Family { filters: yaml::FILTERS, collections: BUILTIN },
-    Family { filters: data::GENERAL, collections: GENERAL },
-    Family { filters: dates::GENERAL, collections: GENERAL },
-    Family { filters: maps::GENERAL, collections: GENERAL },
-    Family { filters: sets::GENERAL, collections: GENERAL },
-    Family { filters: versions::GENERAL, collections: GENERAL },
-    Family { filters: addresses::FILTERS, collections: NETWORK },
+    Family {
+        filters: choose::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: data::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: dates::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: hashes::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: lists::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: maps::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: markup::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: numbers::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: paths::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: random::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: regex::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: sets::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: sort::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: text::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: urls::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: yaml::FILTERS,
+        collections: BUILTIN,
+    },
+    Family {
+        filters: data::GENERAL,
+        collections: GENERAL,
+    },
+    Family {
+        filters: dates::GENERAL,
+        collections: GENERAL,
+    },
+    Family {
+        filters: maps::GENERAL,
+        collections: GENERAL,
+    },
+    Family {
+        filters: sets::GENERAL,
+        collections: GENERAL,
+    },
+    Family {
+        filters: versions::GENERAL,
+        collections: GENERAL,
+    },
+    Family {
+        filters: addresses::FILTERS,
+        collections: NETWORK,
+    },
 ];
 
 /// Adds all filters.

@@ -21,10 +21,14 @@ impl Network {
         let host = Self::of(address);
         let prefix = match prefix {
             None => host.bits(),
-            Some(prefix) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => prefix.parse().ok()?,
+            Some(prefix) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => {
+                prefix.parse().ok()?
+            }
             Some(mask) => {
                 let mask = Self::of(mask.parse().ok()?);
-                (mask.is_v6 == host.is_v6).then(|| mask.as_mask()).flatten()?
+                (mask.is_v6 == host.is_v6)
+                    .then(|| mask.as_mask())
+                    .flatten()?
             }
         };
         (prefix <= host.bits()).then_some(Self { prefix, ..host })
@@ -47,7 +51,11 @@ impl Network {
     }
 
     /// A number as an address: of version 4 where it fits.
-    pub(super) fn from_number(number: u128, prefix: Option<u32>, version: Option<u32>) -> Option<Self> {
+    pub(super) fn from_number(
+        number: u128,
+        prefix: Option<u32>,
+        version: Option<u32>,
+    ) -> Option<Self> {
         let fits = |is_v6: bool| {
             let bits = if is_v6 { 128 } else { 32 };
             let prefix = prefix.unwrap_or(bits);
@@ -67,7 +75,10 @@ impl Network {
     /// The length of a prefix that is written as a mask, of the network or of the hosts.
     fn as_mask(self) -> Option<u32> {
         (0..=self.bits()).find(|prefix| {
-            let other = Self { prefix: *prefix, ..self };
+            let other = Self {
+                prefix: *prefix,
+                ..self
+            };
             other.netmask() == self.address || other.hostmask() == self.address
         })
     }
@@ -81,7 +92,11 @@ impl Network {
     }
 
     fn largest(self) -> u128 {
-        if self.is_v6 { u128::MAX } else { u128::from(u32::MAX) }
+        if self.is_v6 {
+            u128::MAX
+        } else {
+            u128::from(u32::MAX)
+        }
     }
 
     pub(super) fn hostmask(self) -> u128 {
@@ -124,9 +139,9 @@ impl Network {
         }
     }
 
-    /// The address that stands last where there is one for everybody: not in the smallest networks of version 4.
+    /// The last address, which is the one for everybody: not in the smallest networks of version 4.
     pub(super) fn broadcast(self) -> Option<u128> {
-        (!self.is_v6 && self.bits() - self.prefix > 1).then(|| self.last())
+        (self.is_v6 || self.bits() - self.prefix > 1).then(|| self.last())
     }
 
     /// The network alone.
@@ -156,11 +171,14 @@ impl Network {
     pub(super) fn nth(self, index: i128) -> Option<Self> {
         let size = self.size();
         let offset = if index < 0 {
-            size.unwrap_or(u128::MAX).checked_sub(index.unsigned_abs())?
+            size.unwrap_or(u128::MAX)
+                .checked_sub(index.unsigned_abs())?
         } else {
             index.unsigned_abs()
         };
-        size.is_none_or(|size| offset < size).then(|| self.first() + offset).and_then(|address| self.at(address))
+        size.is_none_or(|size| offset < size)
+            .then(|| self.first() + offset)
+            .and_then(|address| self.at(address))
     }
 
     pub(super) fn contains(self, other: Self) -> bool {
@@ -222,7 +240,11 @@ impl Network {
     pub(super) fn reverse(self) -> String {
         if self.is_v6 {
             let digits = format!("{:032x}", self.address);
-            let digits: String = digits.chars().rev().flat_map(|digit| [digit, '.']).collect();
+            let digits: String = digits
+                .chars()
+                .rev()
+                .flat_map(|digit| [digit, '.'])
+                .collect();
             return format!("{digits}ip6.arpa.");
         }
         let mut parts: Vec<String> = self.ip().split('.').map(str::to_owned).collect();

@@ -7,22 +7,70 @@ use super::call::{Call, Filter};
 use super::python::{self, Number, attribute, integer, is_list, list, number};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "abs", parameters: &[], apply: absolute },
-    Filter { name: "int", parameters: &["default", "base"], apply: int },
-    Filter { name: "float", parameters: &["default"], apply: float },
-    Filter { name: "round", parameters: &["precision", "method"], apply: round },
-    Filter { name: "sum", parameters: &["attribute", "start"], apply: sum },
-    Filter { name: "log", parameters: &["base"], apply: log },
-    Filter { name: "pow", parameters: &["y"], apply: power },
-    Filter { name: "root", parameters: &["base"], apply: root },
-    Filter { name: "filesizeformat", parameters: &["binary"], apply: file_size },
-    Filter { name: "human_readable", parameters: &["isbits", "unit"], apply: human_readable },
-    Filter { name: "human_to_bytes", parameters: &["default_unit", "isbits"], apply: human_to_bytes },
+    Filter {
+        name: "abs",
+        parameters: &[],
+        apply: absolute,
+    },
+    Filter {
+        name: "int",
+        parameters: &["default", "base"],
+        apply: int,
+    },
+    Filter {
+        name: "float",
+        parameters: &["default"],
+        apply: float,
+    },
+    Filter {
+        name: "round",
+        parameters: &["precision", "method"],
+        apply: round,
+    },
+    Filter {
+        name: "sum",
+        parameters: &["attribute", "start"],
+        apply: sum,
+    },
+    Filter {
+        name: "log",
+        parameters: &["base"],
+        apply: log,
+    },
+    Filter {
+        name: "pow",
+        parameters: &["y"],
+        apply: power,
+    },
+    Filter {
+        name: "root",
+        parameters: &["base"],
+        apply: root,
+    },
+    Filter {
+        name: "filesizeformat",
+        parameters: &["binary"],
+        apply: file_size,
+    },
+    Filter {
+        name: "human_readable",
+        parameters: &["isbits", "unit"],
+        apply: human_readable,
+    },
+    Filter {
+        name: "human_to_bytes",
+        parameters: &["default_unit", "isbits"],
+        apply: human_to_bytes,
+    },
 ];
 
 fn value_number(call: &Call) -> Result<Number, Error> {
-    number(&call.value)
-        .ok_or_else(|| call.error(&format!("a number is needed, and this is {}", python::describe(&call.value))))
+    number(&call.value).ok_or_else(|| {
+        call.error(&format!(
+            "a number is needed, and this is {}",
+            python::describe(&call.value)
+        ))
+    })
 }
 
 fn absolute(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
@@ -47,7 +95,9 @@ pub(super) fn parse_integer(text: &str, base: u32) -> Option<i128> {
         (_, 0) => (10, lower.as_str()),
         (_, base) => (base, lower.as_str()),
     };
-    let is_plain = digits.starts_with(|c: char| c.is_alphanumeric()) && !digits.contains("__") && !digits.ends_with('_');
+    let is_plain = digits.starts_with(|c: char| c.is_alphanumeric())
+        && !digits.contains("__")
+        && !digits.ends_with('_');
     if !is_plain || !(2..=36).contains(&base) {
         return None;
     }
@@ -69,7 +119,10 @@ pub(super) fn parse_float(text: &str) -> Option<f64> {
         .flatten()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a number without its fraction")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a number without its fraction"
+)]
 fn truncated(number: f64) -> Option<i128> {
     (number.is_finite() && number.abs() < 1e38).then(|| number.trunc() as i128)
 }
@@ -77,14 +130,19 @@ fn truncated(number: f64) -> Option<i128> {
 fn int(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let base = u32::try_from(call.integer("base")?.unwrap_or(10)).unwrap_or(10);
     let found = match (call.value.as_str(), number(&call.value)) {
-        (Some(text), _) => parse_integer(text, base).or_else(|| parse_float(text).and_then(truncated)),
+        (Some(text), _) => {
+            parse_integer(text, base).or_else(|| parse_float(text).and_then(truncated))
+        }
         (None, Some(Number::Integer(number))) => Some(number),
         (None, Some(Number::Float(number))) => truncated(number),
         (None, None) => None,
     };
     Ok(match found {
         Some(number) => integer(number),
-        None => call.raw("default").cloned().unwrap_or_else(|| Value::from(0)),
+        None => call
+            .raw("default")
+            .cloned()
+            .unwrap_or_else(|| Value::from(0)),
     })
 }
 
@@ -95,11 +153,17 @@ fn float(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     };
     Ok(match found {
         Some(number) => Value::from(number),
-        None => call.raw("default").cloned().unwrap_or_else(|| Value::from(0.0)),
+        None => call
+            .raw("default")
+            .cloned()
+            .unwrap_or_else(|| Value::from(0.0)),
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "places beyond some hundred change nothing")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "places beyond some hundred change nothing"
+)]
 fn round(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let places = call.integer("precision")?.unwrap_or(0).clamp(-400, 400) as i32;
     let given = value_number(call)?;
@@ -108,7 +172,9 @@ fn round(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     match (method.as_str(), given) {
         ("common", Number::Integer(number)) if places >= 0 => Ok(integer(number)),
         ("common", Number::Integer(number)) => {
-            let unit = 10_i128.checked_pow(places.unsigned_abs()).unwrap_or(i128::MAX);
+            let unit = 10_i128
+                .checked_pow(places.unsigned_abs())
+                .unwrap_or(i128::MAX);
             Ok(integer(half_even(number, unit)))
         }
         ("common", Number::Float(number)) => Ok(Value::from(rounded(number, places))),
@@ -142,7 +208,10 @@ fn rounded(number: f64, places: i32) -> f64 {
 
 /// Numbers are added up, lists are put together.
 fn sum(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
-    let mut total = call.optional("start")?.cloned().unwrap_or_else(|| Value::from(0));
+    let mut total = call
+        .optional("start")?
+        .cloned()
+        .unwrap_or_else(|| Value::from(0));
     let path = call.optional("attribute")?;
     for item in call.value_items()? {
         let item = path.map_or_else(|| item.clone(), |path| attribute(&item, path, None));
@@ -150,7 +219,9 @@ fn sum(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
             return Err(super::refusal(&item));
         }
         total = match (number(&total), number(&item)) {
-            (Some(Number::Integer(one)), Some(Number::Integer(other))) => integer(one.saturating_add(other)),
+            (Some(Number::Integer(one)), Some(Number::Integer(other))) => {
+                integer(one.saturating_add(other))
+            }
             (Some(one), Some(other)) => Value::from(one.as_float() + other.as_float()),
             _ if is_list(&total) && is_list(&item) => {
                 let mut all = python::items(&total)?;
@@ -179,7 +250,9 @@ fn log(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     }
     let base = match call.optional("base")? {
         None => return Ok(Value::from(of.ln())),
-        Some(base) => number(base).ok_or_else(|| call.error("`base` must be a number"))?.as_float(),
+        Some(base) => number(base)
+            .ok_or_else(|| call.error("`base` must be a number"))?
+            .as_float(),
     };
     if (base - 10.0).abs() < f64::EPSILON {
         return Ok(Value::from(of.log10()));
@@ -192,9 +265,13 @@ fn log(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 
 fn power(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let of = value_number(call)?.as_float();
-    let to = number(call.required("y")?).ok_or_else(|| call.error("`y` must be a number"))?.as_float();
+    let to = number(call.required("y")?)
+        .ok_or_else(|| call.error("`y` must be a number"))?
+        .as_float();
     let result = of.powf(to);
-    if result.is_nan() && !of.is_nan() && !to.is_nan() || result.is_infinite() && of.is_finite() && to.is_finite() {
+    if result.is_nan() && !of.is_nan() && !to.is_nan()
+        || result.is_infinite() && of.is_finite() && to.is_finite()
+    {
         return Err(call.error("the result is no number, or too large"));
     }
     Ok(Value::from(result))
@@ -204,7 +281,9 @@ fn root(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let of = value_number(call)?.as_float();
     let base = match call.optional("base")? {
         None => 2.0,
-        Some(base) => number(base).ok_or_else(|| call.error("`base` must be a number"))?.as_float(),
+        Some(base) => number(base)
+            .ok_or_else(|| call.error("`base` must be a number"))?
+            .as_float(),
     };
     if of < 0.0 || base == 0.0 {
         return Err(call.error("there is no such root"));
@@ -274,36 +353,59 @@ fn human_readable(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         (_, true) => format!("{letter}b"),
         (_, false) => format!("{letter}B"),
     };
-    Ok(Value::from(format!("{:.2} {unit}", size / 2_f64.powi(power))))
+    Ok(Value::from(format!(
+        "{:.2} {unit}",
+        size / 2_f64.powi(power)
+    )))
 }
 
 fn human_to_bytes(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let text = call.value_as_text()?;
     let trimmed = text.trim_start();
-    let mut end = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+    let mut end = trimmed
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(trimmed.len());
     if let Some(fraction) = trimmed.get(end..).and_then(|rest| rest.strip_prefix('.')) {
-        end += 1 + fraction.find(|c: char| !c.is_ascii_digit()).unwrap_or(fraction.len());
+        end += 1 + fraction
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(fraction.len());
     }
     let (digits, rest) = trimmed.split_at(end);
     let number: f64 = digits
         .parse()
         .map_err(|_| call.error(&format!("`{text}` does not begin with a number")))?;
-    let unit: String = rest.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
-    let unit = if unit.is_empty() { call.text("default_unit")?.unwrap_or_default() } else { unit };
+    let unit: String = rest
+        .trim_start()
+        .chars()
+        .take_while(char::is_ascii_alphabetic)
+        .collect();
+    let unit = if unit.is_empty() {
+        call.text("default_unit")?.unwrap_or_default()
+    } else {
+        unit
+    };
     let Some(first) = unit.chars().next().map(|first| first.to_ascii_uppercase()) else {
         return Ok(truncated(rounded(number, 0)).map_or_else(|| Value::from(0), integer));
     };
     let Some((_, power)) = UNITS.iter().find(|(letter, _)| *letter == first) else {
         return Err(call.error(&format!("`{unit}` is no unit: Y, Z, E, P, T, G, M, K, B")));
     };
-    let (class, class_name) = if call.flag("isbits", false)? { ('b', "bit") } else { ('B', "byte") };
+    let (class, class_name) = if call.flag("isbits", false)? {
+        ('b', "bit")
+    } else {
+        ('B', "byte")
+    };
     let is_expected = match unit.chars().nth(1) {
         None => true,
         Some(second) => unit.to_lowercase().contains(class_name) || second == class,
     };
     if !is_expected {
-        return Err(call.error(&format!("`{unit}` is no unit here: write `{first}{class}` or `{first}`")));
+        return Err(call.error(&format!(
+            "`{unit}` is no unit here: write `{first}{class}` or `{first}`"
+        )));
     }
     let bytes = rounded(number * 2_f64.powi(*power), 0);
-    truncated(bytes).map(integer).ok_or_else(|| call.error("the number is too large"))
+    truncated(bytes)
+        .map(integer)
+        .ok_or_else(|| call.error("the number is too large"))
 }

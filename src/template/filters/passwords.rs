@@ -13,7 +13,8 @@ const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl
 
 /// The order in which bytes are written, three at a time.
 const ORDER_256: [usize; 32] = [
-    20, 10, 0, 11, 1, 21, 2, 22, 12, 23, 13, 3, 14, 4, 24, 5, 25, 15, 26, 16, 6, 17, 7, 27, 8, 28, 18, 29, 19, 9, 30, 31,
+    20, 10, 0, 11, 1, 21, 2, 22, 12, 23, 13, 3, 14, 4, 24, 5, 25, 15, 26, 16, 6, 17, 7, 27, 8, 28,
+    18, 29, 19, 9, 30, 31,
 ];
 const ORDER_MD5: [usize; 16] = [12, 6, 0, 13, 7, 1, 14, 8, 2, 15, 9, 3, 5, 10, 4, 11];
 
@@ -49,20 +50,38 @@ pub(super) fn password_hash(_: &mut State<'_, '_>, call: &Call) -> Result<Value,
     if password.contains('\0') {
         return Err(call.error("a password has no null in it"));
     }
-    let kind = call.text("hashtype")?.unwrap_or_else(|| "sha512".to_owned());
+    let kind = call
+        .text("hashtype")?
+        .unwrap_or_else(|| "sha512".to_owned());
     let rounds = call.integer("rounds")?.filter(|rounds| *rounds != 0);
     Ok(Value::from(match kind.as_str() {
         "sha512" | "sha512_crypt" => {
             let rounds = sha_rounds(call, rounds, 656_000)?;
             let salt = salt(call, 16, false)?;
-            let hash = sha_crypt::sha512_crypt(password.as_bytes(), salt.as_bytes(), parameters(call, rounds)?);
-            format!("$6${}{salt}${}", named_rounds(rounds), written(&hash, &order_512()))
+            let hash = sha_crypt::sha512_crypt(
+                password.as_bytes(),
+                salt.as_bytes(),
+                parameters(call, rounds)?,
+            );
+            format!(
+                "$6${}{salt}${}",
+                named_rounds(rounds),
+                written(&hash, &order_512())
+            )
         }
         "sha256" | "sha256_crypt" => {
             let rounds = sha_rounds(call, rounds, 535_000)?;
             let salt = salt(call, 16, false)?;
-            let hash = sha_crypt::sha256_crypt(password.as_bytes(), salt.as_bytes(), parameters(call, rounds)?);
-            format!("$5${}{salt}${}", named_rounds(rounds), written(&hash, &ORDER_256))
+            let hash = sha_crypt::sha256_crypt(
+                password.as_bytes(),
+                salt.as_bytes(),
+                parameters(call, rounds)?,
+            );
+            format!(
+                "$5${}{salt}${}",
+                named_rounds(rounds),
+                written(&hash, &ORDER_256)
+            )
         }
         "md5" | "md5_crypt" => {
             if rounds.is_some() {
@@ -74,7 +93,9 @@ pub(super) fn password_hash(_: &mut State<'_, '_>, call: &Call) -> Result<Value,
         }
         "blowfish" | "bcrypt" => bcrypt_hash(call, &password, rounds)?,
         other => {
-            return Err(call.error(&format!("`{other}` is no kind that is known: sha512, sha256, md5, blowfish")));
+            return Err(call.error(&format!(
+                "`{other}` is no kind that is known: sha512, sha256, md5, blowfish"
+            )));
         }
     }))
 }
@@ -91,7 +112,11 @@ fn sha_rounds(call: &Call, rounds: Option<i64>, default: u32) -> Result<u32, Err
 
 /// The usual number of rounds is not written.
 fn named_rounds(rounds: u32) -> String {
-    if rounds == 5000 { String::new() } else { format!("rounds={rounds}$") }
+    if rounds == 5000 {
+        String::new()
+    } else {
+        format!("rounds={rounds}$")
+    }
 }
 
 fn parameters(call: &Call, rounds: u32) -> Result<sha_crypt::Params, Error> {
@@ -100,7 +125,10 @@ fn parameters(call: &Call, rounds: u32) -> Result<sha_crypt::Params, Error> {
 
 /// The salt that was given, or one by chance.
 fn salt(call: &Call, most: usize, is_exact: bool) -> Result<String, Error> {
-    let given = call.optional("salt")?.map(super::python::text).transpose()?;
+    let given = call
+        .optional("salt")?
+        .map(super::python::text)
+        .transpose()?;
     if let Some(salt) = given.filter(|salt| !salt.is_empty()) {
         if !salt.bytes().all(|byte| ALPHABET.contains(&byte)) {
             return Err(call.error("a salt has letters, digits, `.` and `/` only"));
@@ -161,7 +189,11 @@ fn md5_crypt(password: &[u8], salt: &[u8]) -> [u8; 16] {
     first.extend(repeated.collect::<Vec<u8>>());
     let mut length = password.len();
     while length > 0 {
-        first.push(if length & 1 == 1 { 0 } else { password.first().copied().unwrap_or_default() });
+        first.push(if length & 1 == 1 {
+            0
+        } else {
+            password.first().copied().unwrap_or_default()
+        });
         length >>= 1;
     }
     mixed = digest(&[&first]);

@@ -9,20 +9,76 @@ use super::call::{Call, Filter};
 use super::python::{self, is_list, list, tuple};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "basename", parameters: &[], apply: |_, call| changed(call, |path| basename(path).to_owned()) },
-    Filter { name: "dirname", parameters: &[], apply: |_, call| changed(call, |path| dirname(path).to_owned()) },
-    Filter { name: "normpath", parameters: &[], apply: |_, call| changed(call, normal) },
-    Filter { name: "expanduser", parameters: &[], apply: |_, call| changed(call, expand_user) },
-    Filter { name: "expandvars", parameters: &[], apply: |_, call| changed(call, expand_variables) },
-    Filter { name: "realpath", parameters: &[], apply: |_, call| changed(call, |path| real(&absolute(path))) },
-    Filter { name: "relpath", parameters: &["start"], apply: relative },
-    Filter { name: "splitext", parameters: &[], apply: splitext },
-    Filter { name: "path_join", parameters: &[], apply: path_join },
-    Filter { name: "commonpath", parameters: &[], apply: common },
-    Filter { name: "win_basename", parameters: &[], apply: |_, call| changed(call, windows_basename) },
-    Filter { name: "win_dirname", parameters: &[], apply: |_, call| changed(call, windows_dirname) },
-    Filter { name: "win_splitdrive", parameters: &[], apply: windows_drive },
-    Filter { name: "fileglob", parameters: &[], apply: fileglob },
+    Filter {
+        name: "basename",
+        parameters: &[],
+        apply: |_, call| changed(call, |path| basename(path).to_owned()),
+    },
+    Filter {
+        name: "dirname",
+        parameters: &[],
+        apply: |_, call| changed(call, |path| dirname(path).to_owned()),
+    },
+    Filter {
+        name: "normpath",
+        parameters: &[],
+        apply: |_, call| changed(call, normal),
+    },
+    Filter {
+        name: "expanduser",
+        parameters: &[],
+        apply: |_, call| changed(call, expand_user),
+    },
+    Filter {
+        name: "expandvars",
+        parameters: &[],
+        apply: |_, call| changed(call, expand_variables),
+    },
+    Filter {
+        name: "realpath",
+        parameters: &[],
+        apply: |_, call| changed(call, |path| real(&absolute(path))),
+    },
+    Filter {
+        name: "relpath",
+        parameters: &["start"],
+        apply: relative,
+    },
+    Filter {
+        name: "splitext",
+        parameters: &[],
+        apply: splitext,
+    },
+    Filter {
+        name: "path_join",
+        parameters: &[],
+        apply: path_join,
+    },
+    Filter {
+        name: "commonpath",
+        parameters: &[],
+        apply: common,
+    },
+    Filter {
+        name: "win_basename",
+        parameters: &[],
+        apply: |_, call| changed(call, windows_basename),
+    },
+    Filter {
+        name: "win_dirname",
+        parameters: &[],
+        apply: |_, call| changed(call, windows_dirname),
+    },
+    Filter {
+        name: "win_splitdrive",
+        parameters: &[],
+        apply: windows_drive,
+    },
+    Filter {
+        name: "fileglob",
+        parameters: &[],
+        apply: fileglob,
+    },
 ];
 
 fn changed(call: &Call, change: impl Fn(&str) -> String) -> Result<Value, Error> {
@@ -45,7 +101,10 @@ fn splitext(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let name = basename(path);
     let name_start = path.len() - name.len();
     // Points at the beginning of a name begin no extension.
-    let dot = name.rfind('.').filter(|dot| name.get(..*dot).is_some_and(|stem| stem.contains(|c| c != '.')));
+    let dot = name.rfind('.').filter(|dot| {
+        name.get(..*dot)
+            .is_some_and(|stem| stem.contains(|c| c != '.'))
+    });
     let (stem, extension) = path.split_at(dot.map_or(path.len(), |dot| name_start + dot));
     Ok(tuple(vec![Value::from(stem), Value::from(extension)]))
 }
@@ -72,7 +131,11 @@ pub(super) fn normal(path: &str) -> String {
         }
     }
     let joined = format!("{root}{}", parts.join("/"));
-    if joined.is_empty() { ".".to_owned() } else { joined }
+    if joined.is_empty() {
+        ".".to_owned()
+    } else {
+        joined
+    }
 }
 
 fn absolute(path: &str) -> String {
@@ -111,7 +174,11 @@ fn real(path: &str) -> String {
             _ => done = next,
         }
     }
-    if done.is_empty() { "/".to_owned() } else { done }
+    if done.is_empty() {
+        "/".to_owned()
+    } else {
+        done
+    }
 }
 
 fn relative(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
@@ -122,13 +189,24 @@ fn relative(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let start = absolute(&call.text("start")?.unwrap_or_else(|| ".".to_owned()));
     let path = absolute(path);
     let parts = |path: &str| -> Vec<String> {
-        path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        path.split('/')
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
     };
     let (start, path) = (parts(&start), parts(&path));
-    let common = start.iter().zip(&path).take_while(|(one, other)| one == other).count();
+    let common = start
+        .iter()
+        .zip(&path)
+        .take_while(|(one, other)| one == other)
+        .count();
     let up = std::iter::repeat_n("..".to_owned(), start.len() - common);
     let all: Vec<String> = up.chain(path.into_iter().skip(common)).collect();
-    Ok(Value::from(if all.is_empty() { ".".to_owned() } else { all.join("/") }))
+    Ok(Value::from(if all.is_empty() {
+        ".".to_owned()
+    } else {
+        all.join("/")
+    }))
 }
 
 fn expand_user(path: &str) -> String {
@@ -144,7 +222,11 @@ fn expand_user(path: &str) -> String {
     match home {
         Some(home) => {
             let expanded = format!("{}{rest}", home.trim_end_matches('/'));
-            if expanded.is_empty() { "/".to_owned() } else { expanded }
+            if expanded.is_empty() {
+                "/".to_owned()
+            } else {
+                expanded
+            }
         }
         None => path.to_owned(),
     }
@@ -152,7 +234,9 @@ fn expand_user(path: &str) -> String {
 
 fn home_of(user: &str) -> Option<String> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    let line = users.lines().find(|line| line.split(':').next() == Some(user))?;
+    let line = users
+        .lines()
+        .find(|line| line.split(':').next() == Some(user))?;
     line.split(':').nth(5).map(str::to_owned)
 }
 
@@ -162,7 +246,10 @@ fn expand_variables(path: &str) -> String {
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('$') {
         new.push_str(before);
-        let (name, length) = match after.strip_prefix('{').and_then(|inside| inside.split_once('}')) {
+        let (name, length) = match after
+            .strip_prefix('{')
+            .and_then(|inside| inside.split_once('}'))
+        {
             Some((name, _)) => (name, name.len() + 2),
             None => {
                 let end = after
@@ -189,7 +276,10 @@ fn texts(call: &Call) -> Result<Vec<String>, Error> {
         .iter()
         .map(|item| {
             item.as_str().map(str::to_owned).ok_or_else(|| {
-                call.error(&format!("every part must be a text, and one is {}", python::describe(item)))
+                call.error(&format!(
+                    "every part must be a text, and one is {}",
+                    python::describe(item)
+                ))
             })
         })
         .collect()
@@ -203,7 +293,9 @@ fn path_join(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         return Err(call.error("a list of parts is needed"));
     }
     let mut parts = texts(call)?.into_iter();
-    let mut joined = parts.next().ok_or_else(|| call.error("the list is empty"))?;
+    let mut joined = parts
+        .next()
+        .ok_or_else(|| call.error("the list is empty"))?;
     for part in parts {
         if part.starts_with('/') {
             joined = part;
@@ -227,12 +319,19 @@ fn common(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         return Err(call.error("either all paths begin with `/`, or none does"));
     }
     let split = |path: &str| -> Vec<String> {
-        path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect()
+        path.split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+            .map(str::to_owned)
+            .collect()
     };
     let mut parts = paths.iter().map(|path| split(path));
     let mut shared = parts.next().unwrap_or_default();
     for other in parts {
-        let length = shared.iter().zip(&other).take_while(|(one, other)| one == other).count();
+        let length = shared
+            .iter()
+            .zip(&other)
+            .take_while(|(one, other)| one == other)
+            .count();
         shared.truncate(length);
     }
     let root = if rooted > 0 { "/" } else { "" };
@@ -294,11 +393,18 @@ fn fits(pattern: &[char], name: &[char]) -> bool {
         }
         (['?', pattern @ ..], [_, name @ ..]) => fits(pattern, name),
         (['[', class @ ..], [first, rest @ ..]) => {
-            let end = class.iter().skip(1).position(|c| *c == ']').map(|end| end + 1);
+            let end = class
+                .iter()
+                .skip(1)
+                .position(|c| *c == ']')
+                .map(|end| end + 1);
             let Some(end) = end else {
                 return *first == '[' && fits(class, rest);
             };
-            let (class, pattern) = (class.get(..end).unwrap_or_default(), class.get(end + 1..).unwrap_or_default());
+            let (class, pattern) = (
+                class.get(..end).unwrap_or_default(),
+                class.get(end + 1..).unwrap_or_default(),
+            );
             let (is_inverse, class) = match class {
                 ['!', class @ ..] => (true, class),
                 class => (false, class),
@@ -343,7 +449,10 @@ fn split_drive(path: &str) -> (&str, &str) {
 
 fn windows_basename(path: &str) -> String {
     let (_, rest) = split_drive(path);
-    rest.rsplit(['\\', '/']).next().unwrap_or_default().to_owned()
+    rest.rsplit(['\\', '/'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn windows_dirname(path: &str) -> String {
@@ -351,7 +460,10 @@ fn windows_dirname(path: &str) -> String {
     let end = rest.rfind(['\\', '/']).map_or(0, |index| index + 1);
     let folder = rest.get(..end).unwrap_or_default();
     let trimmed = folder.trim_end_matches(['\\', '/']);
-    format!("{drive}{}", if trimmed.is_empty() { folder } else { trimmed })
+    format!(
+        "{drive}{}",
+        if trimmed.is_empty() { folder } else { trimmed }
+    )
 }
 
 fn windows_drive(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {

@@ -19,12 +19,21 @@ fn short(value: &Value) -> Result<String, Error> {
     Ok(match value.kind() {
         ValueKind::Map => {
             let pairs = sorted(value)?;
-            let parts = pairs.iter().map(|(key, item)| Ok(format!("{}: {}", short(key)?, short(item)?)));
-            format!("{{{}}}", parts.collect::<Result<Vec<_>, Error>>()?.join(", "))
+            let parts = pairs
+                .iter()
+                .map(|(key, item)| Ok(format!("{}: {}", short(key)?, short(item)?)));
+            format!(
+                "{{{}}}",
+                parts.collect::<Result<Vec<_>, Error>>()?.join(", ")
+            )
         }
         ValueKind::Seq | ValueKind::Iterable => {
             let all = items(value)?;
-            let parts = all.iter().map(short).collect::<Result<Vec<_>, _>>()?.join(", ");
+            let parts = all
+                .iter()
+                .map(short)
+                .collect::<Result<Vec<_>, _>>()?
+                .join(", ");
             match (value.is_tuple(), all.len()) {
                 (true, 1) => format!("({parts},)"),
                 (true, _) => format!("({parts})"),
@@ -38,7 +47,9 @@ fn short(value: &Value) -> Result<String, Error> {
 
 fn sorted(value: &Value) -> Result<Vec<(Value, Value)>, Error> {
     let mut all = pairs(value)?;
-    all.sort_by(|(one, _), (other, _)| python::compare(one, other).unwrap_or(std::cmp::Ordering::Equal));
+    all.sort_by(|(one, _), (other, _)| {
+        python::compare(one, other).unwrap_or(std::cmp::Ordering::Equal)
+    });
     Ok(all)
 }
 
@@ -56,20 +67,32 @@ fn write(value: &Value, column: usize, behind: usize, out: &mut String) -> Resul
                     out.push_str(&format!(",\n{}", " ".repeat(column + 1)));
                 }
                 out.push_str(&format!("{key}: "));
-                let behind = if index + 1 == all.len() { behind + 1 } else { 1 };
+                let behind = if index + 1 == all.len() {
+                    behind + 1
+                } else {
+                    1
+                };
                 write(item, column + 1 + key.chars().count() + 2, behind, out)?;
             }
             out.push('}');
         }
         ValueKind::Seq | ValueKind::Iterable if is_long => {
-            let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };
+            let (open, close) = if value.is_tuple() {
+                ('(', ')')
+            } else {
+                ('[', ']')
+            };
             out.push(open);
             let all = items(value)?;
             for (index, item) in all.iter().enumerate() {
                 if index > 0 {
                     out.push_str(&format!(",\n{}", " ".repeat(column + 1)));
                 }
-                let behind = if index + 1 == all.len() { behind + 1 } else { 1 };
+                let behind = if index + 1 == all.len() {
+                    behind + 1
+                } else {
+                    1
+                };
                 write(item, column + 1, behind, out)?;
             }
             if value.is_tuple() && all.len() == 1 {

@@ -75,7 +75,9 @@ pub(in super::super) fn items(value: &Value) -> Result<Vec<Value>, Error> {
         return Err(refusal(value));
     }
     if let Some(text) = value.as_str() {
-        let characters = text.chars().map(|character| Value::from(character.to_string()));
+        let characters = text
+            .chars()
+            .map(|character| Value::from(character.to_string()));
         return Ok(characters.collect());
     }
     let mut all = Vec::new();
@@ -91,13 +93,19 @@ pub(in super::super) fn items(value: &Value) -> Result<Vec<Value>, Error> {
 
 /// The error of a value that would fill the memory.
 pub(in super::super) fn too_many() -> Error {
-    invalid(format!("the value has more than {} elements", super::MAX_ELEMENTS))
+    invalid(format!(
+        "the value has more than {} elements",
+        super::MAX_ELEMENTS
+    ))
 }
 
 /// Keys and values of a mapping.
 pub(in super::super) fn pairs(value: &Value) -> Result<Vec<(Value, Value)>, Error> {
     if !is_mapping(value) {
-        return Err(invalid(format!("a mapping is needed, and this is {}", describe(value))));
+        return Err(invalid(format!(
+            "a mapping is needed, and this is {}",
+            describe(value)
+        )));
     }
     items(value)?
         .into_iter()
@@ -189,7 +197,11 @@ pub(in super::super) fn compare(one: &Value, other: &Value) -> Result<Ordering, 
     }
     Err(Error::new(
         ErrorKind::InvalidOperation,
-        format!("{} and {} cannot be compared", describe(one), describe(other)),
+        format!(
+            "{} and {} cannot be compared",
+            describe(one),
+            describe(other)
+        ),
     ))
 }
 
@@ -206,10 +218,7 @@ pub(in super::super) fn equal(one: &Value, other: &Value) -> bool {
 }
 
 /// Sorts as Python does: stable, and an error where two cannot be compared.
-pub(in super::super) fn sort(
-    keyed: &mut [(Value, Value)],
-    is_reverse: bool,
-) -> Result<(), Error> {
+pub(in super::super) fn sort(keyed: &mut [(Value, Value)], is_reverse: bool) -> Result<(), Error> {
     let mut trouble = None;
     keyed.sort_by(|(one, _), (other, _)| {
         let order = compare(one, other).unwrap_or_else(|error| {
@@ -268,7 +277,11 @@ pub(in super::super) fn float_text(number: f64) -> String {
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
     let text = number.to_string();
-    if text.contains('.') { text } else { text + ".0" }
+    if text.contains('.') {
+        text
+    } else {
+        text + ".0"
+    }
 }
 
 /// What a value is, in words.

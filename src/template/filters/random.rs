@@ -8,8 +8,16 @@ use super::call::{Call, Filter};
 use super::python::{self, Number, list, number};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "random", parameters: &["start", "step", "seed"], apply: random },
-    Filter { name: "shuffle", parameters: &["seed"], apply: shuffle },
+    Filter {
+        name: "random",
+        parameters: &["start", "step", "seed"],
+        apply: random,
+    },
+    Filter {
+        name: "shuffle",
+        parameters: &["seed"],
+        apply: shuffle,
+    },
 ];
 
 /// Python's generator: the Mersenne Twister.
@@ -34,7 +42,11 @@ impl Twister {
         };
         let mut words: Vec<u32> = bytes
             .rchunks(4)
-            .map(|chunk| chunk.iter().fold(0, |word, byte| word << 8 | u32::from(*byte)))
+            .map(|chunk| {
+                chunk
+                    .iter()
+                    .fold(0, |word, byte| word << 8 | u32::from(*byte))
+            })
             .collect();
         while words.len() > 1 && words.last() == Some(&0) {
             words.pop();
@@ -60,7 +72,9 @@ impl Twister {
         twister.set(0, 19_650_218);
         for (index, add) in (1..SIZE).zip(1_u32..) {
             let last = twister.at(index - 1);
-            let next = 1_812_433_253_u32.wrapping_mul(last ^ last >> 30).wrapping_add(add);
+            let next = 1_812_433_253_u32
+                .wrapping_mul(last ^ last >> 30)
+                .wrapping_add(add);
             twister.set(index, next);
         }
         let (mut index, mut word) = (1, 0_usize);
@@ -76,7 +90,10 @@ impl Twister {
         for _ in 0..SIZE - 1 {
             let last = twister.at(index - 1);
             let mixed = twister.at(index) ^ (last ^ last >> 30).wrapping_mul(1_566_083_941);
-            twister.set(index, mixed.wrapping_sub(u32::try_from(index).unwrap_or_default()));
+            twister.set(
+                index,
+                mixed.wrapping_sub(u32::try_from(index).unwrap_or_default()),
+            );
             index = twister.advance(index);
         }
         twister.set(0, 0x8000_0000);
@@ -95,7 +112,8 @@ impl Twister {
     fn next(&mut self) -> u32 {
         if self.index >= SIZE {
             for index in 0..SIZE {
-                let joined = self.at(index) & 0x8000_0000 | self.at((index + 1) % SIZE) & 0x7fff_ffff;
+                let joined =
+                    self.at(index) & 0x8000_0000 | self.at((index + 1) % SIZE) & 0x7fff_ffff;
                 let odd = if joined & 1 == 1 { 0x9908_b0df } else { 0 };
                 let new = self.at((index + SHIFT) % SIZE) ^ joined >> 1 ^ odd;
                 self.set(index, new);
@@ -166,10 +184,16 @@ fn random(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
             Some(step) => i128::from(step),
         };
         let width = end - start;
-        let count = if step > 0 { (width + step - 1) / step } else { (width + step + 1) / step };
+        let count = if step > 0 {
+            (width + step - 1) / step
+        } else {
+            (width + step + 1) / step
+        };
         let count = u64::try_from(count).ok().filter(|count| *count > 0);
         let count = count.ok_or_else(|| call.error("there is no number to choose from"))?;
-        return Ok(python::integer(start + step * i128::from(chance.below(count))));
+        return Ok(python::integer(
+            start + step * i128::from(chance.below(count)),
+        ));
     }
     if call.optional("start")?.is_some() || call.optional("step")?.is_some() {
         return Err(call.error("`start` and `step` are for numbers"));
@@ -190,7 +214,11 @@ fn shuffle(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         return Ok(call.value.clone());
     };
     let is_seeded = call.optional("seed")?.is_some_and(python::truth);
-    let mut chance = if is_seeded { Chance::of(call)? } else { Chance::System };
+    let mut chance = if is_seeded {
+        Chance::of(call)?
+    } else {
+        Chance::System
+    };
     for index in (1..all.len()).rev() {
         let other = usize::try_from(chance.below(index as u64 + 1)).unwrap_or_default();
         all.swap(index, other);

@@ -11,7 +11,14 @@ use crate::python_regex::{self, Captures, Flags, PythonRegex, Replacement};
 pub(super) const FILTERS: &[Filter] = &[
     Filter {
         name: "regex_replace",
-        parameters: &["pattern", "replacement", "ignorecase", "multiline", "count", "mandatory_count"],
+        parameters: &[
+            "pattern",
+            "replacement",
+            "ignorecase",
+            "multiline",
+            "count",
+            "mandatory_count",
+        ],
         apply: regex_replace,
     },
     Filter {
@@ -108,13 +115,19 @@ fn regex_search(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     if let Some(number) = groups.iter().find(|number| **number > regex.groups()) {
         return Err(invalid(format!("`{pattern}` has no group {number}")));
     }
-    Ok(list(groups.iter().map(|number| group(&found, *number)).collect()))
+    Ok(list(
+        groups.iter().map(|number| group(&found, *number)).collect(),
+    ))
 }
 
 /// `\1` or `\g<name>`.
 fn group_number(argument: &Value, regex: &PythonRegex) -> Result<usize, Error> {
     let text = argument.as_str().unwrap_or_default();
-    let unknown = || invalid(format!("`{text}` is no group: write `\\\\1` or `\\\\g<name>`"));
+    let unknown = || {
+        invalid(format!(
+            "`{text}` is no group: write `\\\\1` or `\\\\g<name>`"
+        ))
+    };
     if let Some(name) = text.strip_prefix("\\g<") {
         let (name, _) = name.split_once('>').ok_or_else(unknown)?;
         return name
@@ -124,8 +137,13 @@ fn group_number(argument: &Value, regex: &PythonRegex) -> Result<usize, Error> {
             .ok_or_else(|| invalid(format!("there is no group `{name}`")));
     }
     let digits = text.strip_prefix('\\').ok_or_else(unknown)?;
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    digits.get(..end).and_then(|digits| digits.parse().ok()).ok_or_else(unknown)
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
+    digits
+        .get(..end)
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(unknown)
 }
 
 fn group(found: &Captures<'_>, number: usize) -> Value {

@@ -9,18 +9,50 @@ use super::python::{self, attribute, items, list};
 use super::sort::key;
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "unique", parameters: &["case_sensitive", "attribute"], apply: unique },
-    Filter { name: "union", parameters: &["b"], apply: |_, call| with(call, union) },
-    Filter { name: "intersect", parameters: &["b"], apply: |_, call| with(call, intersect) },
-    Filter { name: "difference", parameters: &["b"], apply: |_, call| with(call, difference) },
-    Filter { name: "symmetric_difference", parameters: &["b"], apply: |_, call| with(call, symmetric_difference) },
+    Filter {
+        name: "unique",
+        parameters: &["case_sensitive", "attribute"],
+        apply: unique,
+    },
+    Filter {
+        name: "union",
+        parameters: &["b"],
+        apply: |_, call| with(call, union),
+    },
+    Filter {
+        name: "intersect",
+        parameters: &["b"],
+        apply: |_, call| with(call, intersect),
+    },
+    Filter {
+        name: "difference",
+        parameters: &["b"],
+        apply: |_, call| with(call, difference),
+    },
+    Filter {
+        name: "symmetric_difference",
+        parameters: &["b"],
+        apply: |_, call| with(call, symmetric_difference),
+    },
 ];
 
 /// Of community.general.
 pub(super) const GENERAL: &[Filter] = &[
-    Filter { name: "lists_union", parameters: &["*", "**"], apply: |_, call| with_all(call, union) },
-    Filter { name: "lists_intersect", parameters: &["*", "**"], apply: |_, call| with_all(call, intersect) },
-    Filter { name: "lists_difference", parameters: &["*", "**"], apply: |_, call| with_all(call, difference) },
+    Filter {
+        name: "lists_union",
+        parameters: &["*", "**"],
+        apply: |_, call| with_all(call, union),
+    },
+    Filter {
+        name: "lists_intersect",
+        parameters: &["*", "**"],
+        apply: |_, call| with_all(call, intersect),
+    },
+    Filter {
+        name: "lists_difference",
+        parameters: &["*", "**"],
+        apply: |_, call| with_all(call, difference),
+    },
     Filter {
         name: "lists_symmetric_difference",
         parameters: &["*", "**"],
@@ -74,7 +106,8 @@ fn simple(item: &Value) -> Value {
     python::number(item).map_or_else(
         || item.clone(),
         |number| match number {
-            python::Number::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            python::Number::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 =>
+            {
                 #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
                 Value::from(number as i64)
             }
@@ -117,7 +150,9 @@ fn with_all(call: &Call, operation: Operation) -> Result<Value, Error> {
     for (name, value) in &call.named {
         match name.as_str() {
             "flatten" => is_flat = python::truth(value),
-            other => return Err(call.error(&format!("there is no argument `{other}`, only `flatten`"))),
+            other => {
+                return Err(call.error(&format!("there is no argument `{other}`, only `flatten`")));
+            }
         }
     }
     let mut lists = vec![call.value.clone()];
@@ -152,5 +187,8 @@ fn difference(one: &[Value], other: &[Value]) -> Vec<Value> {
 fn symmetric_difference(one: &[Value], other: &[Value]) -> Vec<Value> {
     let (in_one, in_other) = (Seen::of(one), Seen::of(other));
     let left = one.iter().filter(|item| !in_other.has(item));
-    distinct(left.chain(other.iter().filter(|item| !in_one.has(item))).cloned())
+    distinct(
+        left.chain(other.iter().filter(|item| !in_one.has(item)))
+            .cloned(),
+    )
 }

@@ -5,16 +5,36 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, State};
 
+use super::super::missing::is_undefined;
 use super::call::{Call, Filter, refusal};
 use super::python::{self, attribute, list, tuple};
-use super::super::missing::is_undefined;
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "sort", parameters: &["reverse", "case_sensitive", "attribute"], apply: sort },
-    Filter { name: "dictsort", parameters: &["case_sensitive", "by", "reverse"], apply: dictsort },
-    Filter { name: "min", parameters: &["case_sensitive", "attribute"], apply: |_, call| extreme(call, false) },
-    Filter { name: "max", parameters: &["case_sensitive", "attribute"], apply: |_, call| extreme(call, true) },
-    Filter { name: "groupby", parameters: &["attribute", "default", "case_sensitive"], apply: groupby },
+    Filter {
+        name: "sort",
+        parameters: &["reverse", "case_sensitive", "attribute"],
+        apply: sort,
+    },
+    Filter {
+        name: "dictsort",
+        parameters: &["case_sensitive", "by", "reverse"],
+        apply: dictsort,
+    },
+    Filter {
+        name: "min",
+        parameters: &["case_sensitive", "attribute"],
+        apply: |_, call| extreme(call, false),
+    },
+    Filter {
+        name: "max",
+        parameters: &["case_sensitive", "attribute"],
+        apply: |_, call| extreme(call, true),
+    },
+    Filter {
+        name: "groupby",
+        parameters: &["attribute", "default", "case_sensitive"],
+        apply: groupby,
+    },
 ];
 
 /// Texts count by their letters alone where the case does not matter.
@@ -30,7 +50,10 @@ fn sort(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let paths: Vec<Value> = match call.optional("attribute")? {
         // Several, with commas between them.
         Some(path) => match path.as_str() {
-            Some(paths) => paths.split(',').map(|path| Value::from(path.trim())).collect(),
+            Some(paths) => paths
+                .split(',')
+                .map(|path| Value::from(path.trim()))
+                .collect(),
             None => vec![path.clone()],
         },
         None => Vec::new(),
@@ -40,7 +63,9 @@ fn sort(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         let sort_key = if paths.is_empty() {
             key(item.clone(), is_case_sensitive)
         } else {
-            let keys = paths.iter().map(|path| key(attribute(&item, path, None), is_case_sensitive));
+            let keys = paths
+                .iter()
+                .map(|path| key(attribute(&item, path, None), is_case_sensitive));
             list(keys.collect())
         };
         keyed.push((sort_key, item));
@@ -59,7 +84,11 @@ fn dictsort(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let mut keyed: Vec<(Value, Value)> = python::pairs(&call.value)?
         .into_iter()
         .map(|(name, value)| {
-            let by = if by_value { value.clone() } else { name.clone() };
+            let by = if by_value {
+                value.clone()
+            } else {
+                name.clone()
+            };
             (key(by, is_case_sensitive), tuple(vec![name, value]))
         })
         .collect();
@@ -78,7 +107,11 @@ fn extreme(call: &Call, is_greatest: bool) -> Result<Value, Error> {
             None => true,
             Some((best, _)) => {
                 let order = python::compare(&of, best)?;
-                if is_greatest { order.is_gt() } else { order.is_lt() }
+                if is_greatest {
+                    order.is_gt()
+                } else {
+                    order.is_lt()
+                }
             }
         };
         if is_better {
@@ -107,11 +140,22 @@ fn groupby(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
             Some((last, group)) if python::equal(last, &key) => group.items.push(item),
             _ => {
                 let grouper = attribute(&item, path, default);
-                groups.push((key, Group { grouper, items: vec![item] }));
+                groups.push((
+                    key,
+                    Group {
+                        grouper,
+                        items: vec![item],
+                    },
+                ));
             }
         }
     }
-    Ok(list(groups.into_iter().map(|(_, group)| Value::from_object(group)).collect()))
+    Ok(list(
+        groups
+            .into_iter()
+            .map(|(_, group)| Value::from_object(group))
+            .collect(),
+    ))
 }
 
 /// What `groupby` gives: a pair whose halves have names.

@@ -9,26 +9,91 @@ use super::python::{self, list};
 use super::{MAX_ELEMENTS, text_format, text_wrap};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "upper", parameters: &[], apply: |_, call| changed(call, |text| text.to_uppercase()) },
-    Filter { name: "lower", parameters: &[], apply: |_, call| changed(call, |text| text.to_lowercase()) },
-    Filter { name: "capitalize", parameters: &[], apply: |_, call| changed(call, capitalized) },
-    Filter { name: "title", parameters: &[], apply: |_, call| changed(call, title) },
-    Filter { name: "string", parameters: &[], apply: |_, call| changed(call, str::to_owned) },
-    Filter { name: "trim", parameters: &["chars"], apply: trim },
-    Filter { name: "replace", parameters: &["old", "new", "count"], apply: replace },
-    Filter { name: "split", parameters: &["sep", "maxsplit"], apply: split },
-    Filter { name: "center", parameters: &["width"], apply: center },
-    Filter { name: "truncate", parameters: &["length", "killwords", "end", "leeway"], apply: truncate },
-    Filter { name: "wordcount", parameters: &[], apply: word_count },
+    Filter {
+        name: "upper",
+        parameters: &[],
+        apply: |_, call| changed(call, |text| text.to_uppercase()),
+    },
+    Filter {
+        name: "lower",
+        parameters: &[],
+        apply: |_, call| changed(call, |text| text.to_lowercase()),
+    },
+    Filter {
+        name: "capitalize",
+        parameters: &[],
+        apply: |_, call| changed(call, capitalized),
+    },
+    Filter {
+        name: "title",
+        parameters: &[],
+        apply: |_, call| changed(call, title),
+    },
+    Filter {
+        name: "string",
+        parameters: &[],
+        apply: |_, call| changed(call, str::to_owned),
+    },
+    Filter {
+        name: "trim",
+        parameters: &["chars"],
+        apply: trim,
+    },
+    Filter {
+        name: "replace",
+        parameters: &["old", "new", "count"],
+        apply: replace,
+    },
+    Filter {
+        name: "split",
+        parameters: &["sep", "maxsplit"],
+        apply: split,
+    },
+    Filter {
+        name: "center",
+        parameters: &["width"],
+        apply: center,
+    },
+    Filter {
+        name: "truncate",
+        parameters: &["length", "killwords", "end", "leeway"],
+        apply: truncate,
+    },
+    Filter {
+        name: "wordcount",
+        parameters: &[],
+        apply: word_count,
+    },
     Filter {
         name: "wordwrap",
-        parameters: &["width", "break_long_words", "wrapstring", "break_on_hyphens"],
+        parameters: &[
+            "width",
+            "break_long_words",
+            "wrapstring",
+            "break_on_hyphens",
+        ],
         apply: text_wrap::wordwrap,
     },
-    Filter { name: "indent", parameters: &["width", "first", "blank"], apply: indent },
-    Filter { name: "format", parameters: &["*", "**"], apply: text_format::format },
-    Filter { name: "quote", parameters: &[], apply: quote },
-    Filter { name: "comment", parameters: &["style", "**"], apply: comment },
+    Filter {
+        name: "indent",
+        parameters: &["width", "first", "blank"],
+        apply: indent,
+    },
+    Filter {
+        name: "format",
+        parameters: &["*", "**"],
+        apply: text_format::format,
+    },
+    Filter {
+        name: "quote",
+        parameters: &[],
+        apply: quote,
+    },
+    Filter {
+        name: "comment",
+        parameters: &["style", "**"],
+        apply: comment,
+    },
 ];
 
 fn changed(call: &Call, change: impl Fn(&str) -> String) -> Result<Value, Error> {
@@ -38,7 +103,10 @@ fn changed(call: &Call, change: impl Fn(&str) -> String) -> Result<Value, Error>
 fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(characters.flat_map(char::to_lowercase)).collect()
+        first
+            .to_uppercase()
+            .chain(characters.flat_map(char::to_lowercase))
+            .collect()
     })
 }
 
@@ -70,19 +138,27 @@ fn replace(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let text = call.value_as_text()?;
     let old = python::text(call.required("old")?)?;
     let new = python::text(call.required("new")?)?;
-    let places = if old.is_empty() { text.len() } else { text.matches(&old).count() };
+    let places = if old.is_empty() {
+        text.len()
+    } else {
+        text.matches(&old).count()
+    };
     if places.saturating_mul(new.len()) > MAX_ELEMENTS * 16 {
         return Err(python::too_many());
     }
     Ok(Value::from(match call.integer("count")? {
-        Some(count) if count >= 0 => text.replacen(&old, &new, usize::try_from(count).unwrap_or(usize::MAX)),
+        Some(count) if count >= 0 => {
+            text.replacen(&old, &new, usize::try_from(count).unwrap_or(usize::MAX))
+        }
         _ => text.replace(&old, &new),
     }))
 }
 
 fn split(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let text = call.value_text()?;
-    let most = call.integer("maxsplit")?.and_then(|most| usize::try_from(most).ok());
+    let most = call
+        .integer("maxsplit")?
+        .and_then(|most| usize::try_from(most).ok());
     let parts: Vec<&str> = match call.text("sep")? {
         Some(separator) if separator.is_empty() => return Err(call.error("the separator is empty")),
         Some(separator) => match most {
@@ -100,7 +176,7 @@ fn words(text: &str, most: Option<usize>) -> Vec<&str> {
     let mut words = Vec::new();
     while !rest.is_empty() {
         if most.is_some_and(|most| words.len() >= most) {
-            words.push(rest.trim_end());
+            words.push(rest);
             break;
         }
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -132,7 +208,9 @@ fn truncate(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let characters: Vec<char> = text.chars().collect();
     let end_length = end.chars().count();
     if end_length > length {
-        return Err(call.error(&format!("the length must be at least {end_length}, that of the end")));
+        return Err(call.error(&format!(
+            "the length must be at least {end_length}, that of the end"
+        )));
     }
     if characters.len() <= length + leeway {
         return Ok(Value::from(text));
@@ -141,7 +219,9 @@ fn truncate(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     if call.flag("killwords", false)? {
         return Ok(Value::from(kept + &end));
     }
-    let kept = kept.rsplit_once(' ').map_or(kept.as_str(), |(kept, _)| kept);
+    let kept = kept
+        .rsplit_once(' ')
+        .map_or(kept.as_str(), |(kept, _)| kept);
     Ok(Value::from(format!("{kept}{end}")))
 }
 
@@ -161,7 +241,8 @@ pub(super) fn lines(text: &str) -> Vec<&str> {
         let is_break = |c: char| {
             matches!(
                 c,
-                '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+                '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'
+                    ..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
             )
         };
         let Some(end) = rest.find(is_break) else {
@@ -193,7 +274,9 @@ impl WithoutFirst for str {
 fn indent(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let mut text = call.value_as_text()?;
     let lead = match call.optional("width")? {
-        Some(width) if width.kind() == ValueKind::String => width.as_str().unwrap_or_default().to_owned(),
+        Some(width) if width.kind() == ValueKind::String => {
+            width.as_str().unwrap_or_default().to_owned()
+        }
         _ => " ".repeat(call.count("width", 4)?),
     };
     let is_blank = call.flag("blank", false)?;
@@ -227,11 +310,13 @@ fn quote(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     }
     let text = call.value_as_text()?;
     let harmless = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    Ok(Value::from(if !text.is_empty() && text.chars().all(harmless) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\"'\"'"))
-    }))
+    Ok(Value::from(
+        if !text.is_empty() && text.chars().all(harmless) {
+            text
+        } else {
+            format!("'{}'", text.replace('\'', "'\"'\"'"))
+        },
+    ))
 }
 
 /// How a kind of file comments: the first line, what stands before every line, the last line.
@@ -246,11 +331,21 @@ const COMMENT_STYLES: &[(&str, &str, &str, &str)] = &[
 fn comment(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let text = call.value_text()?;
     let style = call.text("style")?.unwrap_or_else(|| "plain".to_owned());
-    let Some((_, beginning, decoration, end)) = COMMENT_STYLES.iter().find(|(name, ..)| *name == style) else {
+    let Some((_, beginning, decoration, end)) =
+        COMMENT_STYLES.iter().find(|(name, ..)| *name == style)
+    else {
         let known: Vec<&str> = COMMENT_STYLES.iter().map(|(name, ..)| *name).collect();
-        return Err(call.error(&format!("there is no style `{style}`, only {}", known.join(", "))));
+        return Err(call.error(&format!(
+            "there is no style `{style}`, only {}",
+            known.join(", ")
+        )));
     };
-    let option = |name: &str| call.named.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let option = |name: &str| {
+        call.named
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    };
     let text_option = |name: &str, default: &str| -> Result<String, Error> {
         option(name).map_or_else(|| Ok(default.to_owned()), python::text)
     };
@@ -283,7 +378,10 @@ fn comment(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     if newline.is_empty() {
         return Err(call.error("the line break is empty"));
     }
-    let body = format!("{decoration}{}", text.replace(&newline, &format!("{newline}{decoration}")));
+    let body = format!(
+        "{decoration}{}",
+        text.replace(&newline, &format!("{newline}{decoration}"))
+    );
     // A line without words has no space at its end.
     new.push_str(&body.replace(
         &format!("{decoration}{newline}"),

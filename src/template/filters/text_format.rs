@@ -93,10 +93,16 @@ fn read<'t, 'v>(
                 _ => Err(call.error("a width must be a number")),
             };
         }
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (digits, after) = rest.split_at(end);
         *rest = after;
-        Ok(if digits.is_empty() { 0 } else { digits.parse().unwrap_or(usize::MAX) })
+        Ok(if digits.is_empty() {
+            0
+        } else {
+            digits.parse().unwrap_or(usize::MAX)
+        })
     };
     field.width = number(&mut rest)?;
     if let Some(after) = rest.strip_prefix('.') {
@@ -116,7 +122,10 @@ impl Field {
     fn write(&self, kind: char, value: &Value, call: &Call) -> Result<String, Error> {
         let number = || {
             python::number(value).ok_or_else(|| {
-                call.error(&format!("`%{kind}` needs a number, and this is {}", python::describe(value)))
+                call.error(&format!(
+                    "`%{kind}` needs a number, and this is {}",
+                    python::describe(value)
+                ))
             })
         };
         Ok(match kind {
@@ -127,8 +136,12 @@ impl Field {
                 let whole = match number()? {
                     Number::Integer(number) => number,
                     #[expect(clippy::cast_possible_truncation, reason = "as Python does it")]
-                    Number::Float(number) if matches!(kind, 'd' | 'i' | 'u') => number.trunc() as i128,
-                    Number::Float(_) => return Err(call.error(&format!("`%{kind}` needs a whole number"))),
+                    Number::Float(number) if matches!(kind, 'd' | 'i' | 'u') => {
+                        number.trunc() as i128
+                    }
+                    Number::Float(_) => {
+                        return Err(call.error(&format!("`%{kind}` needs a whole number")));
+                    }
                 };
                 let magnitude = whole.unsigned_abs();
                 let (lead, digits) = match kind {
@@ -145,7 +158,11 @@ impl Field {
             'f' | 'F' | 'e' | 'E' | 'g' | 'G' => {
                 let number = number()?.as_float();
                 let text = float(number.abs(), kind, self.precision.unwrap_or(6));
-                self.pad(&text, self.sign(number.is_sign_negative() && !number.is_nan()), number.is_finite())
+                self.pad(
+                    &text,
+                    self.sign(number.is_sign_negative() && !number.is_nan()),
+                    number.is_finite(),
+                )
             }
             other => return Err(call.error(&format!("there is no `%{other}`"))),
         })

@@ -24,7 +24,10 @@ pub(super) fn wordwrap(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Erro
         return Err(call.error("the width must be more than 0"));
     }
     let newline = call.text("wrapstring")?.unwrap_or_else(|| "\n".to_owned());
-    let wrapped: Vec<String> = lines(&text).into_iter().map(|line| wrap.line(line).join(&newline)).collect();
+    let wrapped: Vec<String> = lines(&text)
+        .into_iter()
+        .map(|line| wrap.line(line).join(&newline))
+        .collect();
     Ok(Value::from(wrapped.join(&newline)))
 }
 
@@ -63,12 +66,15 @@ impl Wrap {
     /// A word that fits no line: what of it fits this one, or all of it where words stay whole.
     fn long_word(&self, chunks: &mut Vec<Vec<char>>, line: &mut Vec<Vec<char>>, room: usize) {
         if self.break_long_words {
-            let Some(mut chunk) = chunks.pop() else { return };
+            let Some(mut chunk) = chunks.pop() else {
+                return;
+            };
             let mut end = room.max(1).min(chunk.len());
             if self.break_on_hyphens && chunk.len() > room {
                 let start = chunk.get(..end).unwrap_or_default();
                 let hyphen = start.iter().rposition(|c| *c == '-').filter(|at| *at > 0);
-                if let Some(hyphen) = hyphen.filter(|at| start.iter().take(*at).any(|c| *c != '-')) {
+                if let Some(hyphen) = hyphen.filter(|at| start.iter().take(*at).any(|c| *c != '-'))
+                {
                     end = hyphen + 1;
                 }
             }
@@ -85,7 +91,9 @@ impl Wrap {
         let mut chunks: Vec<Vec<char>> = Vec::new();
         let characters: Vec<char> = text.chars().collect();
         for (index, character) in characters.iter().enumerate() {
-            let before = index.checked_sub(1).and_then(|before| characters.get(before));
+            let before = index
+                .checked_sub(1)
+                .and_then(|before| characters.get(before));
             let is_new = match before {
                 None => true,
                 Some(before) if is_space(*before) != is_space(*character) => true,
@@ -116,11 +124,14 @@ fn breaks_at(characters: &[char], hyphen: usize) -> bool {
         character.is_some_and(|character| character.is_alphabetic() || *character == '_')
     };
     let is = |index: Option<usize>, wanted: char| {
-        index.and_then(|index| characters.get(index)).is_some_and(|found| *found == wanted)
+        index
+            .and_then(|index| characters.get(index))
+            .is_some_and(|found| *found == wanted)
     };
     let before = |distance: usize| hyphen.checked_sub(distance);
     let after = |distance: usize| Some(hyphen + distance);
-    let begins = letter(before(1)) && (letter(before(2)) || is(before(2), '-') && letter(before(3)));
+    let begins =
+        letter(before(1)) && (letter(before(2)) || is(before(2), '-') && letter(before(3)));
     let goes_on = letter(after(1)) && (letter(after(2)) || is(after(2), '-') && letter(after(3)));
     begins && goes_on
 }

@@ -9,16 +9,31 @@ use super::call::{Call, Filter};
 use super::python::{self, is_list, is_mapping, items, mapping};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "urlencode", parameters: &[], apply: urlencode },
-    Filter { name: "urldecode", parameters: &["encoding", "errors"], apply: urldecode },
-    Filter { name: "urlsplit", parameters: &["query"], apply: urlsplit },
+    Filter {
+        name: "urlencode",
+        parameters: &[],
+        apply: urlencode,
+    },
+    Filter {
+        name: "urldecode",
+        parameters: &["encoding", "errors"],
+        apply: urldecode,
+    },
+    Filter {
+        name: "urlsplit",
+        parameters: &["query"],
+        apply: urlsplit,
+    },
 ];
 
 fn quoted(text: &str, safe: &str) -> String {
     let mut new = String::with_capacity(text.len());
     for byte in text.bytes() {
         let character = char::from(byte);
-        if character.is_ascii_alphanumeric() || "_.-~".contains(character) || safe.contains(character) {
+        if character.is_ascii_alphanumeric()
+            || "_.-~".contains(character)
+            || safe.contains(character)
+        {
             new.push(character);
         } else {
             let _ = write!(new, "%{byte:02X}");
@@ -42,9 +57,14 @@ fn urlencode(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     } else {
         return Ok(Value::from(quoted(&call.value_as_text()?, "/")));
     };
-    let part = |value: &Value| python::text(value).map(|text| quoted(&text, "").replace("%20", "+"));
-    let parts = pairs.iter().map(|(key, value)| Ok(format!("{}={}", part(key)?, part(value)?)));
-    Ok(Value::from(parts.collect::<Result<Vec<_>, Error>>()?.join("&")))
+    let part =
+        |value: &Value| python::text(value).map(|text| quoted(&text, "").replace("%20", "+"));
+    let parts = pairs
+        .iter()
+        .map(|(key, value)| Ok(format!("{}={}", part(key)?, part(value)?)));
+    Ok(Value::from(
+        parts.collect::<Result<Vec<_>, Error>>()?.join("&"),
+    ))
 }
 
 fn urldecode(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
@@ -86,7 +106,9 @@ impl Url {
         let mut rest = text.as_str();
         if let Some((scheme, after)) = rest.split_once(':')
             && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
         {
             url.scheme = scheme.to_lowercase();
             rest = after;
@@ -123,8 +145,14 @@ impl Url {
     }
 
     fn host(&self) -> (Option<String>, Option<&str>) {
-        let place = self.place.rsplit_once('@').map_or(self.place.as_str(), |(_, place)| place);
-        let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let place = self
+            .place
+            .rsplit_once('@')
+            .map_or(self.place.as_str(), |(_, place)| place);
+        let (host, port) = match place
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'))
+        {
             Some((host, after)) => (host, after.strip_prefix(':')),
             None => match place.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
@@ -137,12 +165,16 @@ impl Url {
 }
 
 fn urlsplit(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
-    let url = Url::split(call.value_text()?).ok_or_else(|| call.error("the brackets do not fit"))?;
+    let url =
+        Url::split(call.value_text()?).ok_or_else(|| call.error("the brackets do not fit"))?;
     let (name, password) = url.user();
     let (host, port) = url.host();
     let port = match port {
         None => Value::from(()),
-        Some(port) => Value::from(port.parse::<u16>().map_err(|_| call.error(&format!("`{port}` is no port")))?),
+        Some(port) => Value::from(
+            port.parse::<u16>()
+                .map_err(|_| call.error(&format!("`{port}` is no port")))?,
+        ),
     };
     let text = |text: &str| Value::from(text);
     let optional = |text: Option<&str>| text.map_or_else(|| Value::from(()), Value::from);
@@ -158,7 +190,12 @@ fn urlsplit(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         ("username", optional(name)),
     ];
     let Some(query) = call.text("query")?.filter(|query| !query.is_empty()) else {
-        return Ok(mapping(parts.into_iter().map(|(name, part)| (Value::from(name), part)).collect()));
+        return Ok(mapping(
+            parts
+                .into_iter()
+                .map(|(name, part)| (Value::from(name), part))
+                .collect(),
+        ));
     };
     parts
         .into_iter()

@@ -37,7 +37,8 @@ fn pieces(text: &str) -> Vec<Piece> {
         } else if first == '.' {
             1
         } else {
-            rest.find(|c: char| is_digit(c) || is_letter(c) || c == '.').unwrap_or(rest.len())
+            rest.find(|c: char| is_digit(c) || is_letter(c) || c == '.')
+                .unwrap_or(rest.len())
         };
         let (piece, after) = rest.split_at(end);
         rest = after;
@@ -81,16 +82,30 @@ pub(in super::super) fn strict_order(one: &str, other: &str) -> Result<Ordering,
 type Strict = (Vec<u128>, (u32, u128));
 
 fn strict(text: &str) -> Result<Strict, Error> {
-    let wrong = || invalid(format!("`{text}` is no strict version: two or three numbers, then perhaps a1 or b1"));
+    let wrong = || {
+        invalid(format!(
+            "`{text}` is no strict version: two or three numbers, then perhaps a1 or b1"
+        ))
+    };
     let (numbers, before) = match text.find(['a', 'b']) {
         Some(index) => {
             let (numbers, before) = text.split_at(index);
             let (letter, number) = before.split_at(1);
-            (numbers, (u32::from(letter == "b"), plain_number(number).ok_or_else(wrong)?))
+            (
+                numbers,
+                (
+                    u32::from(letter == "b"),
+                    plain_number(number).ok_or_else(wrong)?,
+                ),
+            )
         }
         None => (text, (2, 0)),
     };
-    let mut numbers = numbers.split('.').map(plain_number).collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
+    let mut numbers = numbers
+        .split('.')
+        .map(plain_number)
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(wrong)?;
     if !(2..=3).contains(&numbers.len()) {
         return Err(wrong());
     }
@@ -106,12 +121,15 @@ fn plain_number(text: &str) -> Option<u128> {
 /// Semantic versions: three numbers, then perhaps `-pre.1` and `+build`.
 pub(in super::super) fn semantic_order(one: &str, other: &str) -> Result<Ordering, Error> {
     let (one, other) = (semantic(one)?, semantic(other)?);
-    Ok(one.0.cmp(&other.0).then_with(|| match (one.1.is_empty(), other.1.is_empty()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
-        (false, false) => one.1.cmp(&other.1),
-    }))
+    Ok(one
+        .0
+        .cmp(&other.0)
+        .then_with(|| match (one.1.is_empty(), other.1.is_empty()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            (false, false) => one.1.cmp(&other.1),
+        }))
 }
 
 /// A part of what stands before a release: numbers come first.
@@ -122,11 +140,24 @@ enum Part {
 }
 
 fn semantic(text: &str) -> Result<(Vec<u128>, Vec<Part>), Error> {
-    let wrong = || invalid(format!("`{text}` is no semantic version, such as 1.2.3-rc.1"));
-    let (rest, build) = text.split_once('+').map_or((text, None), |(rest, build)| (rest, Some(build)));
-    let (core, before) = rest.split_once('-').map_or((rest, None), |(core, before)| (core, Some(before)));
+    let wrong = || {
+        invalid(format!(
+            "`{text}` is no semantic version, such as 1.2.3-rc.1"
+        ))
+    };
+    let (rest, build) = text
+        .split_once('+')
+        .map_or((text, None), |(rest, build)| (rest, Some(build)));
+    let (core, before) = rest
+        .split_once('-')
+        .map_or((rest, None), |(core, before)| (core, Some(before)));
     let without_zero = |part: &&str| *part == "0" || !part.starts_with('0');
-    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_word = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
     let numbers = core
         .split('.')
         .map(|part| Some(part).filter(without_zero).and_then(plain_number))
@@ -156,22 +187,37 @@ pub(in super::super) fn python_order(one: &str, other: &str) -> Result<Ordering,
 }
 
 /// Epoch, release, then what makes it earlier or later, then the local part.
-type Package = (u128, Vec<u128>, (i8, u128), (i8, u128), (i8, u128), Vec<(i8, u128, String)>);
+type Package = (
+    u128,
+    Vec<u128>,
+    (i8, u128),
+    (i8, u128),
+    (i8, u128),
+    Vec<(i8, u128, String)>,
+);
 
 fn package(text: &str) -> Result<Package, Error> {
     let wrong = || invalid(format!("`{text}` is no version of a Python package"));
     let lower = text.trim().to_lowercase();
     let rest = lower.strip_prefix('v').unwrap_or(&lower);
-    let (rest, local) = rest.split_once('+').map_or((rest, None), |(rest, local)| (rest, Some(local)));
+    let (rest, local) = rest
+        .split_once('+')
+        .map_or((rest, None), |(rest, local)| (rest, Some(local)));
     let (epoch, rest) = match rest.split_once('!') {
         Some((epoch, rest)) => (plain_number(epoch).ok_or_else(wrong)?, rest),
         None => (0, rest),
     };
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(rest.len());
     let (release, rest) = rest.split_at(end);
     let trimmed = release.trim_end_matches('.');
     let mut rest = format!("{}{rest}", release.get(trimmed.len()..).unwrap_or_default());
-    let mut numbers = trimmed.split('.').map(plain_number).collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
+    let mut numbers = trimmed
+        .split('.')
+        .map(plain_number)
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(wrong)?;
     while numbers.len() > 1 && numbers.last() == Some(&0) {
         numbers.pop();
     }
@@ -180,10 +226,16 @@ fn package(text: &str) -> Result<Package, Error> {
         let (name, rank) = names.iter().find(|(name, _)| body.starts_with(name))?;
         let after = body.get(name.len()..).unwrap_or_default();
         let number = after.strip_prefix(['.', '-', '_']).unwrap_or(after);
-        let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+        let end = number
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(number.len());
         let (digits, left) = number.split_at(end);
         let found = (*rank, plain_number(digits).unwrap_or(0));
-        rest = if digits.is_empty() { after.to_owned() } else { left.to_owned() };
+        rest = if digits.is_empty() {
+            after.to_owned()
+        } else {
+            left.to_owned()
+        };
         Some(found)
     };
     let before = take(&[
@@ -216,8 +268,16 @@ fn package(text: &str) -> Result<Package, Error> {
     };
     let local = local
         .into_iter()
-        .flat_map(|local| local.split(['.', '-', '_']).map(str::to_owned).collect::<Vec<_>>())
-        .map(|part| plain_number(&part).map_or_else(|| (0, 0, part.clone()), |number| (1, number, String::new())))
+        .flat_map(|local| {
+            local
+                .split(['.', '-', '_'])
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .map(|part| {
+            plain_number(&part)
+                .map_or_else(|| (0, 0, part.clone()), |number| (1, number, String::new()))
+        })
         .collect();
     Ok((
         epoch,

@@ -10,10 +10,26 @@ use super::yaml_emitter::{Emitter, Options, Style};
 use crate::diagnostic::{Diagnostic, Source};
 
 pub(super) const FILTERS: &[Filter] = &[
-    Filter { name: "to_yaml", parameters: OPTIONS, apply: |_, call| to_yaml(call, 2, FlowStyle::Best) },
-    Filter { name: "to_nice_yaml", parameters: NICE_OPTIONS, apply: |_, call| to_yaml(call, 4, FlowStyle::Never) },
-    Filter { name: "from_yaml", parameters: &[], apply: from_yaml },
-    Filter { name: "from_yaml_all", parameters: &[], apply: from_yaml_all },
+    Filter {
+        name: "to_yaml",
+        parameters: OPTIONS,
+        apply: |_, call| to_yaml(call, 2, FlowStyle::Best),
+    },
+    Filter {
+        name: "to_nice_yaml",
+        parameters: NICE_OPTIONS,
+        apply: |_, call| to_yaml(call, 4, FlowStyle::Never),
+    },
+    Filter {
+        name: "from_yaml",
+        parameters: &[],
+        apply: from_yaml,
+    },
+    Filter {
+        name: "from_yaml_all",
+        parameters: &[],
+        apply: from_yaml_all,
+    },
 ];
 
 const OPTIONS: &[&str] = &[
@@ -26,7 +42,14 @@ const OPTIONS: &[&str] = &[
     "explicit_end",
 ];
 
-const NICE_OPTIONS: &[&str] = &["indent", "width", "sort_keys", "default_style", "explicit_start", "explicit_end"];
+const NICE_OPTIONS: &[&str] = &[
+    "indent",
+    "width",
+    "sort_keys",
+    "default_style",
+    "explicit_start",
+    "explicit_end",
+];
 
 /// Which lists and mappings are written in one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +70,9 @@ fn to_yaml(call: &Call, indent: usize, flow: FlowStyle) -> Result<Value, Error> 
         None | Some("") => None,
         Some("\"") => Some(Style::Double),
         Some("'") => Some(Style::Single),
-        Some(other) => return Err(call.error(&format!("`default_style` is `\"` or `'`, not `{other}`"))),
+        Some(other) => {
+            return Err(call.error(&format!("`default_style` is `\"` or `'`, not `{other}`")));
+        }
     };
     let indent = call.count("indent", indent)?;
     let width = match call.optional("width")? {
@@ -95,5 +120,10 @@ fn from_yaml_all(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     };
     let documents = crate::yaml::parse_documents(&Source::new("text", text));
     let documents = documents.map_err(|diagnostic| trouble(call, &diagnostic))?;
-    Ok(list(documents.iter().map(|document| value_of(&document.to_json())).collect()))
+    Ok(list(
+        documents
+            .iter()
+            .map(|document| value_of(&document.to_json()))
+            .collect(),
+    ))
 }

@@ -1,4 +1,4 @@
-//! Writes YAML with the layout of PyYAML, which Ansible uses: the same quotes, the same line breaks.
+//! Writes YAML with the layout of libyaml, by which Ansible writes: the same quotes, the same line breaks.
 
 use minijinja::Error;
 use minijinja::value::{Value, ValueKind};
@@ -58,7 +58,6 @@ pub(super) struct Emitter {
     after_space: bool,
     /// Nothing but indentation and indicators of it are in this line.
     is_indention: bool,
-    is_open_ended: bool,
 }
 
 /// Deeper is no data of a user.
@@ -74,7 +73,6 @@ impl Emitter {
             flow_level: 0,
             after_space: true,
             is_indention: true,
-            is_open_ended: false,
         }
     }
 
@@ -89,10 +87,6 @@ impl Emitter {
             self.indicator("...", true, false, false);
             self.write_indent();
         }
-        if self.is_open_ended {
-            self.indicator("...", true, false, false);
-            self.write_indent();
-        }
         Ok(self.out)
     }
 
@@ -101,7 +95,9 @@ impl Emitter {
             return Err(refusal(value));
         }
         if depth > DEEPEST || self.out.len() > super::MAX_ELEMENTS * 16 {
-            return Err(invalid("the value is too large or nested too deep for YAML"));
+            return Err(invalid(
+                "the value is too large or nested too deep for YAML",
+            ));
         }
         match value.kind() {
             ValueKind::Map => self.mapping(&pairs(value)?, context, depth),
@@ -238,20 +234,19 @@ impl Emitter {
         let is_key = context == Context::SimpleKey;
         let style = self.style(scalar, &analysis, is_key);
         if style != Style::Plain && scalar.tag != "str" {
-            // What the quotes hide.
-            self.indicator(&format!("!!{}", scalar.tag), true, false, false);
+            // No text, in spite of the quotes.
+            self.indicator("!", true, false, false);
         }
         let text: Vec<char> = scalar.text.chars().collect();
+        // Lines after the first stand deeper.
+        let outer = self.indent;
+        self.increase_indent(true, false);
         match style {
-            Style::Plain => {
-                if context == Context::Root {
-                    self.is_open_ended = true;
-                }
-                self.plain(&text, !is_key);
-            }
+            Style::Plain => self.plain(&text, !is_key),
             Style::Single => self.single_quoted(&text, !is_key),
             Style::Double => self.double_quoted(&text, !is_key),
         }
+        self.indent = outer;
     }
 
     fn style(&self, scalar: &Scalar, analysis: &Analysis, is_key: bool) -> Style {
@@ -268,7 +263,7 @@ impl Emitter {
         if wanted.is_none()
             && stays_what_it_is
             && may_be_plain
-            && !(is_key && (scalar.text.is_empty() || analysis.has_breaks))
+            && !(scalar.text.is_empty() && (is_key || self.flow_level > 0))
         {
             return Style::Plain;
         }
@@ -295,7 +290,6 @@ impl Emitter {
         self.put_text(text);
         self.after_space = is_space;
         self.is_indention &= is_indention;
-        self.is_open_ended = false;
     }
 
     fn line_break(&mut self) {
@@ -307,7 +301,8 @@ impl Emitter {
 
     fn write_indent(&mut self) {
         let indent = self.indent.unwrap_or(0);
-        if !self.is_indention || self.column > indent || self.column == indent && !self.after_space {
+        if !self.is_indention || self.column > indent || self.column == indent && !self.after_space
+        {
             self.line_break();
         }
         if self.column < indent {
@@ -384,33 +379,26 @@ impl Emitter {
 
     fn double_quoted(&mut self, text: &[char], may_split: bool) {
         self.indicator("\"", true, false, false);
-        let (mut start, mut end) = (0, 0);
-        while end <= text.len() {
-            let character = text.get(end).copied();
-            if character.is_none_or(is_escaped) {
-                if start < end {
-                    self.put(text.get(start..end).unwrap_or_default());
-                    start = end;
-                }
-                if let Some(character) = character {
-                    self.put_text(&escaped(character));
-                    start = end + 1;
-                }
-            }
-            let is_inside = 0 < end && end + 1 < text.len();
-            let width = self.column + end.saturating_sub(start);
-            if is_inside && (character == Some(' ') || start >= end) && width > self.options.width && may_split {
-                self.put(text.get(start..end).unwrap_or_default());
-                self.put_text("\\");
-                start = start.max(end);
+        let mut after_space = false;
+        for (index, character) in text.iter().copied().enumerate() {
+            let is_inside = index > 0 && index + 1 < text.len();
+            let is_space = character == ' ';
+            if is_space
+                && !after_space
+                && is_inside
+                && may_split
+                && self.column > self.options.width
+            {
                 self.write_indent();
-                self.after_space = false;
-                self.is_indention = false;
-                if text.get(start) == Some(&' ') {
+                if text.get(index + 1) == Some(&' ') {
                     self.put_text("\\");
                 }
+            } else if is_escaped(character) {
+                self.put_text(&escaped(character));
+            } else {
+                self.put(&[character]);
             }
-            end += 1;
+            after_space = is_space;
         }
         self.indicator("\"", false, false, false);
     }
@@ -436,7 +424,11 @@ fn kind_of(character: char) -> Run {
 
 fn is_escaped(character: char) -> bool {
     let is_plain = matches!(character, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}');
-    !is_plain || matches!(character, '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+    !is_plain
+        || matches!(
+            character,
+            '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+        )
 }
 
 fn escaped(character: char) -> String {
@@ -473,8 +465,7 @@ fn is_simple_key(key: &Value) -> Result<bool, Error> {
         return Ok(key.len() == Some(0));
     }
     let scalar = scalar(key)?;
-    let length = scalar.text.chars().count();
-    Ok(length < 128 && length > 0 && !Analysis::of(&scalar.text).has_breaks)
+    Ok(scalar.text.len() <= 128 && !Analysis::of(&scalar.text).has_breaks)
 }
 
 fn scalar(value: &Value) -> Result<Scalar, Error> {

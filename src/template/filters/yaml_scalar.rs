@@ -16,7 +16,9 @@ fn is_break(character: char) -> bool {
 }
 
 fn is_white(character: Option<char>) -> bool {
-    character.is_none_or(|character| is_break(character) || matches!(character, '\0' | ' ' | '\t' | '\r'))
+    character.is_none_or(|character| {
+        is_break(character) || matches!(character, '\0' | ' ' | '\t' | '\r')
+    })
 }
 
 impl Analysis {
@@ -39,7 +41,11 @@ impl Analysis {
         for (index, character) in characters.iter().copied().enumerate() {
             let is_last_of_word = is_white(characters.get(index + 1).copied());
             match (index, character) {
-                (0, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`') => {
+                (
+                    0,
+                    '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"'
+                    | '%' | '@' | '`',
+                ) => {
                     in_flow = true;
                     in_block = true;
                 }
@@ -64,7 +70,8 @@ impl Analysis {
             space_then_break |= is_break(character) && before == Some(' ');
             before = Some(character);
         }
-        let is_edge = |character: Option<&char>| character.is_some_and(|c| *c == ' ' || is_break(*c));
+        let is_edge =
+            |character: Option<&char>| character.is_some_and(|c| *c == ' ' || is_break(*c));
         let has_edges = is_edge(characters.first()) || is_edge(characters.last());
         let is_quoted = break_then_space || space_then_break || is_special;
         let may_be_plain = !has_edges && !is_quoted && !has_breaks;
@@ -80,7 +87,7 @@ impl Analysis {
 fn is_printable(character: char) -> bool {
     matches!(
         character,
-        '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..='\u{10fffe}'
+        '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}'
     )
 }
 
