@@ -13,6 +13,9 @@ pub use replacement::Replacement;
 /// What one match found: its groups.
 pub type Captures<'t> = fancy_regex::Captures<'t, str>;
 
+/// What one group found.
+pub type Match<'t> = fancy_regex::Match<'t>;
+
 /// How often an expression may go back before it is given up: a nested repetition takes for ever.
 const BACKTRACK_LIMIT: usize = 2_000_000;
 
@@ -30,7 +33,15 @@ pub struct Flags {
 /// A compiled expression.
 #[derive(Debug, Clone)]
 pub struct PythonRegex {
+    /// As it was written.
+    pattern: String,
     regex: fancy_regex::Regex,
+}
+
+impl std::fmt::Display for PythonRegex {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.pattern)
+    }
 }
 
 impl PythonRegex {
@@ -44,7 +55,10 @@ impl PythonRegex {
             .dot_matches_new_line(flags.dot_all)
             .backtrack_limit(BACKTRACK_LIMIT)
             .build()
-            .map(|regex| Self { regex })
+            .map(|regex| Self {
+                pattern: pattern.to_owned(),
+                regex,
+            })
             .map_err(|error| wrong(&reason(&error)))
     }
 
@@ -123,6 +137,16 @@ impl PythonRegex {
         write: impl FnMut(&Captures<'_>, &mut String),
     ) -> String {
         spliced(text, &self.find_all(text, None).unwrap_or_default(), write)
+    }
+
+    /// The expression as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.pattern
+    }
+
+    /// The names of groups that have one.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.regex.capture_names().flatten()
     }
 
     /// How many groups there are, the whole match not counted.

@@ -1,6 +1,6 @@
 //! The names of every filter, test and function, for "unknown filter" and "did you mean".
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use super::{filters, tests_of_values};
@@ -12,7 +12,16 @@ const BUILTIN_FILTERS: &[&str] = &["lines"];
 const BUILTIN_TESTS: &[&str] = &["safe", "sameas", "int", "startingwith", "endingwith"];
 
 /// Functions that a template can call.
-pub(super) const FUNCTIONS: &[&str] = &["dict", "lookup", "namespace", "q", "query", "range"];
+const FUNCTIONS: &[&str] = &[
+    "dict",
+    "lookup",
+    "namespace",
+    "now",
+    "q",
+    "query",
+    "range",
+    "undef",
+];
 
 /// Filters that Ansible users know and that are left out, with what to do instead.
 const LEFT_OUT: &[(&str, &str)] = &[
@@ -27,40 +36,28 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("urlize", "`urlize` is left out: write the link yourself"),
 ];
 
-fn filter_names() -> &'static HashSet<String> {
-    static NAMES: OnceLock<HashSet<String>> = OnceLock::new();
+/// The names of all filters.
+pub(super) fn filters() -> &'static BTreeSet<String> {
+    static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
     NAMES.get_or_init(|| {
         let builtin = BUILTIN_FILTERS.iter().map(|name| (*name).to_owned());
         filters::names().chain(builtin).collect()
     })
 }
 
-fn test_names() -> &'static HashSet<String> {
-    static NAMES: OnceLock<HashSet<String>> = OnceLock::new();
+/// The names of all tests.
+pub(super) fn tests() -> &'static BTreeSet<String> {
+    static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
     NAMES.get_or_init(|| {
         let builtin = BUILTIN_TESTS.iter().map(|name| (*name).to_owned());
         tests_of_values::names().chain(builtin).collect()
     })
 }
 
-/// Whether there is such a filter.
-pub(super) fn is_filter(name: &str) -> bool {
-    filter_names().contains(name)
-}
-
-/// Whether there is such a test.
-pub(super) fn is_test(name: &str) -> bool {
-    test_names().contains(name)
-}
-
-/// The names of all filters.
-pub(super) fn filters() -> Vec<&'static str> {
-    filter_names().iter().map(String::as_str).collect()
-}
-
-/// The names of all tests.
-pub(super) fn tests() -> Vec<&'static str> {
-    test_names().iter().map(String::as_str).collect()
+/// The names of all functions.
+pub(super) fn functions() -> &'static BTreeSet<String> {
+    static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
+    NAMES.get_or_init(|| FUNCTIONS.iter().map(|name| (*name).to_owned()).collect())
 }
 
 /// What to do instead of something that is left out.

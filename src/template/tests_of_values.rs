@@ -8,7 +8,7 @@ use minijinja::{Environment, Error, State};
 
 use super::filters::python::{self, Number, is_list, is_mapping, number};
 use super::filters::{Call, Test, Url, matches, versions};
-use super::missing::{deal_with, is_undefined};
+use super::missing::is_undefined;
 
 const TESTS: &[Test] = &[
     // Whether there is something.
@@ -282,12 +282,12 @@ const TESTS: &[Test] = &[
     Test {
         name: "filter",
         parameters: &[],
-        apply: |_, call| Ok(super::names::is_filter(&call.value_as_text()?)),
+        apply: |_, call| Ok(super::names::filters().contains(&call.value_as_text()?)),
     },
     Test {
         name: "test",
         parameters: &[],
-        apply: |_, call| Ok(super::names::is_test(&call.value_as_text()?)),
+        apply: |_, call| Ok(super::names::tests().contains(&call.value_as_text()?)),
     },
     // Addresses of the web.
     Test {
@@ -482,7 +482,6 @@ fn all() -> impl Iterator<Item = (String, &'static Test)> {
 }
 
 fn is_defined(call: &Call, wanted: bool) -> Result<bool, Error> {
-    deal_with(&call.value);
     Ok(is_undefined(&call.value) != wanted)
 }
 

@@ -181,7 +181,7 @@ impl Expression {
 }
 
 fn evaluate(expression: &Expression, scope: &Scope) -> Outcome {
-    let template = match Template::expression(&expression.text, None) {
+    let template = match Template::inner(&expression.text, None) {
         Ok(template) => template,
         Err(diagnostic) if diagnostic.message.starts_with("unknown ") => {
             return Outcome::Unknown(diagnostic.message);

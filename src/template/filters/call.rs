@@ -237,13 +237,7 @@ impl Call {
     }
 }
 
-/// The error of using something undefined; the engine knows what it is called.
+/// The error of using something undefined.
 pub(in super::super) fn refusal(value: &Value) -> Error {
-    undefined_error_named(value)
-        .or_else(|| undefined_error(value))
-        .unwrap_or_else(|| Error::from(ErrorKind::UndefinedError))
-}
-
-fn undefined_error_named(value: &Value) -> Option<Error> {
-    value.is_undefined().then(|| value.get_attr("_").err())?
+    undefined_error(value).unwrap_or_else(|| Error::from(ErrorKind::UndefinedError))
 }

@@ -4,7 +4,7 @@ use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, State};
 
 use super::super::environment::invalid;
-use super::super::missing::{deal_with, is_undefined};
+use super::super::missing::is_undefined;
 use super::call::{Call, Filter, refusal};
 use super::python::{self, is_list};
 
@@ -42,7 +42,6 @@ pub(super) const FILTERS: &[Filter] = &[
 ];
 
 fn default(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
-    deal_with(&call.value);
     let is_lax = call.flag("boolean", false)?;
     if is_undefined(&call.value) || is_lax && !python::truth(&call.value) {
         // It may be undefined itself: `a | default(b) | default('c')`.
@@ -77,13 +76,6 @@ fn ternary(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
             call.required(name)?;
         }
     }
-    if let Some(other) = call.raw(if chosen == "true_val" {
-        "false_val"
-    } else {
-        "true_val"
-    }) {
-        deal_with(other);
-    }
     call.required(chosen).cloned()
 }
 
@@ -104,7 +96,6 @@ fn boolean(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 /// here they are one.
 fn type_debug(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let value = &call.value;
-    deal_with(value);
     Ok(Value::from(match value.kind() {
         _ if is_undefined(value) => "AnsibleUndefined",
         ValueKind::None => "NoneType",

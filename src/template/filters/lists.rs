@@ -4,7 +4,7 @@ use minijinja::value::{Kwargs, Value};
 use minijinja::{Error, ErrorKind, State};
 
 use super::super::environment::invalid;
-use super::super::missing::is_undefined;
+use super::super::missing::{is_undefined, missing};
 use super::MAX_ELEMENTS;
 use super::call::{Call, Filter, refusal};
 use super::python::{self, attribute, is_list, is_mapping, items, list, tuple};
@@ -28,12 +28,18 @@ pub(super) const FILTERS: &[Filter] = &[
     Filter {
         name: "first",
         parameters: &[],
-        apply: |_, call| Ok(call.value_items()?.into_iter().next().unwrap_or_default()),
+        apply: |_, call| {
+            Ok(call
+                .value_items()?
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| empty("first")))
+        },
     },
     Filter {
         name: "last",
         parameters: &[],
-        apply: |_, call| Ok(call.value_items()?.pop().unwrap_or_default()),
+        apply: |_, call| Ok(call.value_items()?.pop().unwrap_or_else(|| empty("last"))),
     },
     Filter {
         name: "reverse",
@@ -116,6 +122,11 @@ pub(super) const FILTERS: &[Filter] = &[
         apply: subelements,
     },
 ];
+
+/// What there is of nothing.
+fn empty(filter: &str) -> Value {
+    missing(format!("`{filter}` of an empty list is undefined"))
+}
 
 fn length(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     if let Some(text) = call.value.as_str() {

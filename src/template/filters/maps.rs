@@ -93,7 +93,6 @@ pub(super) const GENERAL: &[Filter] = &[
 
 fn dict_items(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     if is_undefined(&call.value) {
-        super::super::missing::deal_with(&call.value);
         return Ok(list(Vec::new()));
     }
     let all = pairs(&call.value)?;

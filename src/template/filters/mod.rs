@@ -25,7 +25,6 @@ mod regex;
 mod sets;
 mod sort;
 mod text;
-mod text_format;
 mod text_wrap;
 mod urls;
 pub(super) mod versions;

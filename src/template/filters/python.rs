@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 
-use indexmap::IndexMap;
 use minijinja::value::{Tuple, Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
 use super::super::environment::invalid;
-use super::super::missing::{Mapping, is_undefined};
+use super::super::missing::{is_undefined, missing};
+use super::super::values::Mapping;
+use super::super::{access, operators, python};
 use super::call::refusal;
 
 /// A number; Python's truth values are numbers too.
@@ -123,22 +124,12 @@ pub(in super::super) fn tuple(items: Vec<Value>) -> Value {
 
 /// A mapping; a later value of the same key takes the place of the earlier one.
 pub(in super::super) fn mapping(pairs: Vec<(Value, Value)>) -> Value {
-    if pairs.iter().all(|(key, _)| key.as_str().is_some()) {
-        let map: IndexMap<String, Value> = pairs
-            .into_iter()
-            .filter_map(|(key, value)| key.as_str().map(|key| (key.to_owned(), value.clone())))
-            .collect();
-        return Value::from_object(Mapping(map));
-    }
-    Value::from_pairs(pairs)
+    Value::from_object(Mapping::new(pairs.into_iter().collect()))
 }
 
-/// `container[key]` or `container.key`, undefined when it is not there. A text of digits is an index.
+/// `container[key]` or `container.key`, something undefined when it is not there.
 pub(in super::super) fn item(container: &Value, key: &Value) -> Value {
-    if is_undefined(container) {
-        return Value::UNDEFINED;
-    }
-    container.get_item(key).unwrap_or_default()
+    access::item(container.clone(), key).unwrap_or_else(|error| missing(error.to_string()))
 }
 
 /// Follows `a.b.0` into a value, as the `attribute` of many filters does it.
@@ -207,14 +198,7 @@ pub(in super::super) fn compare(one: &Value, other: &Value) -> Result<Ordering, 
 
 /// `one == other`.
 pub(in super::super) fn equal(one: &Value, other: &Value) -> bool {
-    if let (Some(one), Some(other)) = (number(one), number(other)) {
-        return match (one, other) {
-            (Number::Integer(one), Number::Integer(other)) => one == other,
-            #[expect(clippy::float_cmp, reason = "as Python does it")]
-            (one, other) => one.as_float() == other.as_float(),
-        };
-    }
-    one == other
+    operators::is_equal(one, other)
 }
 
 /// Sorts as Python does: stable, and an error where two cannot be compared.
@@ -246,42 +230,12 @@ pub(in super::super) fn is_hashable(value: &Value) -> bool {
 
 /// `str(value)`.
 pub(in super::super) fn text(value: &Value) -> Result<String, Error> {
-    if is_undefined(value) {
-        return Err(refusal(value));
-    }
-    Ok(match value.kind() {
-        ValueKind::String => value.as_str().unwrap_or_default().to_owned(),
-        ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => value.to_string(),
-        ValueKind::Number => match number(value) {
-            Some(Number::Float(number)) => float_text(number),
-            _ => value.to_string(),
-        },
-        _ => value.to_string(),
-    })
+    python::text(value)
 }
 
 /// A number as Python writes it.
 pub(in super::super) fn float_text(number: f64) -> String {
-    if number.is_nan() {
-        return "nan".to_owned();
-    }
-    if number.is_infinite() {
-        return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
-    }
-    let magnitude = number.abs();
-    if magnitude != 0.0 && !(1e-4..1e16).contains(&magnitude) {
-        let text = format!("{number:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let exponent: i32 = exponent.parse().unwrap_or_default();
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{digits}e{sign}{:02}", exponent.abs());
-    }
-    let text = number.to_string();
-    if text.contains('.') {
-        text
-    } else {
-        text + ".0"
-    }
+    python::float(number)
 }
 
 /// What a value is, in words.

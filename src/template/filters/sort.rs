@@ -5,7 +5,7 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, State};
 
-use super::super::missing::is_undefined;
+use super::super::missing::{is_undefined, missing};
 use super::call::{Call, Filter, refusal};
 use super::python::{self, attribute, list, tuple};
 
@@ -118,7 +118,10 @@ fn extreme(call: &Call, is_greatest: bool) -> Result<Value, Error> {
             best = Some((of, item));
         }
     }
-    Ok(best.map(|(_, item)| item).unwrap_or_default())
+    Ok(best.map_or_else(
+        || missing("the least or greatest of an empty list is undefined"),
+        |(_, item)| item,
+    ))
 }
 
 fn groupby(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {

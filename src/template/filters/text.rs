@@ -4,9 +4,10 @@ use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, State};
 
 use super::super::environment::invalid;
+use super::super::format::printf;
 use super::call::{Call, Filter};
 use super::python::{self, list};
-use super::{MAX_ELEMENTS, text_format, text_wrap};
+use super::{MAX_ELEMENTS, text_wrap};
 
 pub(super) const FILTERS: &[Filter] = &[
     Filter {
@@ -82,7 +83,7 @@ pub(super) const FILTERS: &[Filter] = &[
     Filter {
         name: "format",
         parameters: &["*", "**"],
-        apply: text_format::format,
+        apply: format,
     },
     Filter {
         name: "quote",
@@ -302,6 +303,24 @@ fn indent(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         new.push_str(line);
     }
     Ok(Value::from(new))
+}
+
+/// Python's `%`.
+fn format(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
+    let text = call.value_as_text()?;
+    let values = match (call.rest.is_empty(), call.named.is_empty()) {
+        (false, false) => return Err(call.error("arguments go by position or by name, not both")),
+        (true, false) => {
+            let named = call.named.iter();
+            python::mapping(
+                named
+                    .map(|(name, value)| (Value::from(name.as_str()), value.clone()))
+                    .collect(),
+            )
+        }
+        _ => python::tuple(call.rest.clone()),
+    };
+    printf(&text, &values).map(Value::from)
 }
 
 fn quote(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {

@@ -90,7 +90,7 @@ fn mistakes_are_found_without_rendering() {
      --> play.yaml:1:11
       |
     1 | when: a | defualt(1)
-      |           ^^^^^^^^^^
+      |           ^^^^^^^
       |
       = hint: did you mean `default`?
     ");
@@ -165,7 +165,7 @@ fn ansible_filters() {
         ),
         ("{{ [1, 2, 3] | intersect([3, 1]) }}", json!([1, 3])),
         (
-            "{{ 'aXbX' | regex_replace('(.)X', '\\\\1$') }}",
+            "{{ 'aXbX' | regex_replace('(.)X', '\\1$') }}",
             json!("a$b$"),
         ),
         ("{{ 'abc' is match('b') }}", json!(false)),
