@@ -27,7 +27,6 @@ mod tests;
 mod tests_of_values;
 mod text_methods;
 mod values;
-mod written;
 
 use std::ops::Range;
 use std::sync::Arc;
