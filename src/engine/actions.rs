@@ -317,11 +317,16 @@ impl Doing<'_> {
         let Some(member) = self.runner.reach(&target, &self.task.frame, scope).await else {
             return Attempt::failed(format!("`{target}` is no host of this run"));
         };
+        let (session, _) = match self.session(scope).await {
+            Ok(session) => session,
+            Err(attempt) => return *attempt,
+        };
         let wanted = crate::facts::Wanted {
             extent: crate::facts::Extent::System,
+            fact_path: arguments.get("fact_path").map(display),
             ..crate::facts::Wanted::default()
         };
-        let facts = match self.runner.facts_of(&member, &wanted).await {
+        let facts = match self.runner.facts_of(&member, &session, &wanted).await {
             Ok(facts) => facts,
             Err(FactsError::Transport(error)) => return self.broken(error.into()),
             Err(error) => return Attempt::failed(error.to_string()),

@@ -12,7 +12,7 @@ use super::call::Call;
 use super::frame::within;
 use super::load::{Included, Loader, Resolved, flatten};
 use super::play::names_of;
-use super::roles::{From, Wanted};
+use super::roles::{From, Wanted, reading_mark};
 use super::{Action, Block, Frame, Include, IncludeTarget, Item, RoleReference};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::template::Template;
@@ -367,10 +367,14 @@ impl Loader<'_> {
                 .task_files(file, frame)
                 .iter()
                 .any(|place| self.reading.contains(place)),
-            Resolved::Role { name, .. } => self
-                .reading
-                .iter()
-                .any(|open| Path::new(open).file_name() == Path::new(name).file_name()),
+            Resolved::Role {
+                name, tasks_from, ..
+            } => {
+                let mark = reading_mark(name, tasks_from.as_deref());
+                self.reading
+                    .iter()
+                    .any(|open| Path::new(open).file_name() == Path::new(&mark).file_name())
+            }
         }
     }
 

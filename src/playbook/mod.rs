@@ -57,6 +57,8 @@ pub struct Play {
     pub frame: Arc<Frame>,
     /// Facts are gathered before the first task (default true).
     pub gather_facts: Option<Template>,
+    /// `fact_path`: the folder of local facts.
+    pub fact_path: Option<Template>,
     /// `pre_tasks`, then roles and `tasks`, then `post_tasks`; handlers run after each.
     pub sections: Vec<Vec<Item>>,
     /// Handlers of its roles and of the play itself, in order.
