@@ -263,12 +263,8 @@ impl Runner<'_> {
                 .variables
                 .scope(host, Some(&around.play.frame), around.view);
             let member = self.reach(host, &around.play.frame, &scope).await;
-            missing.extend(
-                member
-                    .into_iter()
-                    .filter(|member| member.facts().is_none() || self.options.patient)
-                    .map(|member| (member, scope)),
-            );
+            let unknown = member.filter(|member| member.facts().is_none() || self.options.patient);
+            missing.extend(unknown.map(|member| (member, scope)));
         }
         if missing.is_empty() {
             return;

@@ -213,12 +213,16 @@ pub(super) fn include(
             IncludeTarget::Role(reference) => reference.name.place(),
         };
         let place = place.unwrap_or(&call.place).clone();
-        let may_end = fields.value("when").is_some()
-            || task.chain().any(|frame| !frame.when.is_empty())
+        let is_conditional =
+            fields.value("when").is_some() || task.chain().any(|frame| !frame.when.is_empty());
+        let may_end = is_conditional
             || super::loops::keywords()
                 .chain(["loop"])
                 .any(|keyword| fields.value(keyword).is_some());
-        read_now(loader, &resolved, &frame, &place, may_end)
+        loader.conditions_around += usize::from(is_conditional);
+        let included = read_now(loader, &resolved, &frame, &place, may_end);
+        loader.conditions_around -= usize::from(is_conditional);
+        included
     } else {
         loader.is_open = true;
         None

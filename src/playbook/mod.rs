@@ -6,12 +6,14 @@
 mod action;
 mod arguments;
 mod call;
+mod elsewhere;
 mod frame;
 mod includes;
 mod library;
 mod load;
 mod loops;
 mod meta;
+mod mistaken;
 mod play;
 mod roles;
 mod specification;
@@ -242,6 +244,8 @@ pub enum Action {
         name: &'static str,
         /// What is wrong.
         message: String,
+        /// The `msg` of its result.
+        result: String,
     },
     /// `include_tasks` or `include_role`.
     Include(Arc<Include>),
