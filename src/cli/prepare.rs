@@ -18,8 +18,8 @@ pub struct Prepared {
     pub settings: Settings,
     /// The hosts that take part, in inventory order.
     pub names: Vec<String>,
-    /// `--limit` chose them.
-    pub limited: bool,
+    /// The pattern by which `--limit` chose them.
+    pub limit: Option<String>,
     /// No inventory was given: this machine alone.
     pub implicit: bool,
     /// Working folder, absolute.
@@ -90,7 +90,12 @@ impl Prepared {
         let mut warnings = loaded.warnings;
         warnings.extend(settings.warnings);
         let (inventory, settings) = (loaded.inventory, settings.settings);
-        let names = match &target.limit {
+        let limit = target.limit.as_deref().map(with_files).transpose();
+        let limit = limit.unwrap_or_else(|diagnostic| {
+            found.push(diagnostic);
+            None
+        });
+        let names = match &limit {
             None => inventory
                 .hosts_of(ALL)
                 .into_iter()
@@ -120,7 +125,7 @@ impl Prepared {
             inventory,
             settings,
             names,
-            limited: target.limit.is_some(),
+            limit,
             implicit,
             work_dir,
             warnings,
@@ -187,6 +192,33 @@ impl Prepared {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// The pattern of `--limit` with the lines of the files that it names by `@FILE`.
+fn with_files(pattern: &str) -> Result<String, Diagnostic> {
+    if !pattern.contains('@') {
+        return Ok(pattern.to_owned());
+    }
+    let mut words = Vec::new();
+    for word in pattern.split(',').map(str::trim) {
+        let Some(path) = word.strip_prefix('@') else {
+            words.push(word.to_owned());
+            continue;
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let (source, start) = (Source::new("--limit", pattern), pattern.find('@'));
+            let start = start.unwrap_or_default();
+            let span = Span {
+                start,
+                end: start + word.len(),
+            };
+            let message = format!("cannot read the file of hosts `{path}`: {error}");
+            Diagnostic::at(&Place::new(&source, span), message)
+        })?;
+        let lines = text.lines().map(str::trim);
+        words.extend(lines.filter(|line| !line.is_empty()).map(str::to_owned));
+    }
+    Ok(words.join(","))
 }
 
 fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, Diagnostic> {

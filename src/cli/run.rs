@@ -144,7 +144,7 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
     let mut run_options = RunOptions {
         variables: strongest,
         weakest,
-        limit_pattern: target.limit.clone(),
+        limit_pattern: prepared.limit.clone(),
         verbosity: global.verbose,
         force_handlers: part.force_handlers,
         start_at: part.start_at_task.clone(),
