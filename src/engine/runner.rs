@@ -206,6 +206,7 @@ impl<'a> Runner<'a> {
                 && !self.options.patient
             {
                 self.lose(&member.name, error);
+                state.count(|recap| recap.unreachable += 1);
                 continue;
             }
             if let Some(facts) = member.facts() {
@@ -307,7 +308,6 @@ impl<'a> Runner<'a> {
     pub(super) fn lose(&self, host: &str, error: &TransportError) {
         if let Some(state) = self.variables.host(host) {
             state.set_standing(Standing::Unreachable);
-            state.count(|recap| recap.unreachable = 1);
         }
         self.events.send(EventKind::HostUnreachable {
             host: host.to_owned(),

@@ -397,6 +397,9 @@ impl Loader<'_> {
             add(within(folder, file));
         }
         for role in frame.roles() {
+            if self.in_handlers {
+                add(format!("{}/handlers/{file}", role.folder));
+            }
             add(format!("{}/tasks/{file}", role.folder));
             add(format!("{}/{file}", role.folder));
         }

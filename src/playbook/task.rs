@@ -81,7 +81,7 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
     for keyword in ["action", "local_action"] {
         if let Some(value) = fields.value(keyword) {
             is_local |= keyword == "local_action";
-            match call::of_action(loader, keyword, value) {
+            match call::of_action(loader, keyword, value, parent) {
                 Some(pair) if is_action(pair.0.as_str().unwrap_or_default()) => actions.push(pair),
                 Some((word, _)) => {
                     is_reported = true;
