@@ -122,6 +122,8 @@ pub(super) struct Loader<'a> {
     pub(super) included_handlers: Vec<String>,
     /// An include of the play has a name that is not known yet: so are its handlers.
     pub(super) is_open: bool,
+    /// How many includes that stand under a condition are around what is being read.
+    pub(super) conditions_around: usize,
     /// The list that is being read is one of handlers.
     pub(super) in_handlers: bool,
     /// Roles whose variables the whole play sees.
@@ -147,6 +149,7 @@ impl<'a> Loader<'a> {
             handlers_of: Vec::new(),
             included_handlers: Vec::new(),
             is_open: false,
+            conditions_around: 0,
             in_handlers: false,
             public: Vec::new(),
             role_names: Vec::new(),

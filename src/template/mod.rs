@@ -61,6 +61,8 @@ enum Kind {
     Condition,
     /// An expression, as it stands within `{{ }}`.
     Inner,
+    /// Renders to a text that is an expression itself.
+    Rendered,
 }
 
 /// Whether a text contains template markup.
@@ -87,15 +89,13 @@ impl Template {
     /// A bare expression, as in `when:`.
     pub fn expression(text: &str, place: Option<&Place>) -> Result<Self, Diagnostic> {
         if is_template(text) {
-            let inner = sole_expression(text).ok_or_else(|| {
-                let message = "expected an expression without `{{ }}`";
-                place
-                    .map_or_else(
-                        || Diagnostic::error(message),
-                        |place| Diagnostic::at(place, message),
-                    )
-                    .hint("a condition is an expression already: write `name == 'x'`")
-            })?;
+            let Some(inner) = sole_expression(text) else {
+                // What the markup becomes is part of the expression, as in old playbooks.
+                return Ok(Self {
+                    kind: Kind::Rendered,
+                    ..Self::parse(text, place)?
+                });
+            };
             return Self::bare(inner, Kind::Condition, place);
         }
         Self::bare(text, Kind::Condition, place)
@@ -149,6 +149,16 @@ impl Template {
         let result = match self.kind {
             Kind::Literal => return Ok(Json::String(self.text.to_string())),
             Kind::Text => scope.text_value(&self.text),
+            Kind::Rendered => scope.text_value(&self.text).and_then(|text| {
+                let expression = display(&text);
+                // Data must not become a call of something that reads files or runs programs.
+                let brings = |name: &str| expression.contains(name) && !self.text.contains(name);
+                if ["lookup", "query", "q("].into_iter().any(brings) {
+                    return Err(environment::invalid("the data in the condition call a lookup").into());
+                }
+                let formula = compiled::formula(&expression, Backslashes::Escape)?;
+                Ok(environment::json_of(&scope.value_of(&formula)?)?)
+            }),
             Kind::Condition | Kind::Inner => self.value(scope).and_then(|value| {
                 if missing::is_harmless(&value) {
                     return Ok(Json::from(""));

@@ -137,6 +137,11 @@ class Printer:
                     content = {"msg": json.loads(said)}
                 except ValueError:
                     pass
+        if module == "debug" and item is not None:
+            try:
+                content["item"] = json.loads(item)
+            except ValueError:
+                content["item"] = item
         label = f" => (item={item})" if item is not None else ""
         is_indented = module in ("debug", "assert") and outcome in ("ok", "changed")
         text = json.dumps(content, indent=4 if is_indented else None, sort_keys=True, ensure_ascii=False)
