@@ -18,4 +18,5 @@ mod module_fixtures;
 mod modules_for_real;
 mod registry;
 mod registry_answers;
+mod resume;
 mod ssh;

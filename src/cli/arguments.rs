@@ -71,6 +71,8 @@ pub enum Command {
     Run(RunArguments),
     /// Run one command or one module on hosts, without a playbook.
     Exec(ExecArguments),
+    /// List earlier runs, or show one of them.
+    History(HistoryArguments),
     /// Say everything that is wrong in playbooks and inventory; touches no host.
     Validate(ValidateArguments),
     /// The built-in playbooks and roles.
@@ -221,8 +223,11 @@ pub struct FactsArguments {
 #[derive(Debug, Clone, Args)]
 pub struct RunArguments {
     /// The playbooks, run one after the other.
-    #[arg(required = true, value_name = "PLAYBOOK")]
+    #[arg(required_unless_present = "resume", value_name = "PLAYBOOK")]
     pub files: Vec<PathBuf>,
+    /// Go on where an earlier run stopped on each host; the last one of the same playbooks when RUN is absent.
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", help_heading = "Playbook")]
+    pub resume: Option<String>,
     /// Variables and roles.
     #[command(flatten)]
     pub playbook: PlaybookFlags,
@@ -300,6 +305,45 @@ pub struct ValidateArguments {
     /// Hosts and settings.
     #[command(flatten)]
     pub target: TargetFlags,
+}
+
+/// `kk history`.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct HistoryArguments {
+    /// What to show.
+    #[command(subcommand)]
+    pub command: Option<HistoryCommand>,
+    /// Working folder of the runs.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./kubekey",
+        env = crate::env::WORKDIR,
+        hide_env_values = true,
+        global = true
+    )]
+    pub workdir: PathBuf,
+    /// What to print on standard output.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = DataFormat::Text)]
+    pub output: DataFormat,
+}
+
+/// What to show of earlier runs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum HistoryCommand {
+    /// Show one run: its recap, and what failed where.
+    Show(HistoryShowArguments),
+}
+
+/// `kk history show`.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryShowArguments {
+    /// The run; the last one when absent.
+    pub run: Option<String>,
+    /// What to print on standard output.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = DataFormat::Text)]
+    pub output: DataFormat,
 }
 
 /// `kk create inventory` and `kk create config`.

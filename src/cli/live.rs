@@ -82,6 +82,9 @@ impl Live {
             report_options.surroundings.stderr.colour = false;
         }
         report_options.log_file.clone_from(&log_file);
+        report_options.journal = options
+            .log
+            .then(|| report::journal::path_of(&prepared.work_dir, &run_id));
         report_options.findings = options.findings;
         let (events, receiver) = Events::channel(prepared.redactor.clone());
         let report =
@@ -92,6 +95,8 @@ impl Live {
         events.send(EventKind::RunStarted {
             command: options.command.to_owned(),
             run_id: run_id.clone(),
+            time: time::OffsetDateTime::now_utc()
+                .format(&time::format_description::well_known::Rfc3339)?,
             version: super::local::VERSION.to_owned(),
             hosts: prepared.names.clone(),
             check_mode: options.check_mode,
@@ -169,6 +174,7 @@ impl Live {
             private_key: flags.private_key.clone(),
             user: flags.user.clone(),
             password: asked.login.clone(),
+            events: self.events.clone(),
         });
         let connecting = Fleet::connect(
             &prepared.inventory,
@@ -268,6 +274,11 @@ impl Live {
 
     /// Ends a command that prints its own data and no recap.
     pub async fn end_quietly(self, exit: Exit) -> Exit {
+        self.events.send(EventKind::RunFinished {
+            recap: Vec::new(),
+            duration: self.events.elapsed(),
+            exit_code: exit.code(),
+        });
         self.listener.abort();
         self.report.finish().await;
         exit

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::arguments::{GlobalFlags, PlaybookFlags, RunArguments, TargetFlags, ValidateArguments};
-use super::execution::{options, pending};
+use super::execution::{carry_out, options, pending};
 use super::live::{Asked, Live, LiveOptions, confirm_local};
 use super::prepare::Prepared;
-use super::{extra, outline};
+use super::{extra, outline, resume};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::engine::{self, Ask, Refresh, RunOptions, Step, StepAnswer};
+use crate::engine::event::Note;
+use crate::engine::{self, Ask, EventKind, NoticeLevel, Refresh, RunOptions, Step, StepAnswer};
 use crate::exit::Exit;
 use crate::inventory::{Inventory, LocalMachine};
-use crate::playbook::{Library, Playbook, load};
-use crate::report::{FindingsView, Surroundings};
+use crate::playbook::{Library, Playbook, Reads, load};
+use crate::report::{FindingsView, Surroundings, journal};
+use crate::secret::fingerprint::Fingerprints;
 use crate::template::Layer;
 
 /// Playbooks that were read, and what they are read with.
@@ -22,6 +24,7 @@ struct Read {
     library: Library,
     playbook: Playbook,
     extra: Layer,
+    reads: Arc<Reads>,
 }
 
 /// Reads everything; says everything that is wrong at once.
@@ -29,6 +32,7 @@ fn read(
     playbooks: &[PathBuf],
     flags: &PlaybookFlags,
     target: &TargetFlags,
+    prints: impl FnOnce(&Path) -> anyhow::Result<Fingerprints>,
 ) -> anyhow::Result<Read> {
     let mut found = Diagnostics::new();
     let prepared = match Prepared::load(target) {
@@ -44,7 +48,13 @@ fn read(
     });
     let extra = Layer::templated(extra);
     let folder = folder_of(playbooks.first().map_or(Path::new("."), PathBuf::as_path));
+    let prints = match &prepared {
+        Some(prepared) => prints(&prepared.work_dir)?,
+        None => Fingerprints::new(Vec::new()),
+    };
+    let reads = Arc::new(Reads::new(prints));
     let library = Library::folder(folder)
+        .with_reads(Arc::clone(&reads))
         .with_roles_path(&flags.roles_path)
         .with_variables(extra.clone());
     let mut whole = Playbook {
@@ -97,6 +107,7 @@ fn read(
         library,
         playbook: whole,
         extra,
+        reads,
     })
 }
 
@@ -109,7 +120,13 @@ fn folder_of(playbook: &Path) -> &Path {
 
 /// Says everything that is wrong, and touches no host.
 pub fn validate(arguments: &ValidateArguments) -> anyhow::Result<Exit> {
-    let read = read(&arguments.files, &arguments.playbook, &arguments.target)?;
+    let read = read(
+        &arguments.files,
+        &arguments.playbook,
+        &arguments.target,
+        // Nothing is compared here, and nothing is written.
+        |_| Ok(Fingerprints::new(Vec::new())),
+    )?;
     let mut stderr = anstream::stderr();
     for warning in &read.prepared.warnings.0 {
         let text = crate::diagnostic::render(warning, crate::diagnostic::Colour::Never);
@@ -119,13 +136,28 @@ pub fn validate(arguments: &ValidateArguments) -> anyhow::Result<Exit> {
 }
 
 /// Runs a user's playbooks.
-pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
+pub async fn playbook(mut arguments: RunArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
+    let earlier = match &arguments.resume {
+        Some(word) => {
+            // Settings may name another working folder.
+            let prepared = Prepared::load(&arguments.target)?;
+            let chosen = resume::choose(&prepared.work_dir, word, &mut arguments.files)?;
+            Some(chosen)
+        }
+        None => None,
+    };
     let Read {
         prepared,
         library,
         playbook,
         extra,
-    } = read(&arguments.files, &arguments.playbook, &arguments.target)?;
+        reads,
+    } = read(
+        &arguments.files,
+        &arguments.playbook,
+        &arguments.target,
+        |work_dir| Ok(journal::fingerprints(work_dir)?),
+    )?;
     let part = &arguments.part;
     let target = &arguments.target;
     let settings = Layer::raw(prepared.settings.tree.clone());
@@ -139,7 +171,7 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
     } else {
         (vec![settings], Vec::new())
     };
-    strongest.push(extra);
+    strongest.push(extra.clone());
     let can_ask = Surroundings::read().can_ask;
     let mut run_options = RunOptions {
         variables: strongest,
@@ -177,6 +209,11 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
                 .into(),
         );
     }
+    let mut source = resume::source(&arguments.files, &prepared, &extra, &reads);
+    if let Some(earlier) = &earlier {
+        let opened = resume::open(&prepared.work_dir, earlier, &mut source, &reads)?;
+        run_options.resume = Some(opened);
+    }
     let asked = Asked::ask(&arguments.connection, &prepared)?;
     let names: Vec<String> = arguments
         .files
@@ -192,7 +229,9 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
         check_mode,
         log: true,
     };
+    journal::keep(reads.fingerprints(), &prepared.work_dir)?;
     let live = Live::start(&prepared, &live_options)?;
+    live.events.send(EventKind::Journal(Note::Source(source)));
     if can_ask {
         let pauser = live.pauser();
         let person = pauser.clone();
@@ -210,26 +249,21 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
             })));
         }
     }
-    let names = engine::reached(
-        &playbook,
-        &prepared.inventory,
-        &prepared.names,
-        &run_options,
-    );
-    let fleet = live
-        .connect_to(&prepared, &names, &arguments.connection, &asked)
-        .await;
-    let report = engine::run(
-        &playbook,
+    if let Some(resume) = &run_options.resume {
+        let (results, hosts) = resume.size();
+        let words = format!("{results} results of {hosts} hosts can be taken over");
+        live.events.notice(NoticeLevel::Info, words);
+    }
+    let report = carry_out(
+        &live,
+        &prepared,
         &library,
-        &prepared.inventory,
-        &fleet,
+        &playbook,
+        &arguments.connection,
+        &asked,
         &run_options,
-        &live.events,
-        &live.control,
     )
     .await;
-    Live::close(&fleet).await;
     let exit = pending(&arguments.execution, &report);
     Ok(live.finish(&report, exit).await)
 }

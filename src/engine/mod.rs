@@ -15,10 +15,12 @@ mod include;
 mod learn;
 mod lookups;
 mod metas;
+mod note;
 mod outline;
 mod perform;
 mod play;
 mod repeat;
+mod resume;
 mod runner;
 mod schedule;
 mod session;
@@ -43,7 +45,9 @@ use crate::template::Layer;
 pub use dial::InventoryDial;
 pub use event::{Event, EventKind, Events, NoticeLevel, Outcome, Recap};
 pub use fleet::{Dial, Fleet, LOCALHOST, Member};
+pub use note::Source;
 pub use outline::{Outline, OutlinedPlay, OutlinedTask, outline, reached};
+pub use resume::Resume;
 
 /// What a person answers before a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +128,8 @@ pub struct RunOptions {
     pub refresh: Option<Refresh>,
     /// Waits for a person to press a key, for `pause`; `None` where nobody is there.
     pub ask: Option<Ask>,
+    /// What an earlier run was done with.
+    pub resume: Option<Arc<Resume>>,
     /// The ledger that what is created is written to; `None` keeps no ledger.
     pub ledger: Option<String>,
     /// Limit of each task that sets none.
@@ -148,6 +154,7 @@ impl Default for RunOptions {
             patient: false,
             refresh: None,
             ask: None,
+            resume: None,
             variables: Vec::new(),
             ledger: None,
             task_timeout: None,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value as Json};
 
 use super::attempt::Attempt;
-use super::event::{EventKind, Outcome};
+use super::event::{EventKind, Outcome, Wait};
 use super::runner::{Around, Runner};
 use super::schedule::is_set;
 use crate::connect::TransportError;
@@ -26,6 +26,8 @@ pub(super) struct Performed {
     pub(super) is_noted: bool,
     /// Hosts that get the facts it found, where it is another one.
     pub(super) fact_hosts: Option<Vec<String>>,
+    /// An earlier run did it.
+    pub(super) is_taken_over: bool,
 }
 
 /// The names that a task notifies.
@@ -129,7 +131,9 @@ impl Runner<'_> {
                 .delegate
                 .is_some()
                 .then(|| doing.fact_receivers(&scope)),
+            is_taken_over: false,
         };
+        self.note_done(task, number, host, &attempt, !doing.no_log, around);
         doing.announce(attempt, None, started.elapsed());
         performed
     }
@@ -182,6 +186,8 @@ impl Doing<'_> {
     }
 
     fn announce(&self, attempt: Attempt, item: Option<String>, duration: Duration) {
+        let is_shown = self.runner.options.verbosity > 0 && !self.no_log;
+        let result = is_shown.then(|| attempt.result.clone());
         let hide = |text: Option<String>| {
             if self.no_log {
                 text.map(|_| "hidden by `no_log`".to_owned())
@@ -204,6 +210,7 @@ impl Doing<'_> {
             details: hide(attempt.details),
             duration,
             delegated_to: self.delegate.clone(),
+            result,
         });
     }
 
@@ -265,6 +272,7 @@ impl Doing<'_> {
                 break;
             }
             if index > 0 && pause > 0 {
+                self.waits(pause, Wait::Pause);
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_secs(pause)) => {}
                     () = self.runner.control.stop.cancelled() => break,
@@ -435,10 +443,22 @@ impl Doing<'_> {
                     attempt.message.clone().unwrap_or_default()
                 },
             });
+            self.waits(delay, Wait::Retry);
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(delay)) => {}
                 () = self.runner.control.stop.cancelled() => {}
             }
+        }
+    }
+
+    fn waits(&self, seconds: u64, why: Wait) {
+        if seconds > 0 {
+            self.runner.events.send(EventKind::HostWaits {
+                task: self.number,
+                host: self.host.to_owned(),
+                duration: Duration::from_secs(seconds),
+                why,
+            });
         }
     }
 

@@ -13,6 +13,7 @@ mod load;
 mod loops;
 mod meta;
 mod play;
+mod reads;
 mod roles;
 mod specification;
 mod task;
@@ -33,6 +34,7 @@ pub use library::{Entry, Library};
 pub use load::{Included, Resolved, load, parse_variables, read_included};
 pub use loops::{LoopSource, Repeat, With};
 pub use meta::Meta;
+pub use reads::Reads;
 pub use specification::check_arguments;
 
 /// A playbook: its plays in order.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::board::{Board, Task, title};
 use super::style::{Line, Paint, outcome_word};
 use super::text;
-use crate::engine::event::{Event, EventKind, NoticeLevel, Outcome};
+use crate::engine::event::{Event, EventKind, NoticeLevel, Outcome, Wait};
 
 /// `TASK [role : name]`.
 pub fn task_heading(title: &str, handler: bool) -> Line {
@@ -162,7 +162,22 @@ pub fn everything(event: &Event, check_mode: bool) -> Vec<Line> {
         }
         EventKind::HostTaskRetry { .. } => retry(event).into_iter().collect(),
         EventKind::Transfer { finished: true, .. } => sent(event, None).into_iter().collect(),
-        EventKind::Transfer { .. } => Vec::new(),
+        EventKind::HostWaits {
+            host,
+            duration,
+            why,
+            ..
+        } => plain(format!(
+            "  waits: {}: {} before the next {}",
+            text::tame(host),
+            text::duration(*duration),
+            match why {
+                Wait::Retry => "attempt",
+                Wait::Pause => "item",
+            }
+        )),
+        EventKind::HostConnected { .. } => connected(event).into_iter().collect(),
+        EventKind::Transfer { .. } | EventKind::Journal(_) => Vec::new(),
         EventKind::HostUnreachable {
             host,
             message,
@@ -191,15 +206,46 @@ pub fn everything(event: &Event, check_mode: bool) -> Vec<Line> {
             duration,
             exit_code,
         } => {
-            let mut lines = super::recap::table(recap);
-            lines.push(super::recap::verdict(
-                recap, *duration, *exit_code, check_mode,
-            ));
+            let mut lines = Vec::new();
+            if !recap.is_empty() {
+                lines = super::recap::table(recap);
+                lines.push(super::recap::verdict(
+                    recap, *duration, *exit_code, check_mode,
+                ));
+            }
             lines.extend(plain(format!("exit code {exit_code}")));
             lines
         }
         EventKind::Summary { lines, .. } => super::recap::summary(lines),
     }
+}
+
+/// A connection that is there, or was given up.
+pub fn connected(event: &Event) -> Option<Line> {
+    let EventKind::HostConnected {
+        host,
+        target,
+        duration,
+        error,
+    } = &event.kind
+    else {
+        return None;
+    };
+    let (host, target) = (text::tame(host), text::tame(target));
+    let took = text::duration(*duration);
+    Some(Line::new(
+        Paint::Faint,
+        match error {
+            None => format!("  connected: {host}: {target} in {took}"),
+            Some(error) => {
+                let error: Vec<String> = text::tame_lines(error).collect();
+                format!(
+                    "  not connected: {host}: {target} after {took}: {}",
+                    error.join("; ")
+                )
+            }
+        },
+    ))
 }
 
 /// An attempt that failed and will be repeated.

@@ -295,6 +295,9 @@ impl<S: Screen> Renderer for Narrator<S> {
                 self.under_heading_of(at, *task);
                 self.say_all(at, lines::retry(event).as_slice());
             }
+            EventKind::HostConnected { .. } if self.verbosity > 2 => {
+                self.say_all(at, lines::connected(event).as_slice());
+            }
             EventKind::Transfer { finished: true, .. } if self.verbosity > 0 => {
                 let took = sending_since.map(|since| at.saturating_sub(since));
                 self.say_all(at, lines::sent(event, took).as_slice());
