@@ -12,6 +12,13 @@ pub const WORKDIR: &str = "KK_WORKDIR";
 /// Folders in which roles are looked for, with `:` between them.
 pub const ROLES_PATH: &str = "KK_ROLES_PATH";
 
+/// File with the password of encrypted files, or a program that prints it, for commands that get no
+/// `--vault-password-file`.
+pub const VAULT_PASSWORD_FILE: &str = "KK_VAULT_PASSWORD_FILE";
+
+/// The editor of `kk vault edit` and `kk vault create`; `vi` when not set.
+pub const EDITOR: &str = "EDITOR";
+
 /// Set to anything: no colours (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
 

@@ -22,4 +22,5 @@ pub mod report;
 pub mod secret;
 pub mod settings;
 pub mod template;
+pub mod vault;
 pub mod yaml;

@@ -163,7 +163,8 @@ fn manual_pages_for_every_subcommand() {
         let page =
             std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         assert!(
-            page.contains(".SH SYNOPSIS") && page.contains(&format!("\\fB{line}\\fR")),
+            page.contains(".SH SYNOPSIS")
+                && page.contains(&format!("\\fB{}\\fR", line.replace('-', "\\-"))),
             "{page}"
         );
     }

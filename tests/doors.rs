@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Rooms that everyone may use. They use nothing but each other.
-const LEAVES: &[&str] = &["diagnostic", "secret", "yaml", "env", "exit"];
+const LEAVES: &[&str] = &["diagnostic", "secret", "vault", "yaml", "env", "exit"];
 
 /// Which room may use which (`docs/architecture.md`). Leaves are allowed everywhere; `engine::event` is a door of its
 /// own, because renderers see what happened and nothing else of the engine.
 const DOORS: &[(&str, &[&str])] = &[
     ("diagnostic", &[]),
     ("secret", &[]),
+    ("vault", &[]),
     ("yaml", &[]),
     ("env", &[]),
     ("exit", &[]),

@@ -20,3 +20,4 @@ mod registry;
 mod registry_answers;
 mod resume;
 mod ssh;
+mod vault;

@@ -9,7 +9,12 @@ use clap::{Args, Parser, Subcommand};
 
 pub use super::flags::{
     ColourChoice, ConnectionFlags, DataFormat, ExecutionFlags, GlobalFlags, HostKeyChecking,
-    OutputFlags, OutputFormat, PartFlags, PlaybookFlags, TargetFlags, Waiver, WaiverFlags,
+    OutputFlags, OutputFormat, PartFlags, PlaybookFlags, TargetFlags, VaultFlags, Waiver,
+    WaiverFlags,
+};
+pub use super::vault_arguments::{
+    CreateVaultArguments, DecryptArguments, EncryptArguments, EncryptStringArguments,
+    RekeyArguments, VaultCommand, VaultFilesArguments,
 };
 
 /// Provisions hosts over SSH: private image registries on bare, offline hosts.
@@ -45,6 +50,10 @@ Exit codes:
   4 a host was unreachable   5 wrong use   6 both 2 and 4   10 changes pending (--exit-code)
   130 interrupted   143 terminated";
 
+const VAULT_HELP: &str = "\
+Exit codes:
+  0 done   1 nothing was changed, and why is said   5 wrong use   143 terminated, nothing was changed";
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -78,6 +87,9 @@ pub enum Command {
     /// The built-in playbooks and roles.
     #[command(subcommand, arg_required_else_help = true)]
     Playbooks(PlaybooksCommand),
+    /// Encrypt and decrypt files and values as `ansible-vault` does.
+    #[command(subcommand, arg_required_else_help = true, after_help = VAULT_HELP)]
+    Vault(VaultCommand),
     /// Describe the modules that a task can use.
     Doc(DocArguments),
     /// Print a completion script for a shell.

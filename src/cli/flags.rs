@@ -68,6 +68,30 @@ pub struct TargetFlags {
         hide_env_values = true
     )]
     pub workdir: PathBuf,
+    /// Passwords of what is encrypted.
+    #[command(flatten)]
+    pub vault: VaultFlags,
+}
+
+/// Passwords of what is encrypted.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Encrypted files")]
+pub struct VaultFlags {
+    /// File with the password of encrypted files and values, or a program that prints it; repeatable.
+    #[arg(
+        long,
+        visible_alias = "vault-pass-file",
+        value_name = "FILE",
+        env = env::VAULT_PASSWORD_FILE,
+        hide_env_values = true
+    )]
+    pub vault_password_file: Vec<PathBuf>,
+    /// A password with a label: `LABEL@FILE`, or `LABEL@prompt` to be asked for it; repeatable.
+    #[arg(long, value_name = "LABEL@SOURCE")]
+    pub vault_id: Vec<String>,
+    /// Ask for the password of encrypted files and values.
+    #[arg(short = 'J', long, visible_alias = "ask-vault-pass")]
+    pub ask_vault_password: bool,
 }
 
 /// How to reach the hosts.

@@ -19,6 +19,7 @@ pub mod local;
 mod material;
 mod names;
 mod outline;
+mod passwords;
 mod precheck;
 mod prepare;
 mod resume;
@@ -27,6 +28,9 @@ mod status;
 mod summary;
 pub mod usage;
 mod variables;
+mod vault;
+pub mod vault_arguments;
+mod vault_edit;
 
 use anyhow::Context as _;
 
@@ -97,6 +101,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Inventory(InventoryCommand::Graph(arguments)) => files::graph(&arguments),
         Command::Inventory(InventoryCommand::Host(arguments)) => files::host(&arguments),
         Command::Playbooks(PlaybooksCommand::Export(arguments)) => files::export(&arguments),
+        Command::Vault(command) => vault::run(command).await,
         Command::Version(arguments) => local::version(&arguments),
         Command::Completion(arguments) => local::completion(&arguments),
         Command::Man(arguments) => local::man(&arguments),
@@ -118,6 +123,8 @@ fn show_error(error: &anyhow::Error, colour: Colour) -> Exit {
     } else {
         render(&Diagnostic::error(format!("{error:#}")), colour)
     };
+    // Also what was decrypted on the way to the mistake.
+    let text = crate::vault::redactor().mask(&text);
     let _ = writeln!(anstream::stderr(), "{text}");
     Exit::Error
 }

@@ -35,6 +35,7 @@ impl Prepared {
     pub fn load(target: &TargetFlags) -> Result<Self, Diagnostics> {
         let machine = LocalMachine::gather();
         let mut found = Diagnostics::new();
+        super::passwords::unlock(&target.vault)?;
         let loaded = match Inventory::load(&target.inventory, &machine) {
             Ok(loaded) => Some(loaded),
             Err(diagnostics) => {
@@ -101,7 +102,7 @@ impl Prepared {
             }),
         };
         found.extend(inventory.check_private_keys(names.iter().map(String::as_str)));
-        let redactor = Redactor::new();
+        let redactor = crate::vault::redactor();
         for secret in settings.secrets() {
             redactor.learn(secret.expose());
         }

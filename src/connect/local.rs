@@ -130,6 +130,10 @@ impl Connector for LocalConnector {
     fn describe(&self) -> String {
         "local".to_owned()
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 /// Feeds the child, reads both outputs and waits for its end, all at once.

@@ -53,6 +53,11 @@ pub trait Connector: Send + Sync {
 
     /// How a person names the other end: `root@10.0.0.11:22` or `local`.
     fn describe(&self) -> String;
+
+    /// Whether the other end is this machine, without SSH.
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 /// Bytes in both directions.

@@ -19,6 +19,11 @@ static KEY: LazyLock<Option<Regex>> =
 pub fn conceal(source: &Source) -> String {
     let text = source.text.as_str();
     let mut bytes = text.as_bytes().to_vec();
+    if source.is_hidden {
+        let end = bytes.len();
+        mask(&mut bytes, 0, end);
+        return String::from_utf8(bytes).unwrap_or_default();
+    }
     let is_flag = source.name.starts_with("--");
     let mut in_key = false;
     // Lines that are indented deeper than this belong to a secret value.
@@ -216,6 +221,12 @@ private_key: ~/.ssh/id_ed25519
         ansible_become_pass=*****
         ansible_password = ***
         ");
+    }
+
+    #[test]
+    fn nothing_is_shown_of_what_was_encrypted() {
+        let shown = conceal(&Source::hidden("vars.yaml", "a: \u{e4}\nb: c\n"));
+        assert_eq!(shown, "*****\n****\n");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Source {
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// It was encrypted: no line of it is ever shown.
+    pub is_hidden: bool,
 }
 
 impl Source {
@@ -29,6 +31,16 @@ impl Source {
         Arc::new(Self {
             name: name.into(),
             text: text.into(),
+            is_hidden: false,
+        })
+    }
+
+    /// A source of which no line may be shown.
+    pub fn hidden(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            text: text.into(),
+            is_hidden: true,
         })
     }
 

@@ -43,7 +43,14 @@ impl Doing<'_> {
                 Ok(false) => engine(debug(message.as_ref(), variable.as_ref(), scope)),
                 Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
             },
-            Action::Engine { kind, arguments } => self.engine_action(*kind, arguments, scope).await,
+            Action::Engine {
+                kind,
+                arguments,
+                more,
+            } => {
+                self.engine_action(*kind, arguments, more.as_ref(), scope)
+                    .await
+            }
             Action::Assert {
                 that,
                 fail_message,
@@ -58,6 +65,7 @@ impl Doing<'_> {
                 Ok(text) => Attempt::failed(text),
                 Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
             },
+            Action::Mistaken { message, .. } => Attempt::failed(message.as_str()),
             // The schedule runs these.
             Action::Include(_) | Action::Meta(_) => Attempt::ended(Outcome::Ok, Map::new()),
         }
@@ -184,13 +192,16 @@ impl Doing<'_> {
                 spec.name, argument.name
             ));
         }
-        let module = match (spec.build)(Arguments(arguments)) {
-            Ok(module) => module,
-            Err(error) => return Attempt::from_error(error),
-        };
         let (session, facts) = match self.session(scope).await {
             Ok(session) => session,
             Err(attempt) => return *attempt,
+        };
+        if session.is_local() && spec.name != "fetch" {
+            from_here(&mut arguments);
+        }
+        let module = match (spec.build)(Arguments(arguments)) {
+            Ok(module) => module,
+            Err(error) => return Attempt::from_error(error),
         };
         let files = TaskFiles {
             library: self.runner.library,
@@ -379,6 +390,24 @@ fn assert(
     };
     attempt.result.insert("msg".to_owned(), message.into());
     Ok(attempt)
+}
+
+/// On this machine a path may begin in the folder that kk runs in.
+fn from_here(arguments: &mut Map<String, Json>) {
+    for name in ["dest", "path"] {
+        let Some(Json::String(path)) = arguments.get_mut(name) else {
+            continue;
+        };
+        if let Ok(folder) = std::env::current_dir()
+            && !path.is_empty()
+            && !path.starts_with(['/', '~'])
+        {
+            *path = folder
+                .join(path.strip_prefix("./").unwrap_or(path))
+                .to_string_lossy()
+                .into_owned();
+        }
+    }
 }
 
 /// A command that check mode does not run: what it would have said is empty.

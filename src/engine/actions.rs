@@ -9,16 +9,23 @@ use super::event::Outcome;
 use super::perform::Doing;
 use crate::facts::FactsError;
 use crate::playbook::{ArgumentValue, EngineAction, Frame, check_arguments, parse_variables};
-use crate::template::{Scope, display, truthy};
+use crate::template::{Scope, Template, display, truthy};
 
 impl Doing<'_> {
     pub(super) async fn engine_action(
         &self,
         kind: EngineAction,
         given: &[(String, ArgumentValue)],
+        more: Option<&Template>,
         scope: &Scope,
     ) -> Attempt {
         let mut arguments = Map::new();
+        match more.map(|more| more.evaluate(scope)) {
+            None => {}
+            Some(Ok(Json::Object(more))) => arguments.extend(more),
+            Some(Ok(_)) => return Attempt::failed("the template of the arguments is no mapping"),
+            Some(Err(diagnostic)) => return Attempt::from_diagnostic(&diagnostic),
+        }
         for (name, value) in given {
             match value.resolve(scope) {
                 Ok(Some(value)) => {
@@ -40,14 +47,16 @@ impl Doing<'_> {
     }
 
     fn add_host(&self, mut arguments: Map<String, Json>) -> Attempt {
-        let name = arguments.remove("name").map(|name| display(&name));
+        let mut taken = |names: &[&str]| {
+            let found = names.iter().find_map(|name| arguments.remove(*name));
+            found.filter(|value| !value.is_null())
+        };
+        let name = taken(&["name", "hostname", "host"]).map(|name| display(&name));
+        let groups = taken(&["groups", "group", "groupname"]);
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             return Attempt::failed("`add_host` needs the name of a host");
         };
-        let groups = arguments
-            .remove("groups")
-            .map(|groups| words(&groups))
-            .unwrap_or_default();
+        let groups = groups.map(|groups| words(&groups)).unwrap_or_default();
         let changed = self.runner.add_host(&name, &groups, &arguments);
         let mut attempt = changed_or_ok(changed);
         attempt.result.insert(

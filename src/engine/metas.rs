@@ -71,6 +71,8 @@ impl Runner<'_> {
                 if first {
                     self.each(&around.view.all, HostState::forgive);
                     self.forgiven.fetch_add(1, Ordering::Relaxed);
+                    self.halted.store(false, Ordering::Relaxed);
+                    self.failed.store(false, Ordering::Relaxed);
                 }
             }
             Meta::RefreshInventory => self.refresh(),

@@ -17,6 +17,7 @@ mod lookups;
 mod metas;
 mod note;
 mod outline;
+mod outside;
 mod perform;
 mod play;
 mod repeat;

@@ -499,11 +499,20 @@ impl Doing<'_> {
             Ok(verdict)
         };
         let verdicts = all(&self.task.changed_when)
-            .and_then(|changed| Ok((changed, all(&self.task.failed_when)?)));
+            .map_err(|diagnostic| ("changed_when_result", diagnostic))
+            .and_then(|changed| match all(&self.task.failed_when) {
+                Ok(failed) => Ok((changed, failed)),
+                Err(diagnostic) => Err(("failed_when_result", diagnostic)),
+            });
         let (changed, failed) = match verdicts {
             Ok(verdicts) => verdicts,
-            Err(diagnostic) => {
-                *attempt = Attempt::from_diagnostic(&diagnostic);
+            Err((name, diagnostic)) => {
+                // What the task brought stays: it has been done.
+                attempt.outcome = Outcome::Failed;
+                let said = diagnostic.to_string();
+                attempt.message = Some(said.clone());
+                attempt.hint = diagnostic.hint;
+                attempt.result.insert(name.to_owned(), said.into());
                 return;
             }
         };

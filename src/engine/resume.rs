@@ -342,7 +342,7 @@ fn can_be_taken_over(task: &Task, attempt: &Attempt) -> bool {
             matches!(kind, EngineAction::Pause | EngineAction::ValidateArguments)
         }
         Action::Debug { .. } | Action::Assert { .. } | Action::Fail { .. } => true,
-        Action::Include(_) | Action::Meta(_) => false,
+        Action::Include(_) | Action::Meta(_) | Action::Mistaken { .. } => false,
     }
 }
 

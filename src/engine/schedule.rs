@@ -163,9 +163,14 @@ impl Runner<'_> {
                 .filter(|host| self.is_active(host))
                 .cloned()
                 .collect();
+            let forgiven = self.forgiven.load(Ordering::Relaxed);
             let more = self
                 .items(&block.always, present, part(around, b"always"))
                 .await;
+            // What `always` itself clears has not happened: the play goes on behind the block.
+            if self.forgiven.load(Ordering::Relaxed) != forgiven {
+                failures.retain(|failure| failure.lost);
+            }
             let known = |failure: &Failure| failures.iter().any(|other| other.host == failure.host);
             let more: Vec<Failure> = more.into_iter().filter(|more| !known(more)).collect();
             failures.extend(more);

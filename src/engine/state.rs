@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::Recap;
+use super::outside::TaskOutside;
 use crate::playbook::{Frame, Library, OMIT, Play, Role, Task};
 use crate::template::{Layer, Scope, Template};
 
@@ -503,10 +504,15 @@ impl Variables {
         layers.extend(magic);
         let others = Arc::clone(self);
         let view = Arc::clone(view);
+        let outside = TaskOutside {
+            variables: Arc::clone(self),
+            frame: frame.cloned().unwrap_or_default(),
+        };
         Scope::with_hosts(
             layers,
             Arc::new(move |name| others.host(name).map(|_| others.scope(name, None, &view))),
         )
+        .with_outside(Arc::new(outside))
     }
 
     /// Adds the first of these files that is there.

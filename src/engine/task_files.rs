@@ -3,6 +3,7 @@
 use crate::modules::{FileSource, Files, ModuleError};
 use crate::playbook::{Frame, Library};
 use crate::template::{Scope, render_file};
+use crate::vault;
 
 /// Looks in the role's folder first, then beside the file of the task, then beside the playbook.
 pub(super) struct TaskFiles<'a> {
@@ -80,6 +81,17 @@ impl Files for TaskFiles<'_> {
         Some(metadata.permissions().mode() & 0o7777)
     }
 
+    fn template_is_encrypted(&self, src: &str) -> bool {
+        let bytes = match own_path(src) {
+            Some(path) => std::fs::read(path).ok(),
+            None => self
+                .find("templates", src)
+                .ok()
+                .map(|entry| entry.bytes.into_owned()),
+        };
+        bytes.is_some_and(|bytes| vault::is_encrypted(&bytes))
+    }
+
     fn template(&self, src: &str) -> Result<String, ModuleError> {
         let (name, bytes) = if let Some(path) = own_path(src) {
             let bytes = std::fs::read(&path).map_err(|error| {
@@ -93,9 +105,16 @@ impl Files for TaskFiles<'_> {
             let entry = self.find("templates", src)?;
             (entry.name, entry.bytes.into_owned())
         };
-        let text = String::from_utf8(bytes)
+        let (bytes, _) = vault::decrypt_file(&name, &bytes).map_err(|diagnostic| {
+            let error = ModuleError::failed(diagnostic.message);
+            match diagnostic.hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            }
+        })?;
+        let text = std::str::from_utf8(&bytes)
             .map_err(|_| ModuleError::failed(format!("the template `{src}` is not UTF-8 text")))?;
-        render_file(&name, &text, self.scope)
+        render_file(&name, text, self.scope)
             .map_err(|diagnostic| ModuleError::failed(diagnostic.to_string()))
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::frame::Frames;
 use super::model::Facts;
-use super::{clock, engines, network, services, sockets, storage, system};
+use super::{ansible, clock, engines, network, services, sockets, storage, system};
 use crate::connect::{Command, Output, TransportError};
 use crate::remote::Session;
 
@@ -22,8 +22,10 @@ pub const SCRIPT: &str = concat!(
 
 /// What [`Extent::System`] runs of it.
 const SYSTEM_SCRIPT: &str = concat!(
+    include_str!("probes/00-environment.sh"),
     include_str!("probes/00-prelude.sh"),
     include_str!("probes/10-system.sh"),
+    include_str!("probes/15-ansible.sh"),
     include_str!("probes/20-network.sh"),
     include_str!("probes/60-end.sh"),
 );
@@ -151,6 +153,7 @@ pub fn parse(text: &str, sent: Duration, received: Duration) -> Option<Facts> {
     services::read(&frames, &mut facts);
     engines::read(&frames, &mut facts);
     storage::read(&frames, &mut facts);
+    facts.ansible = ansible::read(&frames);
     if let Some((offset, uncertainty)) =
         clock::offset(&frames, sent.as_secs_f64(), received.as_secs_f64())
     {

@@ -4,12 +4,16 @@
 //! host: no file, no service, no kernel module; and it judges nothing, which is `precheck`'s part. A probe that fails
 //! leaves its fact empty and never the others.
 
+mod ansible;
+mod ansible_hardware;
+mod ansible_network;
 mod clock;
 mod engines;
 #[cfg(test)]
 mod fixtures;
 mod frame;
 mod gather;
+mod local_facts;
 mod model;
 mod network;
 mod peers;

@@ -10,6 +10,9 @@ pub struct Facts {
     /// How much was looked at; of what was not, nothing is known.
     #[serde(skip)]
     pub extent: super::Extent,
+    /// Variables by Ansible's names, where those were asked for.
+    #[serde(skip)]
+    pub ansible: serde_json::Map<String, serde_json::Value>,
     /// `/etc/os-release`.
     pub os: Os,
     /// `uname -r`.

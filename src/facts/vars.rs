@@ -44,6 +44,7 @@ impl Facts {
         let version = &self.os.version_id;
         let ansible = json!({
             "ansible_architecture": self.machine,
+            "ansible_machine": self.machine,
             "ansible_system": self.os.system,
             "ansible_kernel": self.kernel,
             "ansible_distribution": distribution(&self.os.id),
@@ -67,6 +68,7 @@ impl Facts {
         if let Value::Object(map) = ansible {
             vars.extend(map);
         }
+        vars.extend(self.ansible.clone());
         vars
     }
 
@@ -108,7 +110,7 @@ impl Facts {
 }
 
 /// Ansible's name of a distribution.
-fn distribution(id: &str) -> String {
+pub(super) fn distribution(id: &str) -> String {
     match id {
         "rhel" => "RedHat".to_owned(),
         "centos" => "CentOS".to_owned(),

@@ -1,7 +1,7 @@
 //! Ansible's YAML inventory: groups with `hosts`, `children` and `vars`.
 
 use super::range;
-use super::raw::{Raw, Reference, Variables, merge, refuse_encrypted};
+use super::raw::{Raw, Reference, Variables, merge};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::yaml::{Fields, Kind, Node};
 
@@ -73,9 +73,6 @@ fn read_group(key: &Node, node: &Node, raw: &mut Raw) {
     if let Some(vars) = fields.value("vars") {
         match vars.as_mapping() {
             Some(pairs) => {
-                for (_, value) in pairs {
-                    refuse_encrypted(value, &mut raw.found);
-                }
                 merge(&mut raw.group(name, &key.place).vars, pairs.to_vec());
             }
             None => raw.found.push(vars.unexpected("a mapping of variables")),
@@ -109,9 +106,6 @@ fn read_hosts(group: &str, key: &Node, node: &Node, raw: &mut Raw) {
         }
         match value.as_mapping() {
             Some(vars) => {
-                for (_, value) in vars {
-                    refuse_encrypted(value, &mut raw.found);
-                }
                 declare(group, key, host, &vars.to_vec(), raw);
             }
             None => raw

@@ -1,5 +1,7 @@
 //! How a host is reached: the keys of `connector`, or Ansible's `ansible_*` variables, checked one by one.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 
 use super::address::{check_hop, check_host, check_port, check_user, expand_home};
@@ -179,6 +181,39 @@ impl<'a> Given<'a> {
     }
 }
 
+/// Whether a variable says something about a connection.
+fn is_variable(name: &str) -> bool {
+    let mut parameters = PARAMETERS.iter();
+    parameters.any(|parameter| parameter.variables.contains(&name))
+}
+
+/// The values, those that matter for a connection decrypted: it is needed at once.
+fn decrypted<'a>(
+    given: &'a IndexMap<String, (Node, Node)>,
+    matters: &dyn Fn(&str) -> bool,
+    found: &mut Diagnostics,
+) -> Cow<'a, IndexMap<String, (Node, Node)>> {
+    let is_meant = |name: &str, value: &Node| value.is_encrypted() && matters(name);
+    if !given.iter().any(|(name, (_, value))| is_meant(name, value)) {
+        return Cow::Borrowed(given);
+    }
+    let mut opened = given.clone();
+    opened.retain(|name, (_, value)| {
+        if !is_meant(name, value) {
+            return true;
+        }
+        match value.decrypted() {
+            Ok(plain) => *value = plain,
+            Err(diagnostic) => {
+                found.push(diagnostic);
+                return false;
+            }
+        }
+        true
+    });
+    Cow::Owned(opened)
+}
+
 /// Reads how `name` is reached.
 pub fn read(
     name: &str,
@@ -187,6 +222,10 @@ pub fn read(
     machine: &LocalMachine,
     found: &mut Diagnostics,
 ) -> Reached {
+    let (connector, vars) = (
+        &decrypted(connector, &|_| true, found),
+        &decrypted(vars, &is_variable, found),
+    );
     let given = Given { connector, vars };
     let kind = given.text("type", found);
     let host = given

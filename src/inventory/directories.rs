@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::finish::plain;
 use super::load::{read_text, reason_of};
-use super::raw::{Raw, Variables, merge, refuse_encrypted};
+use super::raw::{Raw, Variables, merge};
 use super::{ALL, Inventory, UNGROUPED};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, Span, nearest};
 use crate::yaml;
@@ -207,14 +207,6 @@ fn read_file(path: &Path, raw: &mut Raw) -> Variables {
             return Variables::new();
         }
     };
-    if source.text.starts_with("$ANSIBLE_VAULT") {
-        let place = Place::new(&source, Span { start: 0, end: 14 });
-        raw.found.push(
-            Diagnostic::at(&place, "an encrypted file cannot be read yet")
-                .hint("decrypt it with `ansible-vault decrypt`"),
-        );
-        return Variables::new();
-    }
     let document = match yaml::parse(&source) {
         Ok(document) => document,
         Err(diagnostic) => {
@@ -230,8 +222,5 @@ fn read_file(path: &Path, raw: &mut Raw) -> Variables {
             .push(document.unexpected("a mapping of variables"));
         return Variables::new();
     };
-    for (_, value) in pairs {
-        refuse_encrypted(value, &mut raw.found);
-    }
     pairs.to_vec()
 }

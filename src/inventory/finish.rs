@@ -248,7 +248,13 @@ fn nearer_variables(raw: &Raw) -> Vec<(String, Node)> {
 /// Variables as plain data, without what belongs to the connection and is secret.
 pub fn plain(vars: &Variables) -> Map<String, Value> {
     vars.iter()
-        .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.to_json())))
+        .filter_map(|(key, node)| {
+            let value = node.to_json();
+            if node.place.source.is_hidden {
+                crate::vault::learn(&value);
+            }
+            Some((key.as_str()?.to_owned(), value))
+        })
         .filter(|(name, _)| !connection::is_secret_variable(name))
         .collect()
 }

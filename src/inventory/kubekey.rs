@@ -1,6 +1,6 @@
 //! KubeKey's Inventory: `apiVersion`, `kind`, `metadata`, and hosts, groups and variables under `spec`.
 
-use super::raw::{Raw, Reference, Variables, merge, refuse_encrypted};
+use super::raw::{Raw, Reference, Variables, merge};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::yaml::{Fields, Node};
 
@@ -187,7 +187,6 @@ fn read_host(name: &str, key: &Node, node: &Node, raw: &mut Raw) {
                 .hint(format!("to connect with it, put `{word}` under `connector:`"))
             });
         }
-        refuse_encrypted(value, &mut raw.found);
         merge(&mut vars, [(key.clone(), value.clone())]);
     }
     let host = raw.host(name, &key.place);
@@ -298,8 +297,5 @@ fn read_vars(node: &Node, raw: &mut Raw) -> Variables {
         raw.found.push(node.unexpected("a mapping of variables"));
         return Variables::new();
     };
-    for (_, value) in pairs {
-        refuse_encrypted(value, &mut raw.found);
-    }
     pairs.to_vec()
 }

@@ -132,17 +132,27 @@ fn connection_to_json(host: &Host) -> Value {
 
 /// Variables with the values of secret names masked, at any depth.
 fn masked(vars: &Map<String, Value>) -> Value {
-    fn mask(value: &Value) -> Value {
+    fn mask(value: &Value, vault: &Redactor) -> Value {
         match value {
             Value::Object(map) => masked(map),
-            Value::Array(items) => items.iter().map(mask).collect(),
+            Value::Array(items) => items.iter().map(|item| mask(item, vault)).collect(),
+            // As `ansible-inventory` writes it.
+            Value::String(text) => match crate::vault::envelope_of(text) {
+                Some(envelope) => json!({"__ansible_vault": envelope}),
+                None => vault.mask(text).into(),
+            },
             other => other.clone(),
         }
     }
+    let vault = crate::vault::redactor();
     vars.iter()
         .map(|(key, value)| {
             let is_hidden = is_secret_name(key) && !value.is_null();
-            let value = if is_hidden { MASK.into() } else { mask(value) };
+            let value = if is_hidden {
+                MASK.into()
+            } else {
+                mask(value, &vault)
+            };
             (key.clone(), value)
         })
         .collect::<Map<String, Value>>()

@@ -10,6 +10,7 @@ use super::{
     directories, finish, ini, kubekey,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
+use crate::vault;
 use crate::yaml;
 
 /// Files in an inventory folder that are no inventories.
@@ -143,12 +144,13 @@ pub fn reason_of(error: &std::io::Error) -> String {
 
 /// A text file as a source with its path as name.
 pub fn read_text(path: &Path) -> Result<Arc<Source>, Diagnostic> {
-    match std::fs::read_to_string(path) {
+    let name = path.display().to_string();
+    match std::fs::read(path) {
         // Some editors begin a file with a mark for the byte order.
-        Ok(text) => Ok(Source::new(
-            path.display().to_string(),
-            text.strip_prefix('\u{feff}').unwrap_or(&text),
-        )),
+        Ok(bytes) => vault::source(
+            &name,
+            bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes),
+        ),
         Err(error) => Err(Diagnostic::error(format!(
             "the file `{}` {}",
             path.display(),

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::yaml::{Kind, Node};
+use crate::yaml::Node;
 
 /// Keys and values with places, in the order written.
 pub type Variables = Vec<(Node, Node)>;
@@ -119,28 +119,5 @@ pub fn merge(into: &mut Variables, more: impl IntoIterator<Item = (Node, Node)>)
             Some(slot) => *slot = (key, value),
             None => into.push((key, value)),
         }
-    }
-}
-
-/// Reports encrypted values anywhere below: they would otherwise be used as if they were the value.
-pub fn refuse_encrypted(node: &Node, found: &mut Diagnostics) {
-    if node.tag.as_deref().is_some_and(|tag| tag.contains("vault")) {
-        found.push(
-            Diagnostic::at(
-                &node.place,
-                "an encrypted value (`!vault`) cannot be read yet",
-            )
-            .hint(
-                "decrypt it with `ansible-vault decrypt`, or give it with `--set` or a Config file",
-            ),
-        );
-        return;
-    }
-    match &node.kind {
-        Kind::Scalar { .. } => {}
-        Kind::Sequence(items) => items.iter().for_each(|item| refuse_encrypted(item, found)),
-        Kind::Mapping(pairs) => pairs
-            .iter()
-            .for_each(|(_, value)| refuse_encrypted(value, found)),
     }
 }

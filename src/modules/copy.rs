@@ -14,6 +14,7 @@ use super::attributes::{
 };
 use super::copy_folder::Folder;
 use super::copy_remote::RemoteCopy;
+use super::encrypted::DECRYPT;
 use super::file_state::{Care, Source, WantedFile, host_path};
 use super::mode::Mode;
 use super::{
@@ -65,6 +66,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             ArgumentKind::Text,
             "the SHA-1 that the file must have",
         ),
+        DECRYPT,
         UNSAFE_WRITES,
     ],
     examples: r#"- name: settings of the service
@@ -139,6 +141,7 @@ struct Copy {
     local_follow: bool,
     checksum: Option<String>,
     care: Care,
+    decrypt: bool,
 }
 
 impl Module for Copy {
@@ -156,7 +159,7 @@ impl Module for Copy {
                         if attributes.mode == Some(Mode::Preserve) {
                             attributes.mode = mode_of(&path);
                         }
-                        Source::from_path(path).await?
+                        Source::from_path(path, self.decrypt).await?
                     }
                 },
                 (None, None) => return Err(ModuleError::failed("neither `src` nor `content`")),
@@ -209,6 +212,7 @@ impl Copy {
         .map(|mut folder| {
             folder.keep_existing = self.keep_existing;
             folder.care = self.care.clone();
+            folder.decrypt = self.decrypt;
             folder
         })
     }
@@ -310,6 +314,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         local_follow: arguments.boolean("local_follow", true),
         checksum,
         care,
+        decrypt: arguments.boolean("decrypt", true),
     }))
 }
 

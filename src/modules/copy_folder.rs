@@ -42,6 +42,8 @@ pub(super) struct Folder {
     directory_mode: Option<Mode>,
     pub(super) keep_existing: bool,
     pub(super) care: Care,
+    /// Encrypted files are sent decrypted.
+    pub(super) decrypt: bool,
 }
 
 impl Folder {
@@ -69,6 +71,7 @@ impl Folder {
             directory_mode,
             keep_existing: false,
             care: Care::default(),
+            decrypt: true,
         };
         folder
             .walk(path, &top, follow, 0)
@@ -124,7 +127,7 @@ impl Folder {
                 care: self.care.clone(),
                 ..WantedFile::new(
                     found.path.clone(),
-                    Source::from_path(here.clone()).await?,
+                    Source::from_path(here.clone(), self.decrypt).await?,
                     attributes,
                 )
             };

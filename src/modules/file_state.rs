@@ -86,9 +86,13 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// A file of this machine: small ones are read, big ones hashed.
-    pub(crate) async fn from_path(path: PathBuf) -> Result<Self, ModuleError> {
+    /// A file of this machine: small ones are read, big ones hashed. One that is encrypted is decrypted where that is
+    /// wanted, and is a secret then.
+    pub(crate) async fn from_path(path: PathBuf, decrypt: bool) -> Result<Self, ModuleError> {
         let shown = path.display().to_string();
+        if decrypt && let Some(bytes) = super::encrypted::decrypted(&path)? {
+            return Ok(Self::Bytes(Content::secret(bytes)));
+        }
         let read = tokio::task::spawn_blocking(move || {
             let size = std::fs::metadata(&path)?.len();
             if size <= WRITE_LIMIT {

@@ -31,6 +31,7 @@ mod docker_compose;
 mod docker_engine;
 mod docker_image;
 mod edited_file;
+mod encrypted;
 mod fetch;
 mod file;
 mod file_state;
@@ -176,6 +177,10 @@ pub trait Files: Send + Sync {
     /// The permission bits of the file behind a template, where it lies on this machine.
     fn template_mode(&self, _src: &str) -> Option<u32> {
         None
+    }
+    /// Whether the file behind a template is encrypted, so that what is made of it is a secret.
+    fn template_is_encrypted(&self, _src: &str) -> bool {
+        false
     }
     /// The text of a template, searched for in `templates/` likewise and rendered with the task's variables.
     fn template(&self, src: &str) -> Result<String, ModuleError>;

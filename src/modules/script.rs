@@ -1,6 +1,5 @@
 //! `script`: a program of this machine, run on the host.
 
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -8,6 +7,7 @@ use serde_json::Value;
 use super::command::{
     CHDIR, COMMAND_RETURNS, CREATES, Execution, REMOVES, split_words, take_inline_arguments,
 };
+use super::encrypted::{self, DECRYPT};
 use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Content, FileSource, Look, Module, ModuleError,
     ModuleSpec, Plan, Step, StepOutput,
@@ -33,6 +33,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         CHDIR,
         CREATES,
         REMOVES,
+        DECRYPT,
     ],
     examples: r"- name: our own check
   script: check.sh --verbose
@@ -75,6 +76,7 @@ struct Script {
     program: String,
     words: Vec<String>,
     interpreter: Vec<String>,
+    decrypt: bool,
     execution: Execution,
 }
 
@@ -99,12 +101,8 @@ impl Module for Script {
                 return Ok(Plan::skipped(reason).with("msg", said));
             }
             let bytes = match look.files.file(&self.program)? {
-                FileSource::Bytes(bytes) => bytes,
-                FileSource::Path(path) => {
-                    std::fs::read(&path).map(Bytes::from).map_err(|error| {
-                        ModuleError::failed(format!("read `{}`: {error}", path.display()))
-                    })?
-                }
+                FileSource::Bytes(bytes) => Content::public(bytes),
+                FileSource::Path(path) => encrypted::read(&path, self.decrypt)?,
             };
             if look.check_mode && !self.execution.has_guard() {
                 return Ok(Plan::skipped("what a script changes is known only to it"));
@@ -122,7 +120,7 @@ impl Module for Script {
             .args(&self.words);
             let step = Step::Run {
                 command,
-                stdin: Some(Content::public(bytes)),
+                stdin: Some(bytes),
                 timeout: None,
                 any_status: true,
                 purpose: format!("run `{}`", self.program),
@@ -155,6 +153,7 @@ fn build(mut arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         program: program.clone(),
         words: words.to_vec(),
         interpreter: split_words(&interpreter).map_err(ModuleError::failed)?,
+        decrypt: arguments.boolean("decrypt", true),
         execution: Execution::new(Command::new("true"), shown, &arguments).whole_output(),
     }))
 }

@@ -93,7 +93,11 @@ impl Module for Template {
                 parents: self.dest.ends_with('/').then_some(DEFAULT_FOLDER_MODE),
                 ..WantedFile::new(
                     with_name(&self.dest, Some(name))?,
-                    Source::Bytes(Content::public(Bytes::from(text))),
+                    Source::Bytes(if look.files.template_is_encrypted(&self.src) {
+                        Content::secret(Bytes::from(text))
+                    } else {
+                        Content::public(Bytes::from(text))
+                    }),
                     attributes,
                 )
             };

@@ -9,6 +9,7 @@ use super::apply::command_failed;
 use super::arguments::Given;
 use super::attributes::{Attributes, GROUP, MODE, OWNER, about_function, values_of};
 use super::command::{CREATES, Execution};
+use super::encrypted::{self, DECRYPT};
 use super::file_state::{Source, host_path};
 use super::mode::Mode;
 use super::{
@@ -44,6 +45,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "the old word for the opposite of `remote_src`; true by default",
         ),
         CREATES,
+        DECRYPT,
         Argument::optional(
             "exclude",
             ArgumentKind::Texts,
@@ -240,6 +242,7 @@ struct Unarchive {
     exclude: Vec<String>,
     include: Vec<String>,
     options: Vec<String>,
+    decrypt: bool,
     guard: Execution,
 }
 
@@ -347,12 +350,9 @@ impl Module for Unarchive {
                     FileSource::Path(path) => {
                         let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
                         if size <= COMPARED {
-                            let bytes = std::fs::read(&path).map_err(|error| {
-                                ModuleError::failed(format!("read `{}`: {error}", path.display()))
-                            })?;
-                            Source::Bytes(Content::public(bytes))
+                            Source::Bytes(encrypted::read(&path, self.decrypt)?)
                         } else {
-                            Source::from_path(path).await?
+                            Source::from_path(path, self.decrypt).await?
                         }
                     }
                 };
@@ -425,6 +425,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         exclude,
         include,
         options: filled("extra_opts"),
+        decrypt: arguments.boolean("decrypt", true),
         guard: Execution::new(Command::new("true"), shown, &arguments),
     }))
 }

@@ -1,6 +1,5 @@
 //! `uri`: a request to a server, made by the host.
 
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -197,11 +196,7 @@ impl Module for Uri {
             if let Some(source) = &self.source {
                 let bytes = match look.files.file(source)? {
                     FileSource::Bytes(bytes) => bytes,
-                    FileSource::Path(path) => {
-                        std::fs::read(&path).map(Bytes::from).map_err(|error| {
-                            ModuleError::failed(format!("read `{}`: {error}", path.display()))
-                        })?
-                    }
+                    FileSource::Path(path) => super::encrypted::read(&path, true)?.bytes,
                 };
                 let text = String::from_utf8(bytes.to_vec()).map_err(|_| {
                     ModuleError::failed(format!("send `{source}`: it is not UTF-8 text"))

@@ -109,6 +109,16 @@ pub(super) fn short_name(name: &str) -> &str {
         .unwrap_or(name)
 }
 
+/// The one name of a word that is a module or an action.
+pub(super) fn action_name(name: &str) -> &'static str {
+    let short = short_name(name);
+    let action = ACTIONS.iter().find(|action| **action == short);
+    action
+        .copied()
+        .or_else(|| modules::spec(name).map(|spec| spec.name))
+        .unwrap_or_default()
+}
+
 /// The one name of a module or action.
 pub(super) fn canonical(name: &str) -> &str {
     let short = short_name(name);
@@ -152,17 +162,18 @@ pub(super) fn action(
             .map(|message| Action::Fail { message }),
         _ => {
             if let Some(form) = FORMS.iter().find(|form| form.kind.name() == name) {
-                Some(with_form(loader, form, &call, &inner))
-            } else {
-                let spec = modules::spec(word.as_str().unwrap_or_default())?;
-                let arguments = arguments::read(spec, &call, &mut loader.found);
-                check_source(loader, spec.name, &arguments, word, frame);
-                return Some(Action::Module {
-                    spec,
-                    arguments,
-                    more: call.more,
-                });
+                let action = with_form(loader, form, &call, &inner);
+                loader.finish(inner);
+                return Some(action);
             }
+            let spec = modules::spec(word.as_str().unwrap_or_default())?;
+            let arguments = arguments::read(spec, &call, &mut loader.found);
+            check_source(loader, spec.name, &arguments, word, frame);
+            return Some(Action::Module {
+                spec,
+                arguments,
+                more: call.more,
+            });
         }
     };
     if let Some(more) = &call.more {
@@ -220,7 +231,7 @@ fn add_host(loader: &mut Loader<'_>, call: &Call) -> Option<Action> {
             ArgumentValue::any(value, &mut loader.found),
         ));
     }
-    if !arguments.iter().any(|(name, _)| name == "name") {
+    if !arguments.iter().any(|(name, _)| name == "name") && call.more.is_none() {
         loader.found.push(Diagnostic::at(
             &call.word.place,
             "`add_host` needs the argument `name`",
@@ -230,6 +241,7 @@ fn add_host(loader: &mut Loader<'_>, call: &Call) -> Option<Action> {
     Some(Action::Engine {
         kind: EngineAction::AddHost,
         arguments,
+        more: call.more.clone(),
     })
 }
 
@@ -299,13 +311,13 @@ fn with_form(loader: &mut Loader<'_>, form: &Form, call: &Call, inner: &Fields<'
         }
     }
     for name in form.needs {
-        if !arguments.iter().any(|(given, _)| given == name) {
+        if !arguments.iter().any(|(given, _)| given == name) && call.more.is_none() {
             let message = format!("`{}` needs the argument `{name}`", form.kind.name());
             loader.found.push(Diagnostic::at(&call.word.place, message));
         }
     }
     let has = |name: &str| arguments.iter().any(|(given, _)| given == name);
-    if form.kind == EngineAction::IncludeVars && has("file") == has("dir") {
+    if form.kind == EngineAction::IncludeVars && has("file") == has("dir") && call.more.is_none() {
         loader.found.push(
             Diagnostic::at(
                 &call.word.place,
@@ -323,6 +335,7 @@ fn with_form(loader: &mut Loader<'_>, form: &Form, call: &Call, inner: &Fields<'
     Action::Engine {
         kind: form.kind,
         arguments,
+        more: call.more.clone(),
     }
 }
 
@@ -378,13 +391,26 @@ fn check_source(
     for place in &places {
         match loader.library.read(place) {
             Ok(Some(entry)) => {
+                let stays = literal("decrypt") == Some(&serde_json::Value::Bool(false));
+                let opened = crate::vault::decrypt_file(&entry.name, &entry.bytes);
+                let (bytes, is_secret) = match opened {
+                    Ok(opened) => opened,
+                    Err(_) if stays => return,
+                    Err(diagnostic) => {
+                        let diagnostic = diagnostic.related(&word.place, "used here");
+                        return loader.found.push(diagnostic);
+                    }
+                };
                 if folder == "templates"
-                    && let Err(diagnostic) = crate::template::check_file(
-                        &entry.name,
-                        &String::from_utf8_lossy(&entry.bytes),
-                    )
+                    && let Err(diagnostic) =
+                        crate::template::check_file(&entry.name, &String::from_utf8_lossy(&bytes))
                 {
-                    loader.found.push(diagnostic);
+                    loader.found.push(if is_secret {
+                        // Nothing of the text may be shown.
+                        Diagnostic::error(diagnostic.to_string())
+                    } else {
+                        diagnostic
+                    });
                 }
                 return;
             }

@@ -136,6 +136,8 @@ fn plain_value(node: &Node, kind: ArgumentKind) -> Json {
 /// Checks every template in a value; true when there is one.
 fn check_templates(node: &Node, found: &mut Diagnostics) -> bool {
     match &node.kind {
+        // It becomes known when the task runs.
+        Kind::Scalar { .. } if node.is_encrypted() => true,
         Kind::Scalar { text, .. } if is_template(text) => {
             if let Err(diagnostic) = Template::parse(text, Some(&node.place)) {
                 found.push(diagnostic);

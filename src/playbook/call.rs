@@ -145,13 +145,14 @@ impl Call {
         if rest.is_empty() {
             return Some(());
         }
-        if takes_free {
+        let is_mapping = words.pairs.is_empty() && is_template(rest);
+        if takes_free && !(is_mapping && name.ends_with("add_host")) {
             self.free = Some(if rest == text {
                 value.clone()
             } else {
                 node(rest)
             });
-        } else if words.pairs.is_empty() && is_template(rest) {
+        } else if is_mapping {
             self.more = loader.template_of(value);
         } else {
             let message = if words.pairs.is_empty() {

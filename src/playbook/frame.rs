@@ -33,6 +33,10 @@ pub struct Frame {
     pub run_once: Option<Template>,
     /// `ignore_errors`.
     pub ignore_errors: Option<Template>,
+    /// `notify`: what tasks that name no handlers of their own notify.
+    pub notify: Option<Vec<Template>>,
+    /// A `rescue` stands beside the tasks.
+    pub is_rescued: bool,
     /// `ignore_unreachable`.
     pub ignore_unreachable: Option<Template>,
     /// `no_log`.
@@ -116,6 +120,13 @@ impl Frame {
         places
     }
 
+    /// Whether a task's failure would not end the run for the host: whoever writes that may mean it to fail.
+    pub(super) fn may_fail(&self) -> bool {
+        let ignores = self.find(|frame| frame.ignore_errors.clone());
+        ignores.is_some_and(|flag| !matches!(flag.source(), "false"))
+            || self.chain().any(|frame| frame.is_rescued)
+    }
+
     /// The folders that [`Frame::places`] looks into, for `ansible_search_path`.
     pub fn search_path(&self) -> Vec<String> {
         let mut folders: Vec<String> = Vec::new();
@@ -195,6 +206,8 @@ impl Loader<'_> {
             params: None,
             role: None,
             folder: None,
+            notify: (!is_play).then(|| self.notify(fields)).flatten(),
+            is_rescued: false,
         }
     }
 
@@ -219,6 +232,20 @@ impl Loader<'_> {
             tags.extend(text.split(',').map(|tag| tag.trim().to_owned()));
         }
         tags
+    }
+
+    fn notify(&mut self, fields: &Fields<'_>) -> Option<Vec<Template>> {
+        let nodes = fields.texts("notify", &mut self.found)?;
+        let names: Vec<Template> = nodes
+            .into_iter()
+            .filter_map(|node| self.template_of(node))
+            .collect();
+        for template in &names {
+            if let (Some(name), Some(place)) = (template.literal(), template.place()) {
+                self.notified.push((name.to_owned(), place.clone()));
+            }
+        }
+        Some(names)
     }
 
     fn environment(&mut self, fields: &Fields<'_>) -> Vec<ArgumentValue> {

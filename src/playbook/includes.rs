@@ -37,6 +37,7 @@ const IMPORTED: &[&str] = &[
     "module_defaults",
     "name",
     "no_log",
+    "notify",
     "port",
     "remote_user",
     "run_once",
@@ -405,9 +406,11 @@ fn refuse_as_handler(loader: &mut Loader<'_>, keyword: &str, place: &Place) {
 }
 
 /// Reports keywords that would not reach the tasks inside.
-fn refuse(loader: &mut Loader<'_>, fields: &Fields<'_>, keyword: &str, allowed: &[&str]) {
+fn refuse(loader: &mut Loader<'_>, fields: &Fields<'_>, keyword: &str, allowed: &[&'static str]) {
     let before = loader.found.0.len();
-    refuse_keywords(loader, fields, allowed, |word| {
+    let loops = super::loops::keywords().filter(|_| allowed.contains(&"loop"));
+    let allowed: Vec<&str> = allowed.iter().copied().chain(loops).collect();
+    refuse_keywords(loader, fields, &allowed, |word| {
         format!("`{word}` on `{keyword}` does not reach the tasks inside")
     });
     for diagnostic in loader.found.0.iter_mut().skip(before) {

@@ -7,8 +7,9 @@ use serde_json::{Map, Value as Json};
 
 use super::unsupported::{NOT_SUPPORTED, not_supported};
 use super::{Frame, Item, Library, Playbook, Role, Task, task};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::template::{Layer, Scope, Template};
+use crate::vault;
 use crate::yaml::{self, Fields, Kind, Node};
 
 /// Reads and checks a playbook of a library, or says everything that is wrong.
@@ -91,21 +92,16 @@ pub fn read_included(
 
 /// The variables of a YAML or JSON file.
 pub fn parse_variables(name: &str, bytes: &[u8]) -> Result<Map<String, Json>, Diagnostic> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Diagnostic::error(format!("`{name}` is not UTF-8 text")))?;
-    let source = Source::new(name, text);
-    if text.starts_with("$ANSIBLE_VAULT") {
-        let span = crate::diagnostic::Span { start: 0, end: 14 };
-        return Err(Diagnostic::at(
-            &Place::new(&source, span),
-            "an encrypted file cannot be read here",
-        ));
-    }
+    let source = vault::source(name, bytes)?;
     let node = yaml::parse(&source)?;
     if node.is_null() {
         return Ok(Map::new());
     }
-    match node.to_json() {
+    let json = node.to_json();
+    if source.is_hidden {
+        vault::learn(&json);
+    }
+    match json {
         Json::Object(map) => Ok(map),
         _ => Err(node.unexpected("a mapping of variables")),
     }
@@ -162,12 +158,8 @@ impl<'a> Loader<'a> {
 
     /// Parses a YAML file of the library.
     pub(super) fn parse(&mut self, name: &str, bytes: &[u8]) -> Option<Node> {
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            self.found
-                .push(Diagnostic::error(format!("`{name}` is not UTF-8 text")));
-            return None;
-        };
-        yaml::parse(&Source::new(name, text))
+        vault::source(name, bytes)
+            .and_then(|source| yaml::parse(&source))
             .map_err(|diagnostic| self.found.push(diagnostic))
             .ok()
     }
@@ -392,6 +384,9 @@ impl<'a> Loader<'a> {
             super::ArgumentValue::Literal(json)
             | super::ArgumentValue::Templated { raw: json, .. } => json,
         };
+        if node.place.source.is_hidden {
+            vault::learn(&json);
+        }
         match json {
             Json::Object(map) => Some(Layer::templated(map)),
             _ => None,

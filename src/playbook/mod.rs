@@ -236,6 +236,13 @@ pub enum Action {
         /// What to say.
         message: Template,
     },
+    /// What cannot be done as it is written, in a task that may fail: it says so when the run comes to it.
+    Mistaken {
+        /// The module or action that it names.
+        name: &'static str,
+        /// What is wrong.
+        message: String,
+    },
     /// `include_tasks` or `include_role`.
     Include(Arc<Include>),
     /// `meta`.
@@ -246,6 +253,8 @@ pub enum Action {
         kind: EngineAction,
         /// Its arguments.
         arguments: Vec<(String, ArgumentValue)>,
+        /// A mapping of arguments that is only known when the task runs.
+        more: Option<Template>,
     },
 }
 
@@ -345,6 +354,7 @@ impl Action {
             Self::Debug { .. } => "debug",
             Self::Assert { .. } => "assert",
             Self::Fail { .. } => "fail",
+            Self::Mistaken { name, .. } => name,
             Self::Include(include) => match include.what {
                 IncludeTarget::Tasks(_) => "include_tasks",
                 IncludeTarget::Role(_) => "include_role",

@@ -169,8 +169,10 @@ impl Loader<'_> {
         frame.when.clone_from(&given.when);
         let frame = Arc::new(frame);
         let vars_files = self.vars_files(&fields, &frame);
-        let strategy = self.strategy(&fields);
-        let order = self.word(&fields, "order", ORDERS).unwrap_or_default();
+        let strategy = self.strategy(&fields, &frame);
+        let order = self
+            .word(&fields, "order", ORDERS, &frame)
+            .unwrap_or_default();
         let serial = self.serial(&fields);
         let max_fail_percentage = self.count(&fields, "max_fail_percentage");
         let force_handlers = fields.boolean("force_handlers", &mut self.found);
@@ -300,11 +302,20 @@ impl Loader<'_> {
         );
     }
 
-    fn strategy(&mut self, fields: &Fields<'_>) -> Strategy {
+    /// A word that may be a template of what is known before the run.
+    fn word_now(&mut self, node: &Node, frame: &Frame) -> String {
+        let template = self.template_of(node);
+        template
+            .and_then(|template| self.known_now(&template, frame))
+            .unwrap_or_default()
+    }
+
+    fn strategy(&mut self, fields: &Fields<'_>, frame: &Frame) -> Strategy {
         let Some(node) = fields.value("strategy") else {
             return Strategy::default();
         };
-        let text = node.as_str().unwrap_or_default();
+        let text = self.word_now(node, frame);
+        let text = text.as_str();
         let short = text.strip_prefix("ansible.builtin.").unwrap_or(text);
         if let Some((_, strategy)) = STRATEGIES.iter().find(|(name, _)| *name == short) {
             return *strategy;
@@ -324,9 +335,11 @@ impl Loader<'_> {
         fields: &Fields<'_>,
         key: &'static str,
         words: &[(&str, T)],
+        frame: &Frame,
     ) -> Option<T> {
         let node = fields.value(key)?;
-        let text = node.as_str().unwrap_or_default();
+        let text = self.word_now(node, frame);
+        let text = text.as_str();
         let known = words.iter().find(|(word, _)| *word == text);
         if known.is_none() {
             let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();

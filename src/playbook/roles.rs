@@ -425,6 +425,7 @@ impl Loader<'_> {
             name: Template::parse(&name, None).ok(),
             frame,
             action: Action::Engine {
+                more: None,
                 kind: EngineAction::ValidateArguments,
                 arguments: vec![
                     ("argument_spec".to_owned(), ArgumentValue::Literal(options)),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::action::{action, is_action, refuse_keywords, short_name};
+use super::action::{action, action_name, is_action, refuse_keywords, short_name};
 use super::load::Loader;
 use super::unsupported::{NOT_SUPPORTED, not_supported};
-use super::{Block, Frame, Item, Task, call, includes, loops};
-use crate::diagnostic::Diagnostic;
+use super::{Action, Block, Frame, Item, Task, call, includes, loops};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::modules;
 use crate::template::Template;
 use crate::yaml::{Fields, Kind, Node};
@@ -212,19 +212,26 @@ fn block(loader: &mut Loader<'_>, fields: Fields<'_>, parent: &Arc<Frame>) -> Ve
     let _ = fields.text("name", &mut loader.found);
     loader.collections(&fields);
     let frame = Arc::new(loader.frame(&fields, Some(parent)));
-    if let Some(node) = fields.value("notify") {
-        loader.found.push(Diagnostic::at(
-            &node.place,
-            "a block notifies nothing; its tasks do",
-        ));
-    }
     let mut list = |key: &'static str| {
         fields
             .value(key)
             .map(|node| loader.items(node, &frame))
             .unwrap_or_default()
     };
-    let (items, rescue, always) = (list("block"), list("rescue"), list("always"));
+    let (rescue, always) = (list("rescue"), list("always"));
+    let inner = if rescue.is_empty() {
+        Arc::clone(&frame)
+    } else {
+        Arc::new(Frame {
+            parent: Some(Arc::clone(&frame)),
+            is_rescued: true,
+            ..Frame::default()
+        })
+    };
+    let items = fields
+        .value("block")
+        .map(|node| loader.items(node, &inner))
+        .unwrap_or_default();
     loader.finish(fields);
     vec![Item::Block(Arc::new(Block {
         frame,
@@ -249,8 +256,10 @@ fn task(
         frame.delegate_to = Template::parse("localhost", Some(&word.place)).ok();
     }
     let frame = Arc::new(frame);
-    let action = action(loader, fields, word, value, &frame)?;
-    if matches!(action, super::Action::Meta(_)) {
+    let before = loader.found.0.len();
+    let read = action(loader, fields, word, value, &frame);
+    let action = mistaken(loader, before, word, &frame, fields).or(read)?;
+    if matches!(action, Action::Meta(_)) {
         refuse_keywords(
             loader,
             fields,
@@ -258,18 +267,7 @@ fn task(
             |keyword| format!("`{keyword}` has no effect on `meta`"),
         );
     }
-    let notify = fields
-        .texts("notify", &mut loader.found)
-        .unwrap_or_default();
-    let notify: Vec<Template> = notify
-        .into_iter()
-        .filter_map(|node| loader.template_of(node))
-        .collect();
-    for template in &notify {
-        if let (Some(name), Some(place)) = (template.literal(), template.place()) {
-            loader.notified.push((name.to_owned(), place.clone()));
-        }
-    }
+    let notify = frame.find(|frame| frame.notify.clone()).unwrap_or_default();
     let listen = fields
         .texts("listen", &mut loader.found)
         .unwrap_or_default();
@@ -298,6 +296,35 @@ fn task(
         poll: loader.count(fields, "poll"),
         place: word.place.clone(),
         frame,
+    })
+}
+
+/// In the place of an action with mistakes, of a task that may fail, one that fails when the run comes to it, as in
+/// Ansible. The mistakes are warnings then.
+fn mistaken(
+    loader: &mut Loader<'_>,
+    before: usize,
+    word: &Node,
+    frame: &Frame,
+    fields: &Fields<'_>,
+) -> Option<Action> {
+    let mistakes = loader.found.0.get_mut(before..)?;
+    let is_mistaken = mistakes
+        .iter()
+        .any(|found| found.severity == Severity::Error);
+    if !is_mistaken || !frame.may_fail() && fields.value("failed_when").is_none() {
+        return None;
+    }
+    let mut messages = Vec::new();
+    for mistake in mistakes {
+        if mistake.severity == Severity::Error {
+            mistake.severity = Severity::Warning;
+            messages.push(mistake.message.clone());
+        }
+    }
+    Some(Action::Mistaken {
+        name: action_name(word.as_str().unwrap_or_default()),
+        message: messages.join("; "),
     })
 }
 

@@ -99,7 +99,13 @@ fn pieces(text: &str) -> Result<Vec<(usize, usize)>, String> {
 
 /// `key=value`, if a word is one: the first `=` without a backslash before it.
 fn pair(word: &str) -> Option<(String, String)> {
-    let mut from = 0;
+    // The name of a fact may be a template.
+    let mut from = if word.starts_with("{{") {
+        word.find("}}")? + 2
+    } else {
+        0
+    };
+    let is_templated = from > 0;
     let at = loop {
         let at = from + word.get(from..)?.find('=')?;
         if !word.get(..at)?.ends_with('\\') {
@@ -109,9 +115,10 @@ fn pair(word: &str) -> Option<(String, String)> {
     };
     let key = word.get(..at)?.trim();
     let is_key = !key.is_empty()
-        && key
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        && (is_templated
+            || key
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')));
     if !is_key {
         return None;
     }
@@ -188,6 +195,8 @@ mod tests {
             ("msg=\"a\\nb\"", "msg<a\nb> | "),
             ("regexp='^a=b' line=\"c=d\"", "regexp<^a=b> line<c=d> | "),
             ("main.yml", " | main.yml"),
+            ("{{ a == b }}=c", "{{ a == b }}<c> | "),
+            ("{{ a == b }}.yml", " | {{ a == b }}.yml"),
             ("a='b", "error: a quote is not closed"),
             ("a={{ b", "error: template markup is not closed"),
             ("it\\'s=1 b=2", "b<2> | it\\'s=1"),

@@ -224,6 +224,11 @@ impl Session {
             .unwrap_or_else(|| self.connector.user())
     }
 
+    /// Whether the other end is this machine, without SSH.
+    pub fn is_local(&self) -> bool {
+        self.connector.is_local()
+    }
+
     /// How a person names the other end.
     pub fn describe(&self) -> String {
         self.connector.describe()

@@ -206,7 +206,11 @@ impl Redactor {
     fn learn_all(&self, value: &serde_json::Value) {
         use serde_json::Value;
         match value {
-            Value::String(text) if !text.contains("{{") => self.learn(text),
+            Value::String(text)
+                if !text.contains("{{") && crate::vault::envelope_of(text).is_none() =>
+            {
+                self.learn(text);
+            }
             Value::Number(number) => self.learn(&number.to_string()),
             Value::Array(items) => items.iter().for_each(|item| self.learn_all(item)),
             Value::Object(map) => map.values().for_each(|item| self.learn_all(item)),

@@ -118,7 +118,10 @@ impl Collected {
             Some(spec) => {
                 for (key, value) in spec.as_mapping().unwrap_or_default() {
                     let word = key.as_str().unwrap_or_default();
-                    self.walk(&[word], &key.place, value, Layer::Config);
+                    match value.decrypted() {
+                        Ok(value) => self.walk(&[word], &key.place, &value, Layer::Config),
+                        Err(diagnostic) => self.found.push(diagnostic),
+                    }
                 }
             }
             None => {}
@@ -130,7 +133,10 @@ impl Collected {
         for (key, value) in vars {
             let word = key.as_str().unwrap_or_default();
             if schema::is_root(word) {
-                self.walk(&[word], &key.place, value, Layer::Inventory);
+                match value.decrypted() {
+                    Ok(value) => self.walk(&[word], &key.place, &value, Layer::Inventory),
+                    Err(diagnostic) => self.found.push(diagnostic),
+                }
                 continue;
             }
             let roots = schema::words_below(&[]);

@@ -9,7 +9,7 @@ use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use super::names::{BUILTIN_FILTERS, BUILTIN_TESTS, FUNCTIONS, OWN_FILTERS, OWN_TESTS};
-use super::{filters, missing, tests_of_values, written};
+use super::{filters, missing, outside, tests_of_values, written};
 use crate::diagnostic::{Diagnostic, Place, nearest};
 
 /// The one environment.
@@ -58,6 +58,7 @@ fn build() -> Environment<'static> {
     });
     filters::add(&mut environment);
     tests_of_values::add(&mut environment);
+    outside::add(&mut environment);
     environment
 }
 

@@ -8,6 +8,7 @@ mod environment;
 mod filters;
 mod missing;
 mod names;
+mod outside;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Place};
 
+pub use outside::Outside;
 pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, has_template};
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).

@@ -140,4 +140,4 @@ pub(super) const OWN_TESTS: &[&str] = &[
 ];
 
 /// Functions that a template can call.
-pub(super) const FUNCTIONS: &[&str] = &["dict", "namespace", "range"];
+pub(super) const FUNCTIONS: &[&str] = &["dict", "lookup", "namespace", "q", "query", "range"];

@@ -8,7 +8,9 @@ use minijinja::value::{Object, Value};
 use serde_json::{Map, Value as Json};
 
 use super::missing::{self, Asked, tracked};
+use super::outside::Outside;
 use super::{environment, is_template};
+use crate::vault::{envelope_of, has_marked};
 
 /// How deep variables may refer to variables.
 pub const MAX_RECURSION: usize = 40;
@@ -55,6 +57,8 @@ struct Inner {
     resolved: Mutex<HashMap<String, Value>>,
     /// Other hosts' variables, for `hostvars`.
     hosts: Option<Value>,
+    /// Answers lookups and includes.
+    outside: Option<Arc<dyn Outside>>,
 }
 
 thread_local! {
@@ -97,6 +101,7 @@ impl Scope {
                 layers,
                 resolved: Mutex::default(),
                 hosts: None,
+                outside: None,
             }),
         }
     }
@@ -109,8 +114,27 @@ impl Scope {
                 layers,
                 resolved: Mutex::default(),
                 hosts: Some(hosts),
+                outside: None,
             }),
         }
+    }
+
+    /// The same variables, with someone who answers lookups and includes.
+    #[must_use]
+    pub fn with_outside(&self, outside: Arc<dyn Outside>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                layers: self.inner.layers.clone(),
+                resolved: Mutex::default(),
+                hosts: self.inner.hosts.clone(),
+                outside: Some(outside),
+            }),
+        }
+    }
+
+    /// Who answers lookups and includes.
+    pub fn outside(&self) -> Option<&Arc<dyn Outside>> {
+        self.inner.outside.as_ref()
     }
 
     /// The layers, the weakest first.
@@ -128,6 +152,7 @@ impl Scope {
                 layers,
                 resolved: Mutex::default(),
                 hosts: self.inner.hosts.clone(),
+                outside: self.inner.outside.clone(),
             }),
         }
     }
@@ -169,6 +194,7 @@ impl Scope {
 
     fn resolved(&self, value: &Json) -> Result<Json, Trouble> {
         Ok(match value {
+            Json::String(text) if envelope_of(text).is_some() => Json::String(revealed(text)?),
             Json::String(text) if is_template(text) => match super::sole_expression(text) {
                 Some(expression) => self.value_of(expression)?,
                 None => Json::String(self.text_of(text)?),
@@ -258,10 +284,15 @@ impl Scope {
             .rev()
             .find(|layer| layer.variables.contains_key(name))?;
         let json = layer.variables.get(name)?;
-        let value = if layer.raw || !has_template(json) {
+        let value = if layer.raw && !has_marked(json) || !has_template(json) {
             environment::value_of(json)
         } else {
-            match self.resolve_guarded(name, json) {
+            let resolved = if layer.raw {
+                decrypted(json)
+            } else {
+                self.resolve_guarded(name, json)
+            };
+            match resolved {
                 Ok(json) => environment::value_of(&json),
                 Err(trouble) if trouble.undefined => {
                     missing::note_undefined(name, trouble.message);
@@ -308,16 +339,51 @@ impl Scope {
     }
 }
 
-/// Whether any text in a value contains template markup.
+/// The plain text of an encrypted value.
+fn revealed(text: &str) -> Result<String, Trouble> {
+    let envelope = envelope_of(text).unwrap_or_default();
+    crate::vault::revealed(envelope).map_err(|error| Trouble {
+        message: match error.hint() {
+            Some(hint) => format!("the encrypted value cannot be used: {error} ({hint})"),
+            None => format!("the encrypted value cannot be used: {error}"),
+        },
+        undefined: false,
+    })
+}
+
+/// Data with every encrypted text in it decrypted.
+fn decrypted(value: &Json) -> Result<Json, Trouble> {
+    Ok(match value {
+        Json::String(text) if envelope_of(text).is_some() => Json::String(revealed(text)?),
+        Json::Array(items) => Json::Array(items.iter().map(decrypted).collect::<Result<_, _>>()?),
+        Json::Object(map) => Json::Object(
+            map.iter()
+                .map(|(key, item)| Ok((key.clone(), decrypted(item)?)))
+                .collect::<Result<_, Trouble>>()?,
+        ),
+        other => other.clone(),
+    })
+}
+
+/// Whether any text in a value contains template markup or is encrypted.
 pub fn has_template(value: &Json) -> bool {
     match value {
-        Json::String(text) => is_template(text),
+        Json::String(text) => is_template(text) || envelope_of(text).is_some(),
         Json::Array(items) => items.iter().any(has_template),
         Json::Object(map) => map
             .iter()
             .any(|(key, item)| is_template(key) || has_template(item)),
         _ => false,
     }
+}
+
+/// The name under which functions find the root of a rendering.
+const ROOT: &str = "kk root";
+
+/// The scope of the rendering that calls a function.
+pub(super) fn scope_of(state: &minijinja::State) -> Option<Scope> {
+    let root = state.lookup(ROOT)?;
+    Some(root.downcast_object_ref::<Context>()?.0.clone())
 }
 
 /// The root of a rendering.
@@ -327,6 +393,9 @@ struct Context(Scope);
 impl Object for Context {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
+        if name == ROOT {
+            return Some(Value::from_dyn_object(Arc::clone(self)));
+        }
         self.0
             .lookup(name)
             .or_else(|| missing::nothing_called(name))

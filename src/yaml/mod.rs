@@ -79,6 +79,59 @@ impl Node {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// Whether it is a text that is encrypted (`!vault`).
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.kind, Kind::Scalar { .. })
+            && self.tag.as_deref().is_some_and(crate::vault::is_tag)
+    }
+
+    /// The tree with every encrypted text in it decrypted.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be decrypted.
+    pub fn decrypted(&self) -> Result<Self, Diagnostic> {
+        let kind = match &self.kind {
+            Kind::Scalar { text, .. } if self.is_encrypted() => {
+                let text = crate::vault::revealed(text).map_err(|error| {
+                    let message = format!("this value cannot be used: {error}");
+                    let span = self.place.span;
+                    let written = self.place.source.text.get(span.start..span.end);
+                    let line = written.and_then(|written| written.lines().next());
+                    let place = self.place.within(0, line.map_or(0, str::len));
+                    let mut diagnostic = Diagnostic::at(&place, message);
+                    diagnostic.hint = error.hint().map(str::to_owned);
+                    diagnostic
+                })?;
+                return Ok(Self {
+                    place: self.place.clone(),
+                    tag: None,
+                    kind: Kind::Scalar {
+                        text: text.into(),
+                        plain: false,
+                    },
+                });
+            }
+            Kind::Scalar { .. } => self.kind.clone(),
+            Kind::Sequence(items) => Kind::Sequence(
+                items
+                    .iter()
+                    .map(Self::decrypted)
+                    .collect::<Result<_, _>>()?,
+            ),
+            Kind::Mapping(pairs) => Kind::Mapping(
+                pairs
+                    .iter()
+                    .map(|(key, value)| Ok((key.clone(), value.decrypted()?)))
+                    .collect::<Result<_, Diagnostic>>()?,
+            ),
+        };
+        Ok(Self {
+            kind,
+            ..self.clone()
+        })
+    }
+
     /// The characters of a scalar that is not null.
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
@@ -155,7 +208,9 @@ impl Node {
         use serde_json::Value;
         match &self.kind {
             Kind::Scalar { text, plain } => {
-                if *plain && self.tag.is_none() {
+                if self.is_encrypted() {
+                    Value::String(crate::vault::marked(text))
+                } else if *plain && self.tag.is_none() {
                     scalar_to_json(text)
                 } else {
                     Value::String(text.to_string())

@@ -634,18 +634,13 @@ fn a_mistake_for_all_hosts_is_said_once() {
 }
 
 #[test]
-fn encrypted_values() {
-    insta::assert_snapshot!(spec("  hosts:\n    a:\n      token: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        6638\n"), @r"
-    error: an encrypted value (`!vault`) cannot be read yet
-      --> inventory.yaml:8:14
-       |
-     8 |         token: ********
-       |  ______________^
-     9 | | *********************************
-    10 | | ************
-       | |_____________^
-       |
-       = hint: decrypt it with `ansible-vault decrypt`, or give it with `--set` or a Config file
+fn an_encrypted_value_that_a_connection_needs() {
+    insta::assert_snapshot!(spec("  hosts:\n    a:\n      ansible_user: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        6638\n      other: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        6638\n"), @r"
+    error: this value cannot be used: not in the format of ansible-vault: a part is missing
+     --> inventory.yaml:8:21
+      |
+    8 |       ansible_user: !vault |
+      |                     ^^^^^^^^
     ");
 }
 

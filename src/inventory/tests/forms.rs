@@ -480,13 +480,11 @@ fn bad_variables_beside_the_inventory() {
     1 | - not a mapping
       | ^^^^^^^^^^^^^^^
 
-    error: an encrypted file cannot be read yet
+    error: `DIR/group_vars/web/b.yaml` cannot be decrypted: not in the format of ansible-vault: a part is missing
      --> DIR/group_vars/web/b.yaml:1:1
       |
     1 | $ANSIBLE_VAULT;1.1;AES256
-      | ^^^^^^^^^^^^^^
-      |
-      = hint: decrypt it with `ansible-vault decrypt`
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^
 
     error: invalid YAML: while parsing a node, did not find expected node content
      --> DIR/group_vars/web/c.yaml:1:6

@@ -1,5 +1,6 @@
 //! Templates as users write them.
 
+mod outside;
 mod properties;
 mod undefined;
 

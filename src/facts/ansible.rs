@@ -1,0 +1,432 @@
+//! What Ansible's playbooks ask for by Ansible's names, beyond what kk itself wants to know.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::frame::{Frames, values};
+use super::{ansible_hardware, ansible_network, local_facts};
+
+/// The variables; empty where they were not asked for.
+pub(super) fn read(frames: &Frames<'_>) -> Map<String, Value> {
+    let mut all = Map::new();
+    if !frames.has("environment") {
+        return all;
+    }
+    let machine = frames.values("machine");
+    for part in [
+        user(frames),
+        date(frames),
+        ansible_hardware::firmware(&machine),
+        system(frames, &machine),
+        release(frames, &machine),
+        ansible_hardware::processors(frames),
+        ansible_hardware::memory(frames),
+        ansible_network::read(frames),
+        ansible_hardware::virtualization(frames, &machine),
+    ] {
+        if let Value::Object(part) = part {
+            all.extend(part);
+        }
+    }
+    all.extend(host_keys(frames));
+    all.insert("ansible_local".to_owned(), local_facts::read(frames));
+    all.insert(
+        "ansible_mounts".to_owned(),
+        ansible_hardware::mounts(frames),
+    );
+    all.retain(|_, value| !value.is_null());
+    all
+}
+
+/// A text that may be a number.
+pub(super) fn number(text: Option<&str>) -> Option<u64> {
+    text?.trim().parse().ok()
+}
+
+fn environment(text: &str) -> Value {
+    let mut variables: Vec<(String, String)> = Vec::new();
+    for line in text.lines() {
+        let line = line.strip_prefix(' ').unwrap_or(line);
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        match line.split_once('=').filter(|(name, _)| is_name(name)) {
+            Some((name, value)) => variables.push((name.to_owned(), value.to_owned())),
+            // A value of several lines.
+            None => {
+                if let Some((_, value)) = variables.last_mut() {
+                    value.push('\n');
+                    value.push_str(line);
+                }
+            }
+        }
+    }
+    Value::Object(
+        variables
+            .into_iter()
+            .map(|(name, value)| (name, Value::from(value)))
+            .collect(),
+    )
+}
+
+fn user(frames: &Frames<'_>) -> Value {
+    let said = frames.values("user");
+    let id = said.get("id").copied().unwrap_or_default();
+    let part = |name: &str| {
+        let (_, rest) = id.split_once(name)?;
+        rest.split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse::<u64>()
+            .ok()
+    };
+    let entry: Vec<&str> = said
+        .get("passwd")
+        .map(|line| line.split(':').collect())
+        .unwrap_or_default();
+    let field = |index: usize| entry.get(index).copied();
+    json!({
+        "ansible_env": environment(frames.text("environment")),
+        "ansible_user_id": field(0),
+        "ansible_user_uid": number(field(2)),
+        "ansible_user_gid": number(field(3)),
+        "ansible_user_gecos": field(4),
+        "ansible_user_dir": field(5),
+        "ansible_user_shell": field(6),
+        "ansible_effective_user_id": part("uid="),
+        "ansible_effective_group_id": part("gid="),
+        "ansible_real_user_id": number(said.get("real_uid").copied()),
+        "ansible_real_group_id": number(said.get("real_gid").copied()),
+    })
+}
+
+fn date(frames: &Frames<'_>) -> Value {
+    let mut lines = frames.lines("date");
+    let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+    let [
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        epoch,
+        zone,
+        offset,
+        weekday,
+        weekday_number,
+        week,
+    ] = words.as_slice()
+    else {
+        return Value::Null;
+    };
+    let universal = lines.next().unwrap_or_default();
+    let (universal, fraction) = universal.split_once(' ').unwrap_or((universal, ""));
+    let micro: String = fraction
+        .chars()
+        .filter(char::is_ascii_digit)
+        .chain("000000".chars())
+        .take(6)
+        .collect();
+    json!({ "ansible_date_time": {
+        "year": year, "month": month, "day": day, "hour": hour, "minute": minute, "second": second,
+        "weekday": weekday, "weekday_number": weekday_number, "weeknumber": week,
+        "date": format!("{year}-{month}-{day}"), "time": format!("{hour}:{minute}:{second}"),
+        "epoch": epoch, "epoch_int": epoch, "tz": zone, "tz_dst": zone, "tz_offset": offset,
+        "iso8601": format!("{universal}Z"), "iso8601_micro": format!("{universal}.{micro}Z"),
+        "iso8601_basic": format!("{year}{month}{day}T{hour}{minute}{second}{micro}"),
+        "iso8601_basic_short": format!("{year}{month}{day}T{hour}{minute}{second}"),
+    }})
+}
+
+fn system(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>) -> Value {
+    let name = frames.values("identity");
+    let hostname = name.get("hostname").copied().unwrap_or_default();
+    let fqdn = machine.get("fqdn").copied().unwrap_or(hostname);
+    let load: Vec<f64> = machine
+        .get("loadavg")
+        .into_iter()
+        .flat_map(|line| line.split(' '))
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let uptime = machine
+        .get("uptime")
+        .and_then(|text| number(text.split('.').next()));
+    let line = machine.get("cmdline").copied().unwrap_or_default();
+    let options: Map<String, Value> = line
+        .split_whitespace()
+        .map(|word| match word.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.into()),
+            None => (word.to_owned(), true.into()),
+        })
+        .collect();
+    let security = frames.values("security");
+    let selinux = match security.get("selinux_enforce").copied() {
+        Some("1") => {
+            json!({"status": "enabled", "mode": "enforcing", "config_mode": "unknown", "policyvers": "unknown", "type": "unknown"})
+        }
+        Some(_) => {
+            json!({"status": "enabled", "mode": "permissive", "config_mode": "unknown", "policyvers": "unknown", "type": "unknown"})
+        }
+        None => json!({"status": "disabled"}),
+    };
+    let mut resolver = Map::new();
+    for line in frames.lines("resolver") {
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let words = || rest.split_whitespace().map(Value::from);
+        match word {
+            "nameserver" | "search" => {
+                let name = if word == "search" {
+                    word
+                } else {
+                    "nameservers"
+                };
+                if let Value::Array(all) = resolver.entry(name).or_insert_with(|| json!([])) {
+                    all.extend(words());
+                }
+            }
+            "domain" => {
+                resolver.insert("domain".to_owned(), rest.trim().into());
+            }
+            _ => {}
+        }
+    }
+    let machine_name = name
+        .get("kernel")
+        .and_then(|names| names.split(' ').next_back());
+    json!({
+        "ansible_fqdn": fqdn,
+        "ansible_domain": fqdn.split_once('.').map_or("", |(_, domain)| domain),
+        "ansible_kernel_version": machine.get("kernel_version"),
+        "ansible_loadavg": { "1m": load.first(), "5m": load.get(1), "15m": load.get(2) },
+        "ansible_uptime_seconds": uptime,
+        "ansible_cmdline": options,
+        "ansible_proc_cmdline": options,
+        "ansible_is_chroot": machine.contains_key("chroot"),
+        "ansible_fips": machine.get("fips_enabled").copied() == Some("1"),
+        "ansible_selinux": selinux,
+        "ansible_selinux_python_present": true,
+        "ansible_apparmor": { "status": if security.get("apparmor").copied() == Some("Y") { "enabled" } else { "disabled" } },
+        "ansible_dns": resolver,
+        "ansible_userspace_architecture": machine_name,
+        "ansible_userspace_bits": machine_name.map(|name| if name.ends_with("64") || name == "s390x" { "64" } else { "32" }),
+        "ansible_python": python(machine),
+        "ansible_python_version": machine.get("python_binary").and_then(|path| path.rsplit_once("/python").map(|(_, version)| version)),
+        "module_setup": true,
+    })
+}
+
+/// Roles ask for its major version. What its file is called says as much, without starting it.
+fn python(machine: &BTreeMap<&str, &str>) -> Value {
+    let Some(path) = machine.get("python").copied() else {
+        return Value::Null;
+    };
+    let version = machine
+        .get("python_binary")
+        .and_then(|path| path.rsplit_once("/python"))
+        .map_or("", |(_, version)| version);
+    let mut parts = version
+        .split('.')
+        .filter_map(|part| part.parse::<u64>().ok());
+    let major = parts.next().or_else(|| path.ends_with('3').then_some(3));
+    json!({
+        "executable": path,
+        "type": "cpython",
+        "has_sslcontext": true,
+        "version": { "major": major, "minor": parts.next() },
+    })
+}
+
+fn release(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>) -> Value {
+    let text = frames.text("os-release");
+    let said = values(text);
+    let get = |name: &str| {
+        said.get(name)
+            .map(|value| value.trim_matches(['"', '\'']).to_owned())
+    };
+    let id = get("ID").unwrap_or_default();
+    let codename = get("VERSION_CODENAME").or_else(|| {
+        let version = get("VERSION")?;
+        let inner = version.split_once('(')?.1;
+        Some(inner.trim_end_matches(')').to_owned())
+    });
+    // The number with the point release stands in files of their own.
+    let exact = match id.as_str() {
+        "debian" => machine.get("debian_version").copied(),
+        "centos" | "rocky" | "almalinux" | "rhel" => machine
+            .get("redhat-release")
+            .and_then(|text| text.split(' ').find(|word| word.contains('.'))),
+        _ => None,
+    };
+    let exact = exact.filter(|text| text.starts_with(|c: char| c.is_ascii_digit()));
+    let version = exact.map(str::to_owned).or_else(|| get("VERSION_ID"));
+    let parts: Vec<&str> = version.iter().flat_map(|text| text.split('.')).collect();
+    let lsb = if machine.contains_key("lsb") {
+        let release = get("VERSION_ID").unwrap_or_default();
+        json!({
+            "id": super::vars::distribution(&id), "codename": codename, "description": get("PRETTY_NAME"),
+            "major_release": release.split('.').next(), "release": release,
+        })
+    } else {
+        json!({})
+    };
+    json!({
+        "ansible_distribution_release": codename.clone().unwrap_or_else(|| "NA".to_owned()),
+        "ansible_distribution_version": version,
+        "ansible_distribution_minor_version": parts.get(1),
+        "ansible_distribution_file_parsed": true,
+        "ansible_distribution_file_path": "/etc/os-release",
+        "ansible_distribution_file_variety": super::vars::distribution(&id),
+        "ansible_lsb": lsb,
+    })
+}
+
+fn host_keys(frames: &Frames<'_>) -> Map<String, Value> {
+    let mut keys = Map::new();
+    for line in frames.lines("host-keys") {
+        let mut words = line.split_whitespace();
+        let (Some(kind), Some(key)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let short = match kind {
+            "ssh-rsa" => "rsa",
+            "ssh-dss" => "dsa",
+            "ssh-ed25519" => "ed25519",
+            _ if kind.starts_with("ecdsa-") => "ecdsa",
+            _ => continue,
+        };
+        keys.insert(format!("ansible_ssh_host_key_{short}_public"), key.into());
+        keys.insert(
+            format!("ansible_ssh_host_key_{short}_public_keytype"),
+            kind.into(),
+        );
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = "
+=kk= environment
+ HOME=/root
+ TWO=a
+ b
+
+=kk= user
+id=uid=0(root) gid=0(root) groups=0(root)
+passwd=app:x:1001:1002:An App:/srv/app:/bin/sh
+real_uid=1001
+real_gid=1002
+
+=kk= date
+2024 02 03 04 05 06 1706925906 CET +0100 Saturday 6 05
+2024-02-03T03:05:06 123456789
+
+=kk= identity
+kernel=Linux 6.1.0 x86_64
+hostname=node1
+
+=kk= machine
+sys_vendor=QEMU
+loadavg=0.10 0.20 0.30 1/2 3
+uptime=77.5 1.0
+debian_version=12.5
+cmdline=quiet root=/dev/vda1
+fqdn=node1.example.org
+python=/usr/bin/python3
+python_binary=/usr/bin/python3.11
+
+=kk= os-release
+ID=debian
+VERSION_ID=\"12\"
+VERSION_CODENAME=bookworm
+
+=kk= processor-lines
+processor\t: 0
+physical id\t: 0
+siblings\t: 2
+cpu cores\t: 1
+processor\t: 1
+physical id\t: 0
+siblings\t: 2
+cpu cores\t: 1
+
+=kk= resolver
+nameserver 10.0.0.1
+search example.org example.net
+
+=kk= host-keys
+ssh-ed25519 AAAA root@x
+
+=kk= link-details
+eth0.5 0x1003 up 02:00:00:00:00:01 1400 1
+
+=kk= addresses
+2: eth0.5@eth0    inet 10.0.0.12/20 brd 10.0.15.255 scope global eth0.5
+2: eth0.5@eth0    inet6 fd00::2/64 scope global
+
+=kk= routes
+default via 10.0.0.1 dev eth0.5
+
+=kk= file-systems
+/dev/vda1 / ext4 rw,relatime
+
+=kk= file-system-sizes
+/ 4096 100 40 1000 900
+";
+
+    #[test]
+    fn ansibles_names() {
+        let all = Value::Object(read(&Frames::new(SAID)));
+        for (pointer, expected) in [
+            ("/ansible_env/HOME", json!("/root")),
+            ("/ansible_env/TWO", json!("a\nb")),
+            ("/ansible_user_id", json!("app")),
+            ("/ansible_user_uid", json!(1001)),
+            ("/ansible_user_shell", json!("/bin/sh")),
+            ("/ansible_effective_user_id", json!(0)),
+            (
+                "/ansible_date_time/iso8601_micro",
+                json!("2024-02-03T03:05:06.123456Z"),
+            ),
+            ("/ansible_date_time/weekday", json!("Saturday")),
+            ("/ansible_fqdn", json!("node1.example.org")),
+            ("/ansible_domain", json!("example.org")),
+            ("/ansible_loadavg/5m", json!(0.2)),
+            ("/ansible_uptime_seconds", json!(77)),
+            ("/ansible_cmdline/quiet", json!(true)),
+            ("/ansible_cmdline/root", json!("/dev/vda1")),
+            ("/ansible_distribution_version", json!("12.5")),
+            ("/ansible_distribution_release", json!("bookworm")),
+            ("/ansible_processor_count", json!(1)),
+            ("/ansible_processor_vcpus", json!(2)),
+            ("/ansible_dns/search", json!(["example.org", "example.net"])),
+            ("/ansible_ssh_host_key_ed25519_public", json!("AAAA")),
+            ("/ansible_eth0_5/ipv4/netmask", json!("255.255.240.0")),
+            ("/ansible_eth0_5/ipv4/network", json!("10.0.0.0")),
+            ("/ansible_eth0_5/ipv6/0/scope", json!("global")),
+            ("/ansible_default_ipv4/gateway", json!("10.0.0.1")),
+            (
+                "/ansible_default_ipv4/macaddress",
+                json!("02:00:00:00:00:01"),
+            ),
+            ("/ansible_default_ipv6", json!({})),
+            ("/ansible_mounts/0/size_available", json!(163_840)),
+            ("/ansible_virtualization_type", json!("kvm")),
+            ("/ansible_python/version/minor", json!(11)),
+            ("/ansible_local", json!({})),
+        ] {
+            assert_eq!(all.pointer(pointer), Some(&expected), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn nothing_where_it_was_not_asked_for() {
+        assert!(read(&Frames::new("=kk= identity\n")).is_empty());
+    }
+}
