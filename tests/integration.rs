@@ -20,4 +20,5 @@ mod registry;
 mod registry_answers;
 mod resume;
 mod ssh;
+mod timings;
 mod vault;

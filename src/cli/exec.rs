@@ -109,7 +109,8 @@ fn playbook(arguments: &ExecArguments) -> Result<String, Diagnostic> {
     Ok(json!([{
         "hosts": arguments.pattern,
         "gather_facts": false,
-        "become": arguments.elevate,
+        "become": arguments.privilege.elevate,
+        "become_user": arguments.privilege.become_user.as_deref().unwrap_or("root"),
         "tasks": [task],
     }])
     .to_string())

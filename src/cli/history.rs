@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::arguments::{DataFormat, HistoryArguments, HistoryCommand, HistoryShowArguments};
@@ -10,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::report::history::{self, Report, Summary};
 use crate::report::journal::{self, Past};
+use crate::report::timings::Timings;
 
 /// `kk history` and `kk history show`.
 pub fn run(arguments: &HistoryArguments) -> anyhow::Result<Exit> {
@@ -38,6 +40,13 @@ fn one(workdir: &Path, arguments: &HistoryShowArguments) -> anyhow::Result<Exit>
         }
     };
     let past = read(workdir, &run)?;
+    if let Some(given) = &arguments.timings {
+        let path = super::live::timings_path(given, workdir, &run);
+        Timings::of(&past.events)
+            .write(&path)
+            .with_context(|| format!("write the timings `{}`", path.display()))?;
+        return print(&format!("{}\n", path.display()));
+    }
     let report = Report::new(&run, &past);
     match arguments.output {
         DataFormat::Json => print_json(&report.json()),

@@ -189,7 +189,9 @@ impl Prepared {
     }
 }
 
-fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, Diagnostic> {
+fn limited(inventory: &Inventory, given: &str) -> Result<Vec<String>, Diagnostic> {
+    let pattern = with_files(given)?;
+    let pattern = pattern.as_str();
     let source = Source::new("--limit", pattern);
     let place = Place::new(
         &source,
@@ -200,7 +202,7 @@ fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, Diagnost
     );
     let names = inventory
         .select(pattern)
-        .map_err(|error| Diagnostic::at(&place, error.to_string()))?;
+        .map_err(|error| error.at(&place))?;
     if names.is_empty() {
         return Err(Diagnostic::at(
             &place,
@@ -208,4 +210,49 @@ fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, Diagnost
         ));
     }
     Ok(names)
+}
+
+/// A pattern in which each `@FILE` stands for the lines of that file.
+fn with_files(pattern: &str) -> Result<String, Diagnostic> {
+    if !pattern.contains('@') {
+        return Ok(pattern.to_owned());
+    }
+    let mut parts: Vec<String> = Vec::new();
+    for part in pattern.split(',') {
+        let Some(file) = part.trim().strip_prefix('@') else {
+            parts.push(part.to_owned());
+            continue;
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Diagnostic::error(format!("cannot read `{file}` of `--limit`: {error}"))
+        })?;
+        let lines = text.lines().map(str::trim);
+        parts.extend(
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_owned),
+        );
+    }
+    Ok(parts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_files;
+
+    #[test]
+    fn a_limit_may_be_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hosts");
+        std::fs::write(&file, "a\n\n# no\nb*\n").unwrap();
+        let pattern = format!("@{},!c", file.display());
+        assert_eq!(with_files(&pattern).unwrap(), "a,b*,!c");
+        assert_eq!(with_files("a,b").unwrap(), "a,b");
+        assert!(
+            with_files("@/no/such")
+                .unwrap_err()
+                .message
+                .contains("/no/such")
+        );
+    }
 }

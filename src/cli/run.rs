@@ -3,17 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::arguments::{GlobalFlags, PlaybookFlags, RunArguments, TargetFlags, ValidateArguments};
+use serde_json::{Value, json};
+
+use super::arguments::{
+    DataFormat, GlobalFlags, PlaybookFlags, RunArguments, TargetFlags, ValidateArguments,
+};
 use super::execution::{carry_out, options, pending};
 use super::live::{Asked, Live, LiveOptions, confirm_local};
+use super::local::print_json;
 use super::prepare::Prepared;
 use super::{extra, outline, resume};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::engine::event::Note;
 use crate::engine::{self, Ask, EventKind, NoticeLevel, Refresh, RunOptions, Step, StepAnswer};
 use crate::exit::Exit;
 use crate::inventory::{Inventory, LocalMachine};
-use crate::playbook::{Library, Playbook, Reads, load};
+use crate::playbook::{Library, Playbook, Reads, load_all};
 use crate::report::{FindingsView, Surroundings, journal};
 use crate::secret::fingerprint::Fingerprints;
 use crate::template::Layer;
@@ -71,13 +76,9 @@ fn read(
         } else {
             std::path::absolute(path)?.display().to_string()
         };
-        match load(&library, &name) {
-            Ok(playbook) => {
-                whole.plays.extend(playbook.plays);
-                whole.warnings.extend(playbook.warnings);
-            }
-            Err(diagnostics) => found.extend(diagnostics),
-        }
+        let (playbook, wrong) = load_all(&library, &name);
+        whole.plays.extend(playbook.plays);
+        found.extend(wrong);
         if index == 0 {
             whole.name = name;
         }
@@ -98,7 +99,6 @@ fn read(
         return Err(found.into());
     }
     prepared.warnings.extend(found);
-    prepared.warnings.extend(whole.warnings.clone());
     prepared
         .redactor
         .learn_named(&serde_json::Value::Object(extra.variables().clone()));
@@ -120,19 +120,48 @@ fn folder_of(playbook: &Path) -> &Path {
 
 /// Says everything that is wrong, and touches no host.
 pub fn validate(arguments: &ValidateArguments) -> anyhow::Result<Exit> {
+    // Nothing is compared here, and nothing is written.
     let read = read(
         &arguments.files,
         &arguments.playbook,
         &arguments.target,
-        // Nothing is compared here, and nothing is written.
         |_| Ok(Fingerprints::new(Vec::new())),
-    )?;
+    );
+    let found = match read {
+        Ok(read) => read.prepared.warnings,
+        Err(error) if arguments.output == DataFormat::Json => error.downcast::<Diagnostics>()?,
+        Err(error) => return Err(error),
+    };
+    if arguments.output == DataFormat::Json {
+        print_json(&json!({"found": described(&found)}))?;
+        let is_wrong = found.has_errors();
+        return Ok(if is_wrong { Exit::Error } else { Exit::Ok });
+    }
     let mut stderr = anstream::stderr();
-    for warning in &read.prepared.warnings.0 {
+    for warning in &found.0 {
         let text = crate::diagnostic::render(warning, crate::diagnostic::Colour::Never);
         std::io::Write::write_all(&mut stderr, format!("{text}\n").as_bytes())?;
     }
     Ok(Exit::Ok)
+}
+
+/// What was found, for programs.
+fn described(found: &Diagnostics) -> Vec<Value> {
+    let described = found.0.iter().map(|diagnostic| {
+        let place = diagnostic.place.as_ref();
+        let (line, column) = place
+            .map(|place| place.source.line_column(place.span.start))
+            .unzip();
+        json!({
+            "severity": if diagnostic.severity == Severity::Error { "error" } else { "warning" },
+            "message": diagnostic.message,
+            "file": place.map(|place| place.source.name.clone()),
+            "line": line,
+            "column": column,
+            "hint": diagnostic.hint,
+        })
+    });
+    described.collect()
 }
 
 /// Runs a user's playbooks.
@@ -179,6 +208,8 @@ pub async fn playbook(mut arguments: RunArguments, global: &GlobalFlags) -> anyh
         limit_pattern: target.limit.clone(),
         verbosity: global.verbose,
         force_handlers: part.force_handlers,
+        elevate: arguments.privilege.elevate,
+        become_user: arguments.privilege.become_user.clone(),
         start_at: part.start_at_task.clone(),
         patient: true,
         refresh: Some(refresh(
@@ -228,6 +259,7 @@ pub async fn playbook(mut arguments: RunArguments, global: &GlobalFlags) -> anyh
         findings: FindingsView::Problems,
         check_mode,
         log: true,
+        timings: arguments.timings.as_deref(),
     };
     journal::keep(reads.fingerprints(), &prepared.work_dir)?;
     let live = Live::start(&prepared, &live_options)?;

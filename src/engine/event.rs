@@ -138,6 +138,26 @@ pub enum EventKind {
         /// Why.
         why: Wait,
     },
+    /// A command ran on a host for a task; only with `-vvv`, and never with `no_log`.
+    HostCommand {
+        /// The task's number.
+        task: u64,
+        /// The host.
+        host: String,
+        /// `user@address:port`, or `this machine`.
+        target: String,
+        /// What the host's shell was given.
+        command: String,
+        /// `exit status 0`, or the signal that ended it.
+        status: Option<String>,
+        /// What came back on both streams.
+        bytes: u64,
+        /// How long it took.
+        #[serde(with = "seconds")]
+        duration: Duration,
+        /// Why it did not run to its end.
+        error: Option<String>,
+    },
     /// A connection to a host is there, or was given up.
     HostConnected {
         /// The host.
@@ -362,6 +382,10 @@ impl EventKind {
                 if let Some(result) = result {
                     *result = redactor.mask_map(result);
                 }
+            }
+            Self::HostCommand { command, error, .. } => {
+                mask(command);
+                mask_option(error);
             }
             Self::HostConnected { target, error, .. } => {
                 mask(target);

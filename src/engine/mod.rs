@@ -30,6 +30,7 @@ mod tags;
 mod task_files;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,6 +120,10 @@ pub struct RunOptions {
     pub verbosity: u8,
     /// Hosts that failed run the handlers that they owe.
     pub force_handlers: bool,
+    /// Tasks run as another user where nothing says otherwise.
+    pub elevate: bool,
+    /// That user, where nothing names another; root when absent.
+    pub become_user: Option<String>,
     /// The first task that runs, by its name.
     pub start_at: Option<String>,
     /// Asks before each task.
@@ -150,6 +155,8 @@ impl Default for RunOptions {
             weakest: Vec::new(),
             verbosity: 0,
             force_handlers: false,
+            elevate: false,
+            become_user: None,
             start_at: None,
             step: None,
             patient: false,
@@ -267,10 +274,13 @@ pub fn validate(playbook: &Playbook, inventory: &Inventory) -> Result<(), Diagno
         let Some(pattern) = play.hosts.literal().filter(|_| !grows) else {
             continue;
         };
-        if let Err(error) = runner::select(inventory, pattern) {
+        if pattern == LOCALHOST {
+            continue;
+        }
+        if let Err(error) = inventory.select(pattern) {
             found.push(match play.hosts.place() {
-                Some(place) => Diagnostic::at(place, error),
-                None => Diagnostic::error(error),
+                Some(place) => error.at(place),
+                None => Diagnostic::error(error.to_string()),
             });
         }
     }

@@ -45,7 +45,7 @@ pub(super) fn notified(task: &Task, scope: &Scope) -> Vec<String> {
 pub(super) struct Doing<'r> {
     pub(super) runner: &'r Runner<'r>,
     pub(super) task: &'r Task,
-    number: u64,
+    pub(super) number: u64,
     pub(super) host: &'r str,
     /// The hosts that `set_fact` reaches: all of them with `run_once`.
     pub(super) receivers: &'r [String],

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::attempt::Attempt;
 use super::perform::Doing;
+use super::told::Told;
 use crate::diagnostic::Diagnostic;
 use crate::facts::Facts;
 use crate::modules::ModuleError;
@@ -44,7 +45,7 @@ impl Doing<'_> {
             Some(value) => truthy(&value),
             None => match frame.chain().find_map(|frame| frame.elevate.as_ref()) {
                 Some(flag) => flag.is_true(scope).map_err(failed)?,
-                None => false,
+                None => self.runner.options.elevate,
             },
         };
         let cancel = &self.runner.control.cancel;
@@ -53,12 +54,29 @@ impl Doing<'_> {
                 Some(user) => display(&user),
                 None => match frame.chain().find_map(|frame| frame.become_user.as_ref()) {
                     Some(user) => user.render(scope).map_err(failed)?,
-                    None => "root".to_owned(),
+                    None => {
+                        let given = self.runner.options.become_user.as_deref();
+                        given.unwrap_or("root").to_owned()
+                    }
                 },
             };
             member.session_as(&user, cancel)
         } else {
             member.session(cancel)
+        };
+        let session = if self.runner.options.verbosity > 2 && !self.no_log {
+            session.map(|session| {
+                session.through(|inner| {
+                    Arc::new(Told {
+                        inner,
+                        events: self.runner.events.clone(),
+                        task: self.number,
+                        host: self.host.to_owned(),
+                    })
+                })
+            })
+        } else {
+            session
         };
         let mut limit = self.runner.options.task_timeout;
         let timeout = frame.chain().find_map(|frame| frame.timeout.as_ref());

@@ -31,7 +31,7 @@ use crate::template::{Layer, Template};
 pub use arguments::{ArgumentValue, OMIT, late};
 pub use frame::Frame;
 pub use library::{Entry, Library};
-pub use load::{Included, Resolved, load, parse_variables, read_included};
+pub use load::{Included, Resolved, load, load_all, parse_variables, read_included};
 pub use loops::{LoopSource, Repeat, With};
 pub use meta::Meta;
 pub use reads::Reads;

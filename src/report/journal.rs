@@ -133,7 +133,9 @@ impl Renderer for Journal {
                     self.sending.insert(key)
                 }
             }
-            EventKind::Finding(_) | EventKind::Summary { .. } => false,
+            EventKind::Finding(_) | EventKind::Summary { .. } | EventKind::HostCommand { .. } => {
+                false
+            }
             _ => true,
         };
         if !kept {

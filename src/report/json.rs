@@ -220,6 +220,7 @@ impl Renderer for JsonDocument {
             EventKind::HostTaskStarted { .. }
             | EventKind::Transfer { .. }
             | EventKind::HostWaits { .. }
+            | EventKind::HostCommand { .. }
             | EventKind::HostConnected { .. }
             | EventKind::Journal(_) => {}
         }

@@ -22,6 +22,7 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod timings;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,6 +80,8 @@ pub struct ReportOptions {
     pub log_file: Option<PathBuf>,
     /// Where its journal goes, if anywhere.
     pub journal: Option<PathBuf>,
+    /// Where the page with its timings goes, if anywhere.
+    pub timings: Option<PathBuf>,
     /// What becomes of findings.
     pub findings: FindingsView,
 }
@@ -92,6 +95,7 @@ impl ReportOptions {
             verbosity,
             log_file: None,
             journal: None,
+            timings: None,
             findings: FindingsView::default(),
         }
     }
@@ -170,6 +174,9 @@ pub fn spawn(
     }
     if let Some(path) = &options.journal {
         renderers.push(Box::new(journal::Journal::create(path)?));
+    }
+    if let Some(path) = &options.timings {
+        renderers.push(Box::new(timings::TimingsFile::new(path)));
     }
     let data = match options.format {
         Format::Auto | Format::Plain => Some(Output::stdout()),

@@ -11,6 +11,7 @@ use super::super::live::{LiveScreen, testing::Terminal};
 use super::super::log::Log;
 use super::super::narrator::Narrator;
 use super::super::output::testing::Written;
+use super::super::timings::Timings;
 use super::super::{FindingsView, Renderer as _, history};
 use super::{STYLE, begins, finding, hosts, plain, task_started, tell};
 use crate::engine::event::{
@@ -112,6 +113,16 @@ fn saying(text: &str) -> Vec<EventKind> {
             duration: Duration::ZERO,
             error: some(),
         },
+        EventKind::HostCommand {
+            task: 1,
+            host: "node1".into(),
+            target: "root@node1".into(),
+            command: text.into(),
+            status: None,
+            bytes: 0,
+            duration: Duration::ZERO,
+            error: some(),
+        },
         EventKind::HostWaits {
             task: 1,
             host: "node1".into(),
@@ -194,7 +205,7 @@ fn everywhere(
     let kept = |event: &&Event| {
         !matches!(
             event.kind,
-            EventKind::Finding(_) | EventKind::Summary { .. }
+            EventKind::Finding(_) | EventKind::Summary { .. } | EventKind::HostCommand { .. }
         )
     };
     assert_eq!(past.events.len(), story.iter().filter(kept).count());
@@ -204,6 +215,7 @@ fn everywhere(
             "journal",
             std::fs::read_to_string(journal::path_of(work_dir, "r")).unwrap(),
         ),
+        ("timings", Timings::of(&story).page()),
         ("history", history::table(&history::list(work_dir))),
         ("history show", report.text()),
         ("history show as JSON", report.json().to_string()),

@@ -206,6 +206,7 @@ async fn the_reporter_shows_all_and_ends_although_a_sender_lives() {
         surroundings: super::Surroundings::of(false, None, None, |_| None),
         verbosity: 0,
         journal: None,
+        timings: None,
         log_file: Some(path.clone()),
         findings: FindingsView::Problems,
     };
