@@ -12,12 +12,10 @@ pub enum Exit {
     HostFailed = 2,
     /// A precheck failed; nothing was changed.
     PrecheckFailed = 3,
-    /// At least one host could not be reached, and none failed.
+    /// At least one host could not be reached, whether others failed or not.
     Unreachable = 4,
     /// Wrong use of the command line.
     Usage = 5,
-    /// At least one host failed and at least one could not be reached.
-    FailedAndUnreachable = 6,
     /// `--check --exit-code`, and changes are pending.
     ChangesPending = 10,
     /// Ended by Ctrl-C.

@@ -93,7 +93,9 @@ fn chromium() -> Option<PathBuf> {
     }
     let path = found();
     if path.is_none() {
-        eprintln!("SKIPPED the timings page in a browser: chromium is not there and cannot be installed");
+        eprintln!(
+            "SKIPPED the timings page in a browser: chromium is not there and cannot be installed"
+        );
     }
     path
 }
@@ -307,7 +309,17 @@ fn made_up(hosts: usize, tasks: u64) -> Vec<Event> {
     }
     let recap = names
         .iter()
-        .map(|host| (host.clone(), Recap { ok: 9, changed: 3, failed: 1, ..Recap::default() }))
+        .map(|host| {
+            (
+                host.clone(),
+                Recap {
+                    ok: 9,
+                    changed: 3,
+                    failed: 1,
+                    ..Recap::default()
+                },
+            )
+        })
         .collect();
     say(
         now,
@@ -367,14 +379,29 @@ fn a_run_writes_its_page_and_the_history_writes_the_same() {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
     };
     let (code, said) = kk("run site.yaml -y --timings");
     assert_eq!(code, 0, "{said}");
     let folder = site.path().join("kubekey/timings");
-    let written: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let written: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(written.len(), 1);
-    assert!(said.contains(&written[0].file_name().unwrap().to_string_lossy().into_owned()), "{said}");
+    assert!(
+        said.contains(
+            &written[0]
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        ),
+        "{said}"
+    );
     let (code, said) = kk("history show --timings again.html");
     assert_eq!(code, 0, "{said}");
     let first = std::fs::read_to_string(&written[0]).unwrap();

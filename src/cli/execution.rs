@@ -30,7 +30,7 @@ pub fn options(
         diff: execution.diff,
         tags: execution.tags.clone(),
         skip_tags: execution.skip_tags.clone(),
-        limit: prepared.limited.then(|| prepared.names.clone()),
+        limit: prepared.limit.is_some().then(|| prepared.names.clone()),
         ..RunOptions::default()
     }
 }

@@ -44,7 +44,7 @@ pub struct TargetFlags {
     /// Inventory file (KubeKey kind, Ansible YAML or INI); repeatable. This machine alone when absent.
     #[arg(short, long, value_name = "FILE", env = env::INVENTORY, hide_env_values = true)]
     pub inventory: Vec<PathBuf>,
-    /// Only these hosts: names, groups and patterns, as in `web*,!web3`; `@FILE` has one on each line.
+    /// Only these hosts: names, groups and patterns, as in `web*,!web3`, or `@FILE` with one a line.
     #[arg(short, long, value_name = "PATTERN")]
     pub limit: Option<String>,
     /// Config file with settings.

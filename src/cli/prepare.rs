@@ -18,8 +18,8 @@ pub struct Prepared {
     pub settings: Settings,
     /// The hosts that take part, in inventory order.
     pub names: Vec<String>,
-    /// `--limit` chose them.
-    pub limited: bool,
+    /// The pattern by which `--limit` chose them.
+    pub limit: Option<String>,
     /// No inventory was given: this machine alone.
     pub implicit: bool,
     /// Working folder, absolute.
@@ -90,7 +90,12 @@ impl Prepared {
         let mut warnings = loaded.warnings;
         warnings.extend(settings.warnings);
         let (inventory, settings) = (loaded.inventory, settings.settings);
-        let names = match &target.limit {
+        let limit = target.limit.as_deref().map(with_files).transpose();
+        let limit = limit.unwrap_or_else(|diagnostic| {
+            found.push(diagnostic);
+            None
+        });
+        let names = match &limit {
             None => inventory
                 .hosts_of(ALL)
                 .into_iter()
@@ -120,7 +125,7 @@ impl Prepared {
             inventory,
             settings,
             names,
-            limited: target.limit.is_some(),
+            limit,
             implicit,
             work_dir,
             warnings,
@@ -189,9 +194,34 @@ impl Prepared {
     }
 }
 
-fn limited(inventory: &Inventory, given: &str) -> Result<Vec<String>, Diagnostic> {
-    let pattern = with_files(given)?;
-    let pattern = pattern.as_str();
+/// The pattern of `--limit` with the lines of the files that it names by `@FILE`.
+fn with_files(pattern: &str) -> Result<String, Diagnostic> {
+    if !pattern.contains('@') {
+        return Ok(pattern.to_owned());
+    }
+    let mut words = Vec::new();
+    for word in pattern.split(',').map(str::trim) {
+        let Some(path) = word.strip_prefix('@') else {
+            words.push(word.to_owned());
+            continue;
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let (source, start) = (Source::new("--limit", pattern), pattern.find('@'));
+            let start = start.unwrap_or_default();
+            let span = Span {
+                start,
+                end: start + word.len(),
+            };
+            let message = format!("cannot read the file of hosts `{path}`: {error}");
+            Diagnostic::at(&Place::new(&source, span), message)
+        })?;
+        let lines = text.lines().map(str::trim);
+        words.extend(lines.filter(|line| !line.is_empty()).map(str::to_owned));
+    }
+    Ok(words.join(","))
+}
+
+fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, Diagnostic> {
     let source = Source::new("--limit", pattern);
     let place = Place::new(
         &source,
@@ -212,30 +242,6 @@ fn limited(inventory: &Inventory, given: &str) -> Result<Vec<String>, Diagnostic
     Ok(names)
 }
 
-/// A pattern in which each `@FILE` stands for the lines of that file.
-fn with_files(pattern: &str) -> Result<String, Diagnostic> {
-    if !pattern.contains('@') {
-        return Ok(pattern.to_owned());
-    }
-    let mut parts: Vec<String> = Vec::new();
-    for part in pattern.split(',') {
-        let Some(file) = part.trim().strip_prefix('@') else {
-            parts.push(part.to_owned());
-            continue;
-        };
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            Diagnostic::error(format!("cannot read `{file}` of `--limit`: {error}"))
-        })?;
-        let lines = text.lines().map(str::trim);
-        parts.extend(
-            lines
-                .filter(|line| !line.is_empty() && !line.starts_with('#'))
-                .map(str::to_owned),
-        );
-    }
-    Ok(parts.join(","))
-}
-
 #[cfg(test)]
 mod tests {
     use super::with_files;
@@ -244,7 +250,7 @@ mod tests {
     fn a_limit_may_be_in_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hosts");
-        std::fs::write(&file, "a\n\n# no\nb*\n").unwrap();
+        std::fs::write(&file, "a\n\nb*\n").unwrap();
         let pattern = format!("@{},!c", file.display());
         assert_eq!(with_files(&pattern).unwrap(), "a,b*,!c");
         assert_eq!(with_files("a,b").unwrap(), "a,b");

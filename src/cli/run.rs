@@ -205,7 +205,7 @@ pub async fn playbook(mut arguments: RunArguments, global: &GlobalFlags) -> anyh
     let mut run_options = RunOptions {
         variables: strongest,
         weakest,
-        limit_pattern: target.limit.clone(),
+        limit_pattern: prepared.limit.clone(),
         verbosity: global.verbose,
         force_handlers: part.force_handlers,
         elevate: arguments.privilege.elevate,

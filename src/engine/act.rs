@@ -39,7 +39,13 @@ impl Doing<'_> {
                 variable,
                 verbosity,
             } => match self.is_too_quiet(verbosity.as_ref(), scope) {
-                Ok(true) => Attempt::skipped("Verbosity threshold not met."),
+                Ok(true) => {
+                    let mut attempt = Attempt::skipped("Verbosity threshold not met.");
+                    let reason = attempt.result.remove("skip_reason").unwrap_or_default();
+                    attempt.result.insert("skipped_reason".to_owned(), reason);
+                    attempt.result.insert("failed".to_owned(), false.into());
+                    attempt
+                }
                 Ok(false) => engine(debug(message.as_ref(), variable.as_ref(), scope)),
                 Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
             },
@@ -237,6 +243,8 @@ impl Doing<'_> {
             ),
             Verdict::Skipped { reason } => {
                 let mut attempt = Attempt::skipped(reason);
+                attempt.result.remove("skip_reason");
+                attempt.result.insert("failed".to_owned(), false.into());
                 attempt.result.extend(plan.result);
                 return attempt;
             }

@@ -175,7 +175,7 @@ impl Doing<'_> {
             };
             let variables = parse_variables(&entry.name, &entry.bytes)
                 .map_err(|diagnostic| diagnostic.to_string())?;
-            return Ok((variables, vec![entry.name]));
+            return Ok((variables, vec![self.runner.library.absolute(place)]));
         }
         Err(format!("there is no file of variables `{file}`"))
     }
@@ -268,6 +268,7 @@ impl Doing<'_> {
             (Err(message), _) | (_, Err(message)) => return Attempt::failed(message),
         };
         let started = Instant::now();
+        let began = crate::modules::local_time();
         let mut answer = String::new();
         if let Some(seconds) = seconds {
             let time = Duration::try_from_secs_f64(seconds.max(1.0)).unwrap_or_default();
@@ -291,21 +292,23 @@ impl Doing<'_> {
             answer = asked.ok().flatten().unwrap_or_default();
         }
         let delta = started.elapsed().as_secs();
+        let took = (started.elapsed().as_secs_f64() * 100.0).round() / 100.0;
         let mut attempt = Attempt::ended(Outcome::Ok, Map::new());
         let said = match seconds {
             Some(_) if arguments.contains_key("minutes") => {
-                format!(
-                    "Paused for {} minutes",
-                    display(&json!(seconds.unwrap_or(0.0) / 60.0))
-                )
+                format!("Paused for {:?} minutes", took / 60.0)
             }
-            Some(seconds) => format!("Paused for {seconds} seconds"),
-            None => format!("Paused for {delta} seconds"),
+            _ => format!("Paused for {took:?} seconds"),
         };
         for (name, value) in [
             ("delta", json!(delta)),
             ("stdout", said.into()),
             ("user_input", answer.into()),
+            ("echo", arguments.get("echo").is_none_or(truthy).into()),
+            ("rc", 0.into()),
+            ("stderr", "".into()),
+            ("start", began.into()),
+            ("stop", crate::modules::local_time().into()),
         ] {
             attempt.result.insert(name.to_owned(), value);
         }

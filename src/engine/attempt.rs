@@ -48,9 +48,12 @@ impl Attempt {
     pub(super) fn unmet(condition: &Template) -> Self {
         let source = condition.source();
         let mut attempt = Self::skipped(&format!("the condition `{source}` is false"));
-        attempt
-            .result
-            .insert("false_condition".to_owned(), source.into());
+        let shown = match source {
+            "true" | "True" => true.into(),
+            "false" | "False" => false.into(),
+            text => Json::from(text),
+        };
+        attempt.result.insert("false_condition".to_owned(), shown);
         attempt.result.insert(
             "skip_reason".to_owned(),
             "Conditional result was False".into(),
@@ -69,12 +72,36 @@ impl Attempt {
         attempt
     }
 
-    /// A template that has no value.
+    /// A template that has no value. The result says it in words that playbooks look for.
     pub(super) fn from_diagnostic(diagnostic: &Diagnostic) -> Self {
-        Self {
+        let mut attempt = Self {
             hint: diagnostic.hint.clone(),
             ..Self::failed(diagnostic.to_string())
+        };
+        if let Some(name) = undefined_name(&diagnostic.message) {
+            let place = place_in_words(diagnostic);
+            let said = format!(
+                "The task includes an option with an undefined variable.. '{name}' is undefined{place}"
+            );
+            attempt.result.insert("msg".to_owned(), said.into());
         }
+        attempt
+    }
+
+    /// A condition that has no value.
+    pub(super) fn undecided(condition: &Template, diagnostic: &Diagnostic) -> Self {
+        let mut attempt = Self::from_diagnostic(diagnostic);
+        let source = condition.source();
+        let why = match undefined_name(&diagnostic.message) {
+            Some(name) => format!("'{name}' is undefined"),
+            None => diagnostic.message.clone(),
+        };
+        let place = place_in_words(diagnostic);
+        let said = format!(
+            "The conditional check '{source}' failed. The error was: error while evaluating conditional ({source}): {why}{place}"
+        );
+        attempt.result.insert("msg".to_owned(), said.into());
+        attempt
     }
 
     /// A module that could not do its part.
@@ -102,14 +129,38 @@ impl Attempt {
     pub(super) fn from_transport(error: TransportError) -> Self {
         let hint = error.hint().map(str::to_owned);
         let is_lost = error.loses_host();
+        let limit = match &error {
+            TransportError::TimedOut { limit } => Some(limit.as_secs()),
+            _ => None,
+        };
         let mut attempt = Self {
             hint,
             ..Self::failed(error.to_string())
         };
+        if let Some(limit) = limit {
+            let said = format!(
+                "The action failed to execute in the expected time frame ({limit}) and was terminated"
+            );
+            attempt.result.insert("msg".to_owned(), said.into());
+        }
         if is_lost {
             attempt.outcome = Outcome::Unreachable;
             attempt.lost = Some(error);
         }
         attempt
     }
+}
+
+/// The name in `` `name` is undefined ``.
+fn undefined_name(message: &str) -> Option<&str> {
+    let name = message.strip_suffix("` is undefined")?.strip_prefix('`')?;
+    (!name.contains('`')).then_some(name)
+}
+
+/// Where it stands, as a part of a message.
+fn place_in_words(diagnostic: &Diagnostic) -> String {
+    diagnostic
+        .place
+        .as_ref()
+        .map_or_else(String::new, |place| format!("\n\nat {place}"))
 }

@@ -113,6 +113,12 @@ impl Runner<'_> {
             for host in &hosts {
                 let mut attempt = Attempt::ended(Outcome::Ok, Map::new());
                 attempt.message = Some(named(&group.what));
+                attempt
+                    .result
+                    .insert("include".to_owned(), included_name(&group.what).into());
+                attempt
+                    .result
+                    .insert("include_args".to_owned(), Json::Object(Map::new()));
                 self.say(task, number, host, Outcome::Ok, attempt);
             }
             around.view.join(&included.handlers, &included.roles);
@@ -250,14 +256,13 @@ impl Runner<'_> {
         {
             let mut result = attempt.result.clone();
             result.entry("changed").or_insert(false.into());
-            result.insert(
-                "failed".to_owned(),
-                matches!(
-                    outcome,
-                    Outcome::Failed | Outcome::Rescued | Outcome::Ignored
-                )
-                .into(),
+            let failed = matches!(
+                outcome,
+                Outcome::Failed | Outcome::Rescued | Outcome::Ignored
             );
+            if failed {
+                result.insert("failed".to_owned(), true.into());
+            }
             state.set_variable(name, Json::Object(result));
         }
         self.events.send(EventKind::HostTaskFinished {
@@ -315,6 +320,14 @@ fn resolved(include: &Include, scope: &Scope) -> Result<Resolved, Attempt> {
             validate: reference.validate,
         },
     })
+}
+
+/// What a registered include says that it included.
+fn included_name(what: &Resolved) -> String {
+    match what {
+        Resolved::Tasks(file) => file.clone(),
+        Resolved::Role { name, .. } => name.clone(),
+    }
 }
 
 /// What is included, for output.

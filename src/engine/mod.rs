@@ -253,9 +253,8 @@ impl RunReport {
         use crate::exit::Exit;
         match (self.failed(), self.unreachable(), self.interrupted) {
             (_, _, true) => Exit::Interrupted,
-            (true, true, _) => Exit::FailedAndUnreachable,
+            (_, true, _) => Exit::Unreachable,
             (true, false, _) => Exit::HostFailed,
-            (false, true, _) => Exit::Unreachable,
             (false, false, false) if self.aborted => Exit::Error,
             (false, false, false) => Exit::Ok,
         }

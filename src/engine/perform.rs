@@ -114,6 +114,10 @@ impl Runner<'_> {
             };
         }
         Doing::complete(&mut attempt.result, attempt.outcome);
+        if task.repeat.is_some() && attempt.result.get("failed") == Some(&Json::Bool(false)) {
+            // Of a loop Ansible says only that it failed.
+            attempt.result.remove("failed");
+        }
         self.count(host, attempt.outcome);
         let is_changed = attempt.result.get("changed") == Some(&Json::Bool(true));
         if attempt.outcome == Outcome::Ignored
@@ -176,7 +180,10 @@ impl Doing<'_> {
             .entry("changed")
             .or_insert_with(|| (outcome == Outcome::Changed).into());
         let is_unreachable = result.get("unreachable") == Some(&Json::Bool(true));
-        result.insert("failed".to_owned(), (failed && !is_unreachable).into());
+        // What was not run did not fail and did not succeed: Ansible says neither.
+        if outcome != Outcome::Skipped {
+            result.insert("failed".to_owned(), (failed && !is_unreachable).into());
+        }
         if outcome == Outcome::Unreachable {
             result.insert("unreachable".to_owned(), true.into());
         }
@@ -334,7 +341,12 @@ impl Doing<'_> {
             }
             _ => {}
         }
-        whole.result.insert("msg".to_owned(), said.into());
+        if items.is_empty() {
+            let reason = "No items in the list".into();
+            whole.result.insert("skipped_reason".to_owned(), reason);
+        } else {
+            whole.result.insert("msg".to_owned(), said.into());
+        }
         whole
     }
 
@@ -364,7 +376,7 @@ impl Doing<'_> {
                 Ok(false) => {
                     return Attempt::unmet(condition);
                 }
-                Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
+                Err(diagnostic) => return Attempt::undecided(condition, &diagnostic),
             }
         }
         if let Some(template) = self.task.frame.find(|frame| frame.delegate_to.clone()) {
@@ -413,7 +425,9 @@ impl Doing<'_> {
             }
             if tried > retries || self.runner.control.stop.is_cancelled() {
                 // Ansible does not count the last one.
-                attempt.result.insert("attempts".to_owned(), retries.into());
+                if retries > 0 {
+                    attempt.result.insert("attempts".to_owned(), retries.into());
+                }
                 if let Some(until) = unmet.filter(|_| attempt.outcome != Outcome::Failed) {
                     attempt.outcome = Outcome::Failed;
                     let message = format!(

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::attempt::Attempt;
 use super::perform::Doing;
 use super::told::Told;
+use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::facts::Facts;
 use crate::modules::ModuleError;
@@ -112,7 +113,15 @@ impl Doing<'_> {
     /// What a module or its session could not do. When another host did the work and was lost, this one is still
     /// there.
     pub(super) fn broken(&self, error: ModuleError) -> Attempt {
+        let is_late = matches!(
+            error,
+            ModuleError::Transport(TransportError::TimedOut { .. })
+        );
         let mut attempt = Attempt::from_error(error);
+        if is_late && let Some(Json::String(said)) = attempt.result.get_mut("msg") {
+            let action = format!("The {} action", self.task.action.name());
+            *said = said.replacen("The action", &action, 1);
+        }
         if self.delegate.is_some() && attempt.lost.take().is_some() {
             attempt.outcome = super::event::Outcome::Failed;
         }

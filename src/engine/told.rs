@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 
 use super::event::{EventKind, Events};
-use crate::connect::{Connector, Duplex, ExecRequest, Output, TransportError};
+use crate::connect::{Connector, Duplex, ExecRequest, ExitStatus, Output, TransportError};
 
 /// A connection that tells of each command that ran through it.
 pub(super) struct Told {
@@ -24,7 +24,10 @@ impl Connector for Told {
             let output = self.inner.exec(request).await;
             let (status, bytes, error) = match &output {
                 Ok(output) => (
-                    Some(output.status.to_string()),
+                    Some(match &output.status {
+                        ExitStatus::Code(code) => format!("exit status {code}"),
+                        ExitStatus::Signal(name) => format!("signal {name}"),
+                    }),
                     output.stdout.len() + output.stderr.len(),
                     None,
                 ),

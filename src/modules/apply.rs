@@ -252,8 +252,30 @@ pub(crate) fn command_failed(purpose: &str, output: &Output) -> ModuleError {
         },
         hint: None,
         details: Some(details).filter(|text| !text.trim().is_empty()),
-        result: output_values(output),
+        result: {
+            let mut result = output_values(output);
+            result.extend(ansible_words(&result_text(&result)));
+            result
+        },
     }
+}
+
+/// What the last line on standard error of a result was.
+fn result_text(result: &Map<String, Value>) -> String {
+    let text = result.get("stderr").and_then(Value::as_str);
+    crate::remote::last_line(text.unwrap_or_default())
+}
+
+/// What the scripts that write files complain of, as the `msg` that playbooks know.
+fn ansible_words(line: &str) -> Option<(String, Value)> {
+    let said = if line.starts_with("failed to validate: ") {
+        line.to_owned()
+    } else {
+        let folder = line.split_once("the folder `")?.1;
+        let folder = folder.strip_suffix("` is not there")?;
+        format!("Destination directory {folder} does not exist")
+    };
+    Some(("msg".to_owned(), said.into()))
 }
 
 /// `rc`, `stdout`, `stderr` and their lines, as Ansible returns them.
@@ -282,10 +304,10 @@ impl From<RemoteError> for ModuleError {
                 details,
                 hint,
             } => Self::Failed {
-                message: format!("{purpose}: {reason}"),
                 hint,
                 details: Some(details).filter(|text| !text.trim().is_empty()),
-                result: Map::new(),
+                result: ansible_words(&reason).into_iter().collect(),
+                message: format!("{purpose}: {reason}"),
             },
         }
     }

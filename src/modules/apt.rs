@@ -422,8 +422,18 @@ impl Apt {
                 .probe(self.command(words, names).literal("--simulate"))
                 .await?;
             if !output.success() {
-                return Err(command_failed(purpose, &output)
-                    .with_hint("with `update_cache: true` the lists of packages are read first"));
+                let error = command_failed(purpose, &output)
+                    .with_hint("with `update_cache: true` the lists of packages are read first");
+                let said = output.stderr_text();
+                let unknown = said
+                    .lines()
+                    .find_map(|line| line.strip_prefix("E: Unable to locate package "));
+                return Err(match unknown {
+                    Some(name) => {
+                        error.saying(format!("No package matching '{name}' is available"))
+                    }
+                    None => error,
+                });
             }
             if changes(&output.stdout_text()) == Some(false) {
                 return Ok(None);

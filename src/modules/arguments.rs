@@ -117,6 +117,7 @@ impl ArgumentKind {
                     .map(Value::Number)
                     .ok_or_else(|| "expected a number".to_owned()),
             },
+            Self::Mode if value.is_number() => mode_of_number(value),
             Self::Mode => text(value)
                 .and_then(|text| match Mode::parse(text.trim())? {
                     Mode::Bits(bits) => Some(Value::from(bits)),
@@ -242,6 +243,21 @@ impl Arguments {
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
+}
+
+/// A number is the bits themselves, as in Ansible: 420 is 0644. What can only be meant as octal digits is refused.
+fn mode_of_number(value: &Value) -> Result<Value, String> {
+    let number = value
+        .as_u64()
+        .filter(|number| *number <= 0o7777)
+        .ok_or_else(|| "expected a file mode such as `'0644'` or `u=rw,go=r`".to_owned())?;
+    let digits = number.to_string();
+    if number >= 512 && digits.bytes().all(|digit| digit < b'8') {
+        return Err(format!(
+            "the number {digits} is the mode {number:04o}: write `'{digits:0>4}'` for the octal one"
+        ));
+    }
+    Ok(number.into())
 }
 
 #[cfg(test)]

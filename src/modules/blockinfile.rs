@@ -171,6 +171,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             attributes: Attributes::from_arguments(&arguments),
             create: arguments.boolean("create", false),
             care: Care::from_arguments(&arguments)?,
+            word: "Path",
         },
         wanted: WantedBlock {
             block,

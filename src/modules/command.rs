@@ -153,6 +153,42 @@ if [ -n "$2" ]; then answer=$(there "$2") || exit 1; echo "creates=$answer"; fi
 if [ -n "$3" ]; then answer=$(there "$3") || exit 1; echo "removes=$answer"; fi
 "#;
 
+/// A time as Ansible writes it, in UTC.
+pub(super) fn time_text(time: SystemTime) -> String {
+    let format = time::macros::format_description!(
+        "[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]"
+    );
+    time::OffsetDateTime::from(time)
+        .format(&format)
+        .unwrap_or_default()
+}
+
+/// What is said when the folder to run in is not there.
+const NO_FOLDER_MARK: &str = "no folder to run in: ";
+
+/// `$1` the folder, then the command.
+const NO_FOLDER: &str = r#"
+folder=$1
+case $folder in "~/"*) folder=${HOME%/}/${folder#"~/"} ;; esac
+cd -- "$folder" 2>/dev/null || { printf 'no folder to run in: %s\n' "$folder" >&2; exit 1; }
+unset folder
+shift
+exec "$@"
+"#;
+
+/// `since PATH exists` with the path in quotes, as Ansible's message has it.
+fn quoted(reason: &str) -> String {
+    let Some(rest) = reason.strip_prefix("since ") else {
+        return reason.to_owned();
+    };
+    for end in [" does not exist", " exists"] {
+        if let Some(path) = rest.strip_suffix(end) {
+            return format!("since '{path}'{end}");
+        }
+    }
+    reason.to_owned()
+}
+
 /// A command with its conditions: what `command` and `shell` have in common.
 pub(super) struct Execution {
     /// What to run.
@@ -194,6 +230,7 @@ impl Execution {
     /// What it says is returned to the last line break, as `raw` and `script` do.
     pub(super) fn whole_output(mut self) -> Self {
         self.strip = false;
+        self.shown = Value::Null;
         self
     }
 
@@ -257,14 +294,14 @@ impl Module for Execution {
                     .with("stdout", stdout)
                     .with("stderr", "")
                     .with("stderr_lines", Vec::<Value>::new())
-                    .with("msg", format!("nothing was run: {reason}")));
+                    .with("msg", format!("Did not run command {}", quoted(&reason))));
             }
             let command = match &self.chdir {
                 None => self.command.clone(),
-                Some(folder) => self.command.clone().prefixed(Command::script(
-                    "case $1 in \"~/\"*) cd -- \"${HOME%/}/${1#\"~/\"}\" ;; *) cd -- \"$1\" ;; esac || exit 1; shift; exec \"$@\"",
-                    [folder.clone()],
-                )),
+                Some(folder) => self
+                    .command
+                    .clone()
+                    .prefixed(Command::script(NO_FOLDER, [folder.clone()])),
             };
             let step = Step::Run {
                 command,
@@ -282,10 +319,12 @@ impl Module for Execution {
                     .with("rc", 0));
             }
             self.begin();
-            Ok(
-                Plan::unknown("what a command changes is known only to it", vec![step])
-                    .with("cmd", self.shown.clone()),
-            )
+            let plan = Plan::unknown("what a command changes is known only to it", vec![step]);
+            Ok(if self.shown.is_null() {
+                plan
+            } else {
+                plan.with("cmd", self.shown.clone())
+            })
         }
         .boxed()
     }
@@ -295,39 +334,43 @@ impl Module for Execution {
             return Ok(Conclusion::default());
         };
         let mut result: Map<String, Value> = output_values(output);
-        result.insert("cmd".to_owned(), self.shown.clone());
+        if !self.shown.is_null() {
+            result.insert("cmd".to_owned(), self.shown.clone());
+        }
         if !self.strip {
             result.insert("stdout".to_owned(), output.stdout_text().into());
             result.insert("stderr".to_owned(), output.stderr_text().into());
         }
         self.add_times(&mut result);
         if output.success() {
-            result.insert("msg".to_owned(), "".into());
+            if !self.shown.is_null() {
+                result.insert("msg".to_owned(), "".into());
+            }
             return Ok(Conclusion {
                 result,
                 changed: Some(true),
             });
         }
         let stderr = output.stderr_text();
-        let is_missing = output.status.code() == 127
-            && self.is_program
-            && (stderr.contains("not found") || stderr.contains("No such file"));
-        let program = self.shown.get(0).and_then(Value::as_str).unwrap_or("");
-        let said = if is_missing {
-            result.insert("rc".to_owned(), 2.into());
-            result.insert("stderr".to_owned(), "".into());
-            result.insert("stderr_lines".to_owned(), Vec::<Value>::new().into());
-            let words = self.shown.as_array().into_iter().flatten();
-            let words: Vec<&str> = words.filter_map(Value::as_str).collect();
-            result.insert("cmd".to_owned(), words.join(" ").into());
-            format!("[Errno 2] No such file or directory: b'{program}'")
+        let said = if let Some((rc, said)) = self.not_begun(output.status.code(), &stderr) {
+            for name in ["stdout", "stderr"] {
+                result.insert(name.to_owned(), "".into());
+                result.insert(format!("{name}_lines"), Vec::<Value>::new().into());
+            }
+            if rc.is_some() {
+                let words = self.shown.as_array().into_iter().flatten();
+                let words: Vec<&str> = words.filter_map(Value::as_str).collect();
+                result.insert("cmd".to_owned(), words.join(" ").into());
+            }
+            result.insert("rc".to_owned(), rc.into());
+            result.insert("changed".to_owned(), false.into());
+            said
         } else {
+            // What failed may have changed something before.
             result.insert("changed".to_owned(), true.into());
             "non-zero return code".to_owned()
         };
         result.insert("msg".to_owned(), said.into());
-        // What failed may have changed something before.
-        result.insert("changed".to_owned(), (!is_missing).into());
         let mut error = super::apply::command_failed("run the command", output);
         if let ModuleError::Failed { result: values, .. } = &mut error {
             *values = result;
@@ -337,6 +380,36 @@ impl Module for Execution {
 }
 
 impl Execution {
+    /// Why it did not even begin, with Ansible's status for that.
+    fn not_begun(&self, code: u32, stderr: &str) -> Option<(Option<i32>, String)> {
+        if code == 1
+            && let Some(folder) = &self.chdir
+            && stderr.starts_with(NO_FOLDER_MARK)
+        {
+            return Some((
+                None,
+                format!(
+                    "Unable to change directory before execution: [Errno 2] No such file or directory: b'{folder}'"
+                ),
+            ));
+        }
+        let program = self.shown.get(0).and_then(Value::as_str)?;
+        if !self.is_program {
+            return None;
+        }
+        let (number, words) = match code {
+            127 if stderr.contains("not found") || stderr.contains("No such file") => {
+                (2, "No such file or directory")
+            }
+            126 if stderr.contains("Permission denied") => (13, "Permission denied"),
+            _ => return None,
+        };
+        Some((
+            Some(number),
+            format!("[Errno {number}] {words}: b'{program}'"),
+        ))
+    }
+
     /// `start`, `end` and `delta`, by this machine's clock.
     fn add_times(&self, result: &mut Map<String, Value>) {
         let started = self.started.lock().ok().and_then(|started| *started);
@@ -352,13 +425,7 @@ impl Execution {
             took.subsec_micros()
         );
         for (name, time) in [("start", started), ("end", now)] {
-            let format = time::macros::format_description!(
-                "[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]"
-            );
-            let text = time::OffsetDateTime::from(time).format(&format);
-            if let Ok(text) = text {
-                result.insert(name.to_owned(), text.into());
-            }
+            result.insert(name.to_owned(), time_text(time).into());
         }
         result.insert("delta".to_owned(), delta.into());
     }

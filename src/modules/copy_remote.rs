@@ -103,7 +103,8 @@ impl Module for RemoteCopy {
                     return Err(ModuleError::failed(format!(
                         "copy `{src}`: it is {}",
                         other.describe()
-                    )));
+                    ))
+                    .saying(format!("Source {src} not found")));
                 }
             };
             Ok(plan.with("src", self.src.as_str()))

@@ -14,6 +14,8 @@ pub(super) struct EditedFile {
     /// A file that is not there is made; otherwise that is an error.
     pub(super) create: bool,
     pub(super) care: Care,
+    /// What Ansible's message calls a file that is not there.
+    pub(super) word: &'static str,
 }
 
 impl EditedFile {
@@ -60,6 +62,7 @@ impl EditedFile {
             return Err(
                 ModuleError::failed(format!("edit `{path}`: it is not there"))
                     .with_hint("set `create: true` to make it")
+                    .saying(format!("{} {path} does not exist !", self.word))
                     .with_value("rc", 257),
             );
         }

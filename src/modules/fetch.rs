@@ -97,11 +97,19 @@ impl Module for Fetch {
                     FoundKind::Absent => "the remote file does not exist".to_owned(),
                     other => format!("the remote file is {}", other.describe()),
                 };
+                let said = match found.kind {
+                    FoundKind::Directory => {
+                        "remote file is a directory, fetch cannot work on directories".to_owned()
+                    }
+                    _ => format!("{message}, not transferring, ignored"),
+                };
                 if self.must_be_there {
-                    return Err(ModuleError::failed(format!("{message}: {}", found.path)));
+                    return Err(ModuleError::failed(format!("{message}: {}", found.path))
+                        .saying(said)
+                        .with_value("file", self.src.as_str()));
                 }
                 return Ok(Plan::satisfied()
-                    .with("msg", format!("{message}, not transferring, ignored"))
+                    .with("msg", said)
                     .with("file", self.src.as_str()));
             }
             let (bytes, plan) = match (found.content, old) {
@@ -129,11 +137,14 @@ impl Module for Fetch {
                 )));
             }
             let checksum = hexadecimal(&Sha1::digest(&bytes));
-            Ok(plan
+            let plan = plan
                 .with("dest", here.display().to_string())
-                .with("file", self.src.as_str())
-                .with("checksum", checksum.as_str())
-                .with("remote_checksum", checksum))
+                .with("checksum", checksum.as_str());
+            Ok(if plan.is_satisfied() {
+                plan.with("file", self.src.as_str())
+            } else {
+                plan.with("remote_checksum", checksum)
+            })
         }
         .boxed()
     }

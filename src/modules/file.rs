@@ -237,8 +237,11 @@ impl Module for File {
                 let values = Plan::satisfied()
                     .with("state", state_word(&found))
                     .with_found(&found)
-                    .with("path", found.path.as_str())
-                    .with("src", self.src.clone());
+                    .with("path", found.path.as_str());
+                let values = match &self.src {
+                    Some(src) => values.with("src", src.as_str()),
+                    None => values,
+                };
                 let values = values.result.into_iter();
                 values.fold(error, |error, (key, value)| error.with_value(&key, value))
             })?;
@@ -259,10 +262,11 @@ impl Module for File {
                 State::Absent => plan,
                 _ => plan.with_found(&found),
             };
-            let plan = plan
-                .with("path", path.as_str())
-                .with("dest", path)
-                .with("state", state);
+            let key = match self.state {
+                State::Link | State::Hard | State::Touch => "dest",
+                _ => "path",
+            };
+            let plan = plan.with(key, path).with("state", state);
             Ok(match &self.src {
                 Some(src) => plan.with("src", src.as_str()),
                 None => plan,
@@ -306,6 +310,11 @@ impl File {
                 "`{}` is {}, not a folder",
                 found.path,
                 other.describe()
+            ))
+            .saying(format!(
+                "{} already exists as a {}",
+                found.path,
+                state_word(found)
             ))
             .with_hint("remove it first")),
         }
@@ -391,6 +400,9 @@ impl File {
         let nothing_there = |path: &str| {
             ModuleError::failed(format!(
                 "`src`, where the link points, is not there: {path}"
+            ))
+            .saying(format!(
+                "src file does not exist, use \"force=yes\" if you really want to create the link: {path}"
             ))
             .with_hint("set `force: true` to make the link all the same")
         };
@@ -568,6 +580,11 @@ impl File {
         }
         Err(
             ModuleError::failed(format!("`{}` is {}", found.path, found.kind.describe()))
+                .saying(format!(
+                    "file ({}) is {}, cannot continue",
+                    found.path,
+                    state_word(found)
+                ))
                 .with_hint("`state: file` makes nothing; use `copy`, `template` or `state: touch`"),
         )
     }

@@ -10,7 +10,7 @@ use super::attributes::{Attributes, DEFAULT_MODE, about_function};
 use super::copy_folder::make_folders;
 use super::{Arguments, Content, LedgerEntry, Look, ModuleError, Plan, Step};
 use crate::connect::Command;
-use crate::remote::{FileContent, Found, FoundKind, hexadecimal, settle_function};
+use crate::remote::{FileContent, Found, FoundKind, aside_function, hexadecimal, settle_function};
 
 /// The biggest file that is read back for a diff or an edit.
 pub(crate) const EDIT_LIMIT: u64 = 4 * 1024 * 1024;
@@ -25,18 +25,12 @@ const WRITE_LIMIT: u64 = 1024 * 1024;
 /// it begins with `move:`, `$7` 1 for a copy of what is there, then the words of the command, `%s` for the file.
 const WRITE_CHECKED: &str = concat!(
     about_function!(),
+    aside_function!(),
     settle_function!(),
     r#"
 path=$1 mode=$2 owner=$3 group=$4 size=$5 from=$6 backup=$7
 shift 7
-folder=${path%/*}
-[ -n "$folder" ] || folder=/
-[ -d "$folder" ] || { echo "the folder \`$folder\` is not there" >&2; exit 1; }
-if [ -d "$path" ] && [ ! -L "$path" ]; then echo "\`$path\` is a folder" >&2; exit 1; fi
-umask 077
-new=$(mktemp "${folder%/}/.kk-new.XXXXXX") || exit 1
-trap 'rm -f -- "$new"' EXIT
-trap 'exit 1' HUP INT TERM
+aside "$path" ""
 case $from in
   "") cat >"$new" || exit 1 ;;
   move:*) mv -f -- "${from#move:}" "$new" || exit 1 ;;

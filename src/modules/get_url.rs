@@ -13,14 +13,14 @@ use super::copy::base_name;
 use super::file_state::{entries_for_new_file, host_path};
 use super::http::{
     CLIENT_CERT, CLIENT_KEY, FORCE_BASIC, HEADERS, HTTP_AGENT, Settings, TIMEOUT, URL_PASSWORD,
-    URL_USERNAME, USE_PROXY, VALIDATE_CERTS,
+    URL_USERNAME, USE_PROXY, VALIDATE_CERTS, request_failed,
 };
 use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Look, Module, ModuleError, ModuleSpec, Plan,
     Step, StepOutput,
 };
 use crate::connect::Command;
-use crate::remote::{FileContent, FoundKind, settle_function};
+use crate::remote::{FileContent, FoundKind, aside_function, settle_function};
 
 /// The module's declaration.
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
@@ -111,23 +111,21 @@ exec curl --fail --location --config -
 "#;
 
 /// Settings of curl on standard input. `$1` file, `$2` mode, `$3` owner, `$4` group, `$5` algorithm and `$6` hash that it
-/// must have, `$7` 1 for fetching it in any case, `$8` 1 for a copy of what was there, `$9` the folder for what arrives.
+/// must have, `$7` 1 for fetching it in any case, `$8` 1 for a copy of what was there, `$9` the folder for what
+/// arrives, `$10` 1 when the server can be asked for what is newer.
 const FETCH: &str = concat!(
     about_function!(),
+    aside_function!(),
     settle_function!(),
     r#"
 path=$1 mode=$2 owner=$3 group=$4 algorithm=$5 wanted=$6 force=$7 backup=$8 place=$9
+shift 9
+timed=$1
 command -v curl >/dev/null 2>&1 || { echo "there is no program \`curl\`" >&2; exit 4; }
-folder=${path%/*}
-[ -n "$folder" ] || folder=/
-[ -d "$folder" ] || { echo "the folder \`$folder\` is not there" >&2; exit 1; }
-umask 077
-new=$(mktemp "${place:-${folder%/}}/.kk-new.XXXXXX") || exit 1
-trap 'rm -f -- "$new"' EXIT
-trap 'exit 1' HUP INT TERM
+aside "$path" "$place"
 hash() { sum=$("${2}sum" <"$1") || return 1; printf '%s\n' "${sum%% *}"; }
 start=$(date +%s)
-if [ -f "$path" ] && [ "$force" != 1 ]; then set -- --time-cond "$path"; else set --; fi
+if [ -f "$path" ] && [ "$force" != 1 ] && [ "$timed" = 1 ]; then set -- --time-cond "$path"; else set --; fi
 code=$(curl --location --output "$new" --write-out '%{http_code}' "$@" --config -)
 status=$?
 printf 'status_code=%s\nelapsed=%s\n' "$code" "$(($(date +%s) - start))"
@@ -149,11 +147,12 @@ else
   if [ -n "$wanted" ]; then
     have=$(hash "$new" "$algorithm") || exit 1
     if [ "$have" != "$wanted" ]; then
+      printf 'checksum_src=%s\nwrong=yes\n' "$(hash "$new" sha1)"
       echo "The checksum for $path did not match $wanted; it was $have." >&2
       exit 1
     fi
   fi
-  printf 'checksum_src=%s\n' "$(hash "$new" sha1)"
+  printf 'checksum_src=%s\nmd5sum=%s\nbytes=%s\n' "$(hash "$new" sha1)" "$(hash "$new" md5)" "$(($(wc -c <"$new")))"
   if ! [ -f "$path" ] || ! cmp -s -- "$new" "$path"; then
     changed=yes
     if [ "$backup" = 1 ] && [ -f "$path" ]; then
@@ -301,6 +300,8 @@ impl Module for GetUrl {
                     u8::from(force).to_string(),
                     u8::from(self.backup).to_string(),
                     self.place.clone(),
+                    // A file has no server that could say that it has not changed.
+                    u8::from(self.url.to_lowercase().starts_with("http")).to_string(),
                 ];
                 let step = Step::Run {
                     command: Command::script(FETCH, words),
@@ -342,13 +343,20 @@ impl Module for GetUrl {
         }
         let changed = answer.remove("changed");
         let code = answer.get("status_code").and_then(Value::as_i64);
+        let bytes = answer.remove("bytes");
+        let bytes = bytes.as_ref().and_then(Value::as_str).unwrap_or("unknown");
         let said = match code {
-            Some(200) => "OK".to_owned(),
             Some(304) => "HTTP Error 304: Not Modified".to_owned(),
-            Some(code) => format!("status {code}"),
+            Some(_) => format!("OK ({bytes} bytes)"),
             None => String::new(),
         };
+        // A file has no status.
+        if code == Some(0) {
+            answer.insert("status_code".to_owned(), Value::Null);
+        }
+        let is_wrong = answer.remove("wrong").is_some();
         result.extend(answer);
+        result.entry("checksum_dest").or_insert(Value::Null);
         if output.success() {
             if code.is_some() {
                 result.insert("msg".to_owned(), said.into());
@@ -361,6 +369,19 @@ impl Module for GetUrl {
         let mut error = failed(&format!("fetch `{}`", self.url), output);
         if let ModuleError::Failed { result: values, .. } = &mut error {
             result.insert("url".to_owned(), self.url.as_str().into());
+            result.insert("dest".to_owned(), self.dest.as_str().into());
+            let last = crate::remote::last_line(&output.stderr_text());
+            if result.get("status_code") == Some(&Value::Null) {
+                result.remove("status_code");
+            }
+            if is_wrong {
+                result.insert("changed".to_owned(), true.into());
+                result.insert("msg".to_owned(), last.into());
+            } else if let Some(said) = request_failed(&last) {
+                result.remove("checksum_dest");
+                result.insert("msg".to_owned(), said.into());
+                result.remove("status_code");
+            }
             *values = result;
         }
         Err(error)

@@ -68,6 +68,7 @@ impl Module for Getent {
             command = command.arg(&self.database).args(&self.key);
             let output = look.session.probe(command).await?;
             let mut entries = Map::new();
+            let mut said = None;
             match output.status.code() {
                 0 => {
                     for line in output.stdout_text().lines() {
@@ -84,13 +85,15 @@ impl Module for Getent {
                     )));
                 }
                 2 if !self.must_be_there => {
+                    said = Some("One or more supplied key could not be found in the database.");
                     entries.insert(self.key.clone().unwrap_or_default(), Value::Null);
                 }
                 2 => {
                     return Err(ModuleError::failed(format!(
                         "one or more supplied key could not be found in the database: {}",
                         self.key.as_deref().unwrap_or_default()
-                    )));
+                    ))
+                    .saying("One or more supplied key could not be found in the database."));
                 }
                 3 => {
                     return Err(ModuleError::failed(format!(
@@ -102,7 +105,11 @@ impl Module for Getent {
             }
             let mut facts = Map::new();
             facts.insert(format!("getent_{}", self.database), entries.into());
-            Ok(Plan::satisfied().with("ansible_facts", facts))
+            let plan = Plan::satisfied().with("ansible_facts", facts);
+            Ok(match said {
+                Some(said) => plan.with("msg", said),
+                None => plan,
+            })
         }
         .boxed()
     }

@@ -156,6 +156,22 @@ pub(super) fn percent_encoded(text: &str) -> String {
         .collect()
 }
 
+/// Curl's last words as Ansible's message has them, where the request itself failed.
+pub(super) fn request_failed(line: &str) -> Option<String> {
+    let (number, words) = line.strip_prefix("curl: (")?.split_once(") ")?;
+    let why = match number {
+        "7" => "<urlopen error [Errno 111] Connection refused>".to_owned(),
+        "6" => "<urlopen error [Errno -2] Name or service not known>".to_owned(),
+        "28" => "<urlopen error timed out>".to_owned(),
+        "37" => {
+            let path = words.strip_prefix("Couldn't open file ").unwrap_or(words);
+            format!("<urlopen error [Errno 2] No such file or directory: '{path}'>")
+        }
+        _ => format!("<urlopen error {words}>"),
+    };
+    Some(format!("Request failed: {why}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

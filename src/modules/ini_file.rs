@@ -149,6 +149,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             path: host_path(&arguments, "path")?,
             attributes: Attributes::from_arguments(&arguments),
             create: arguments.boolean("create", true),
+            word: "Path",
             care: Care::from_arguments(&arguments)?,
         },
         wanted: Wanted {

@@ -264,6 +264,7 @@ impl LedgerRemove {
                         path: path.clone(),
                         attributes: Attributes::default(),
                         create: false,
+                        word: "Path",
                         care: Care::default(),
                     };
                     let (begin, end) = marker_lines(marker, "BEGIN", "END");

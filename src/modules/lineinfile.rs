@@ -134,7 +134,10 @@ impl Module for LineInFile {
                 }
                 new
             };
-            let plan = self.file.plan(look, edit).await?.0;
+            let (plan, is_there) = self.file.plan(look, edit).await?;
+            if !is_there && !self.is_present {
+                return Ok(plan.with("msg", "file not present"));
+            }
             let plan = plan.with("msg", said).with("backup", "");
             Ok(match found {
                 Some(count) => plan.with("found", count),
@@ -152,6 +155,7 @@ impl Module for LineInFile {
 /// What the modules that edit files return: the copy is called `backup` there.
 pub(super) fn conclude_edit(outputs: &[StepOutput]) -> Conclusion {
     let mut conclusion = conclude_write(outputs);
+    conclusion.result.retain(|name, _| name == "backup_file");
     if let Some(path) = conclusion.result.remove("backup_file") {
         conclusion
             .result
@@ -203,6 +207,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             attributes: Attributes::from_arguments(&arguments),
             create: arguments.boolean("create", false),
             care: Care::from_arguments(&arguments)?,
+            word: "Destination",
         },
         wanted: WantedLine {
             line: line.trim_end_matches(['\r', '\n']).to_owned(),

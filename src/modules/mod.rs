@@ -244,6 +244,21 @@ impl ModuleError {
         self
     }
 
+    /// The `msg` of the result where Ansible's playbooks look for its words; people read the message above.
+    #[must_use]
+    pub fn saying(self, text: impl Into<String>) -> Self {
+        self.with_value("msg", text.into())
+    }
+
+    /// The same, with nothing else in the result: what Ansible finds before it runs anything.
+    #[must_use]
+    pub fn only_saying(mut self, text: impl Into<String>) -> Self {
+        if let Self::Failed { result, .. } = &mut self {
+            result.clear();
+        }
+        self.saying(text)
+    }
+
     /// Adds the full text of what went wrong (no effect on a transport error).
     #[must_use]
     pub fn with_details(mut self, text: impl Into<String>) -> Self {
@@ -252,6 +267,11 @@ impl ModuleError {
         }
         self
     }
+}
+
+/// The time now as results have it.
+pub(crate) fn local_time() -> String {
+    command::time_text(std::time::SystemTime::now())
 }
 
 /// Every module, in alphabetical order.

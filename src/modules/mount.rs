@@ -354,6 +354,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             path: text("fstab", "/etc/fstab"),
             attributes: Attributes::default(),
             create: true,
+            word: "Path",
             care: Care {
                 backup: arguments.boolean("backup", false),
                 ..Care::default()

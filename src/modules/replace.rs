@@ -126,7 +126,9 @@ impl Module for Replace {
                 return Err(ModuleError::failed(format!(
                     "edit `{}`: it is not there",
                     self.file.path
-                )));
+                ))
+                .saying(format!("Path {} does not exist !", self.file.path))
+                .with_value("rc", 257));
             }
             Ok(plan.with("msg", said).with("rc", 0))
         }
@@ -154,6 +156,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             attributes: Attributes::from_arguments(&arguments),
             create: false,
             care: Care::from_arguments(&arguments)?,
+            word: "Path",
         },
         pattern: pattern(&arguments.required_text("regexp")?, "m")?,
         with: arguments.text("replace").unwrap_or_default(),

@@ -65,7 +65,13 @@ impl Module for Slurp {
                 (other, _) => Err(ModuleError::failed(format!(
                     "read `{path}`: it is {}",
                     other.describe()
-                ))),
+                ))
+                .saying(match other {
+                    FoundKind::Directory => {
+                        format!("source is a directory and must be a file: {path}")
+                    }
+                    _ => format!("file not found: {path}"),
+                })),
             }
         }
         .boxed()

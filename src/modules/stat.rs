@@ -36,8 +36,15 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         Argument::optional(
             "get_attributes",
             ArgumentKind::Boolean,
-            "Ansible's attributes by lsattr, which are not asked for here; only false means anything",
-        ),
+            "flags of the file system, by `lsattr` where the host has it; true by default",
+        )
+        .or(&["attr", "attributes"]),
+        Argument::optional(
+            "get_mime",
+            ArgumentKind::Boolean,
+            "what kind of content it has, by `file` where the host has it; true by default",
+        )
+        .or(&["mime", "mime_type", "mime-type"]),
     ],
     examples: r"- name: is it there?
   stat: {path: /etc/app.conf}
@@ -77,6 +84,14 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "of a link: the path behind it, and what it says",
         ),
         ("stat.checksum", "the hash of a regular file"),
+        (
+            "stat.mimetype, charset",
+            "what `file` says of the content, `unknown` where it says nothing",
+        ),
+        (
+            "stat.attr_flags, attributes, version",
+            "what `lsattr` says, where the host has it",
+        ),
     ],
     free_form: None,
     build,
@@ -84,7 +99,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 };
 
 const STAT: &str = r#"
-path=$1 follow=$2 algorithm=$3
+path=$1 follow=$2 algorithm=$3 mime=$4 flags=$5
 case $path in "~/"*) path=${HOME%/}/${path#"~/"} ;; esac
 if [ "$follow" = 1 ]; then link=-L; else link=; fi
 if ! said=$(stat $link -c 'kind=%F
@@ -99,6 +114,9 @@ nlink=%h
 atime=%X
 mtime=%Y
 ctime=%Z
+atime=%.9X
+mtime=%.9Y
+ctime=%.9Z
 blocks=%b
 block_size=%o
 rdev=%t:%T
@@ -112,6 +130,12 @@ printf 'path=%s\n%s\n' "$path" "$said"
 for access in r:readable w:writeable x:executable; do
   if [ "-${access%%:*}" "$path" ] 2>/dev/null; then echo "${access#*:}=1"; else echo "${access#*:}=0"; fi
 done
+if [ "$mime" = 1 ]; then
+  if [ "$follow" = 1 ]; then link=-L; else link=-h; fi
+  kind=$(file "$link" --mime-type --mime-encoding -- "$path" 2>/dev/null) && kind=${kind#"$path"} || kind=
+  printf 'mime=%s\n' "$kind"
+fi
+if [ "$flags" = 1 ] && kind=$(lsattr -vd -- "$path" 2>/dev/null); then printf 'flags=%s\n' "$kind"; fi
 case $said in
   kind=symbolic*)
     printf 'lnk_target=%s\nlnk_source=%s\n' "$(readlink -- "$path")" "$(readlink -f -- "$path")"
@@ -129,6 +153,8 @@ struct Stat {
     path: String,
     follow: bool,
     algorithm: Option<String>,
+    mime: bool,
+    flags: bool,
 }
 
 impl Module for Stat {
@@ -140,6 +166,8 @@ impl Module for Stat {
                     self.path.clone(),
                     u8::from(self.follow).to_string(),
                     self.algorithm.clone().unwrap_or_default(),
+                    u8::from(self.mime).to_string(),
+                    u8::from(self.flags).to_string(),
                 ],
             );
             let output = look.session.probe(command).await?;
@@ -178,6 +206,64 @@ pub(super) fn values_of_mode(mode: u32) -> Map<String, Value> {
     .collect()
 }
 
+/// What `file` says after the name: `: text/plain; charset=us-ascii`.
+fn mime(text: &str) -> Map<String, Value> {
+    let text = text.trim_start_matches(':').trim();
+    let (kind, charset) = text.split_once("; charset=").unwrap_or((text, ""));
+    let or_unknown = |text: &str| {
+        let word = if text.is_empty() || text.contains(' ') {
+            "unknown"
+        } else {
+            text
+        };
+        Value::from(word)
+    };
+    Map::from_iter([
+        ("mimetype".to_owned(), or_unknown(kind)),
+        ("charset".to_owned(), or_unknown(charset)),
+    ])
+}
+
+/// What `lsattr -vd` says: a version, the flags and the name.
+fn flags(text: &str) -> Map<String, Value> {
+    const NAMES: [(char, &str); 20] = [
+        ('A', "noatime"),
+        ('a', "append"),
+        ('c', "compressed"),
+        ('C', "nocow"),
+        ('d', "nodump"),
+        ('D', "dirsync"),
+        ('e', "extents"),
+        ('E', "encrypted"),
+        ('h', "blocksize"),
+        ('i', "immutable"),
+        ('I', "indexed"),
+        ('j', "journalled"),
+        ('N', "inline"),
+        ('s', "zero"),
+        ('S', "synchronous"),
+        ('t', "notail"),
+        ('T', "blockroot"),
+        ('u', "undelete"),
+        ('X', "compressedraw"),
+        ('Z', "compresseddirty"),
+    ];
+    let mut words = text.split_whitespace();
+    let (Some(version), Some(flags)) = (words.next(), words.next()) else {
+        return Map::new();
+    };
+    let flags = flags.replace('-', "");
+    let names = flags
+        .chars()
+        .filter_map(|flag| NAMES.iter().find(|(letter, _)| *letter == flag));
+    let names: Vec<Value> = names.map(|(_, name)| Value::from(*name)).collect();
+    Map::from_iter([
+        ("version".to_owned(), version.into()),
+        ("attr_flags".to_owned(), flags.as_str().into()),
+        ("attributes".to_owned(), names.into()),
+    ])
+}
+
 /// The answer in Ansible's words.
 fn parse(answer: &str) -> Option<Map<String, Value>> {
     let mut stat = Map::new();
@@ -200,10 +286,22 @@ fn parse(answer: &str) -> Option<Map<String, Value>> {
                 kind = Some(value);
                 continue;
             }
+            "mime" => {
+                stat.extend(mime(value));
+                continue;
+            }
+            "flags" => {
+                stat.extend(flags(value));
+                continue;
+            }
             "uid" | "gid" | "size" | "inode" | "nlink" | "blocks" | "block_size" | "dev" => {
                 number()?
             }
-            "atime" | "mtime" | "ctime" => value.parse::<f64>().ok()?.into(),
+            // Only GNU's knows parts of seconds.
+            "atime" | "mtime" | "ctime" => match value.parse::<f64>() {
+                Ok(time) => time.into(),
+                Err(_) => continue,
+            },
             "readable" | "writeable" | "executable" => (value == "1").into(),
             "mode" => format!("{value:0>4}").into(),
             "path" | "pw_name" | "gr_name" | "lnk_target" | "lnk_source" | "checksum" => {
@@ -242,5 +340,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         path: host_path(&arguments, "path")?,
         follow: arguments.boolean("follow", false),
         algorithm: arguments.boolean("get_checksum", true).then_some(algorithm),
+        mime: arguments.boolean("get_mime", true),
+        flags: arguments.boolean("get_attributes", true),
     }))
 }

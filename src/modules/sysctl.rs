@@ -207,6 +207,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             path,
             attributes: Attributes::default(),
             create: true,
+            word: "Path",
             care: Care::default(),
         },
         set: arguments.boolean("sysctl_set", false),

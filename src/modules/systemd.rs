@@ -179,11 +179,11 @@ impl Module for Systemd {
                 .probe(Command::script(SHOW, [name.clone(), scope]))
                 .await?;
             if output.status.code() == 3 {
-                return Err(
-                    ModuleError::failed("systemd does not run on this host").with_hint(
-                        "kk manages services by systemd only; use a host that boots with it",
-                    ),
-                );
+                return Err(ModuleError::failed("systemd does not run on this host")
+                    .with_hint("kk manages services by systemd only; use a host that boots with it")
+                    .saying(format!(
+                        "Could not find the requested service {given}: host"
+                    )));
             }
             if !output.success() {
                 return Err(command_failed(

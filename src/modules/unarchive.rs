@@ -291,10 +291,16 @@ impl Unarchive {
         let input = bytes.clone().unwrap_or_default();
         let output = look.session.probe_with(command, input).await?;
         if !output.success() {
-            return Err(command_failed(
-                &format!("look into `{}`", self.src),
-                &output,
-            ));
+            let error = command_failed(&format!("look into `{}`", self.src), &output);
+            let said = output.stderr_text();
+            let said = if said.starts_with("the folder") {
+                format!("dest '{}' must be an existing dir", self.dest)
+            } else if said.starts_with("there is no archive") {
+                format!("Source '{}' does not exist", self.src)
+            } else {
+                return Err(error);
+            };
+            return Err(error.only_saying(said));
         }
         let text = output.stdout_text();
         let plan = if text.lines().any(|line| line == "changed=yes") {

@@ -9,7 +9,7 @@ use super::attributes::{Attributes, GROUP, MODE, OWNER, UNSAFE_WRITES, values_of
 use super::command::{CREATES, Execution, REMOVES};
 use super::http::{
     CA_PATH, CLIENT_CERT, CLIENT_KEY, FORCE_BASIC, HEADERS, HTTP_AGENT, Settings, TIMEOUT,
-    URL_PASSWORD, URL_USERNAME, USE_PROXY, VALIDATE_CERTS, percent_encoded,
+    URL_PASSWORD, URL_USERNAME, USE_PROXY, VALIDATE_CERTS, percent_encoded, request_failed,
 };
 use super::{
     Argument, ArgumentKind, Arguments, Conclusion, FileSource, Look, Module, ModuleError,
@@ -276,6 +276,11 @@ impl Module for Uri {
         result.insert("status".to_owned(), status.into());
         result.insert("url".to_owned(), value("url").unwrap_or(&self.url).into());
         result.insert("elapsed".to_owned(), number("elapsed").unwrap_or(0).into());
+        if status == -1 {
+            for name in ["cookies", "cookies_string"] {
+                result.remove(name);
+            }
+        }
         let is_redirected = number("redirects").unwrap_or(0) > 0;
         result.insert("redirected".to_owned(), is_redirected.into());
         let is_json = result
@@ -286,7 +291,7 @@ impl Module for Uri {
             result.insert("json".to_owned(), value);
         }
         let is_good = self.wanted.contains(&status);
-        if self.returns_content || !is_good {
+        if status != -1 && (self.returns_content || !is_good) {
             result.insert("content".to_owned(), content.into());
         }
         let first = headers.lines().rfind(|line| line.starts_with("HTTP/"));
@@ -295,7 +300,7 @@ impl Module for Uri {
             .unwrap_or("OK");
         let size = content.len();
         let said = match value("error") {
-            Some(error) => error.to_owned(),
+            Some(error) => request_failed(error).unwrap_or_else(|| error.to_owned()),
             None if status == 200 => format!("OK ({size} bytes)"),
             None => format!("HTTP Error {status}: {reason}"),
         };

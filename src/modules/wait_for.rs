@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::apply::command_failed;
 use super::arguments::Given;
+use super::attributes::{about_function, values_of};
 use super::line_edit::expression;
 use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Look, Module, ModuleError, ModuleSpec, Plan,
@@ -90,7 +91,9 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 
 /// `$1` `yes` (be there) or `no`, `$2` address, `$3` port or nothing, `$4` path, `$5` seconds, `$6` between looks, `$7` before.
 /// Ends with 0 once it is so, with 20 when the time is up, with 21 when nothing on the host can connect to a port.
-const WAIT: &str = r#"
+const WAIT: &str = concat!(
+    about_function!(),
+    r#"
 wanted=$1 host=$2 port=$3 path=$4 limit=$5 pause=$6 delay=$7 connect=$8 pattern=$9
 if echo | grep -qP '' 2>/dev/null; then grep='grep -P'; else grep='grep -E'; fi
 if [ -n "$port" ]; then
@@ -137,11 +140,16 @@ start=$(date +%s)
 while :; do
   if there; then is=yes; else is=no; fi
   now=$(date +%s)
-  if [ "$is" = "$wanted" ]; then echo "elapsed=$((now - start + delay))"; exit 0; fi
+  if [ "$is" = "$wanted" ]; then
+    echo "elapsed=$((now - start + delay))"
+    if [ -z "$port" ]; then about "$path"; fi
+    exit 0
+  fi
   [ $((now - start)) -lt "$limit" ] || exit 20
   sleep "$pause"
 done
-"#;
+"#
+);
 
 struct WaitFor {
     wanted: bool,
@@ -177,6 +185,30 @@ impl WaitFor {
         )
     }
 
+    /// Ansible's words for a wait that came to nothing.
+    fn in_vain(&self) -> String {
+        let (host, path) = (&self.host, &self.path);
+        match (self.port, self.state.as_str(), &self.pattern) {
+            (Some(port), "absent" | "stopped", _) => {
+                format!("Timeout when waiting for {host}:{port} to stop.")
+            }
+            (None, "absent" | "stopped", _) => {
+                format!("Timeout when waiting for {path} to be absent.")
+            }
+            (Some(port), "drained", _) => {
+                format!("Timeout when waiting for {host}:{port} to drain")
+            }
+            (Some(port), _, Some(pattern)) => {
+                format!("Timeout when waiting for search string {pattern} in {host}:{port}")
+            }
+            (Some(port), _, None) => format!("Timeout when waiting for {host}:{port}"),
+            (None, _, Some(pattern)) => {
+                format!("Timeout when waiting for search string {pattern} in {path}")
+            }
+            (None, _, None) => format!("Timeout when waiting for file {path}"),
+        }
+    }
+
     fn describe(&self) -> String {
         let what = match self.port {
             Some(port) => format!("port {port} of {}", self.host),
@@ -210,6 +242,11 @@ impl Module for WaitFor {
                 };
                 return Ok(Plan::unknown("waits", vec![step])
                     .with("elapsed", self.timeout + self.delay)
+                    .with("match_groups", Vec::<Value>::new())
+                    .with("match_groupdict", Map::new())
+                    .with("path", Value::Null)
+                    .with("port", Value::Null)
+                    .with("search_regex", Value::Null)
                     .with("state", self.state.as_str()));
             }
             if self.delay == 0 {
@@ -269,6 +306,10 @@ impl WaitFor {
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
         let elapsed = value("elapsed=").and_then(|text| text.parse::<i64>().ok());
         result.insert("elapsed".to_owned(), elapsed.unwrap_or(0).into());
+        let pattern = self.pattern.as_ref().map(Regex::as_str);
+        result.insert("search_regex".to_owned(), pattern.into());
+        // What is there has all that is told of a path, its kind instead of the state among it.
+        result.extend(values_of(&[StepOutput::Ran(output.clone())]));
         let (mut groups, mut names) = (Vec::new(), Map::new());
         let captures = self
             .pattern
@@ -294,7 +335,10 @@ impl WaitFor {
                 let failed = ModuleError::failed(self.message.clone().unwrap_or_else(|| {
                     format!("waited {} s for {}", self.timeout, self.describe())
                 }));
-                failed.with_value("elapsed", self.timeout + self.delay)
+                let said = self.message.clone().unwrap_or_else(|| self.in_vain());
+                failed
+                    .saying(said)
+                    .with_value("elapsed", self.timeout + self.delay)
             }
             21 => ModuleError::failed(format!(
                 "wait for {}: nothing on the host can connect",

@@ -154,23 +154,36 @@ settle() {
 }
 pub(crate) use settle_function;
 
+/// `aside PATH FOLDER` makes an empty file `$new` that only its owner may read, in the folder given or beside the path. It
+/// goes when the script ends before [`settle_function`] has put it in its place.
+macro_rules! aside_function {
+    () => {
+        r#"
+aside() {
+  folder=${1%/*}
+  [ -n "$folder" ] || folder=/
+  [ -d "$folder" ] || { echo "the folder \`$folder\` is not there" >&2; exit 1; }
+  if [ -d "$1" ] && [ ! -L "$1" ]; then echo "\`$1\` is a folder" >&2; exit 1; fi
+  [ -z "$2" ] || folder=$2
+  umask 077
+  new=$(mktemp "${folder%/}/.kk-new.XXXXXX") || exit 1
+  trap 'rm -f -- "$new"' EXIT
+  trap 'exit 1' HUP INT TERM
+}
+"#
+    };
+}
+pub(crate) use aside_function;
+
 const WRITE: &str = concat!(
+    aside_function!(),
+    settle_function!(),
     r#"
 path=$1 mode=$2 owner=$3 group=$4 size=$5
-folder=${path%/*}
-[ -n "$folder" ] || folder=/
-[ -d "$folder" ] || { echo "the folder \`$folder\` is not there" >&2; exit 1; }
-if [ -d "$path" ] && [ ! -L "$path" ]; then echo "\`$path\` is a folder" >&2; exit 1; fi
-umask 077
-new=$(mktemp "${folder%/}/.kk-new.XXXXXX") || exit 1
-trap 'rm -f -- "$new"' EXIT
-trap 'exit 1' HUP INT TERM
+aside "$path" ""
 cat >"$new" || exit 1
 have=$(($(wc -c <"$new")))
 [ "$have" -eq "$size" ] || { echo "only $have of $size bytes arrived" >&2; exit 1; }
-"#,
-    settle_function!(),
-    r#"
 settle "$new" "$path"
 stat -c 'kk-about %u %g %U %G %a %s %h %F' -- "$path" 2>/dev/null || :
 "#

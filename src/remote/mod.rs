@@ -24,7 +24,7 @@ use crate::connect::{Command, Connector, ExecRequest, Output, Stdin, TransportEr
 use crate::secret::SecretString;
 
 pub use files::check_removable;
-pub(crate) use files::settle_function;
+pub(crate) use files::{aside_function, settle_function};
 pub(crate) use files::{digest_function, look_function};
 pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;

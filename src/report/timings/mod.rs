@@ -360,7 +360,7 @@ impl Timings {
 }
 
 /// How a task ended, in a word.
-fn word(ended: Ended) -> &'static str {
+const fn word(ended: Ended) -> &'static str {
     match ended {
         Ended::Ok => "ok",
         Ended::Changed => "changed",
