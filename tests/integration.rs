@@ -14,6 +14,8 @@ mod dependencies;
 mod documents;
 mod doors;
 mod facts;
+mod inventory_listing;
+mod mistakes;
 mod module_fixtures;
 mod modules_for_real;
 mod registry;

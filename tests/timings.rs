@@ -65,6 +65,8 @@ const PROBE: &str = r#"<script>
     var value = contrast(getComputedStyle(rect).fill, ground);
     if (value < 1.15) { answer.faint.push(rect.getAttribute('class') + ' ' + value); }
   });
+  // What lies out of sight is not laid out.
+  document.querySelectorAll('.lane').forEach(function (lane) { lane.style.contentVisibility = 'visible'; });
   var first = document.querySelector('.lane.host rect');
   var box = first.getBoundingClientRect();
   answer.seen = box.width > 0 && box.height > 0;

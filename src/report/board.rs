@@ -348,3 +348,78 @@ impl Board {
             .map(|(_, transfer)| transfer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, begins, ends, hosts, task_started};
+    use super::super::{FindingsView, Renderer as _, live, narrator::Narrator};
+    use super::*;
+
+    /// How many hosts are looked at to tell, and to draw, some tasks on this many hosts.
+    fn work(count: usize, tasks: u64) -> usize {
+        let names = hosts(count);
+        let terminal = live::testing::Terminal::new(100);
+        let style = super::super::tests::STYLE;
+        let output = super::super::output::Output::new(std::io::sink());
+        let screen = live::LiveScreen::new(terminal.target(), output, style, None, style);
+        let mut narrator = Narrator::new(screen, 0, FindingsView::Problems);
+        let before = testing::TOUCHED.with(std::cell::Cell::get);
+        for task in 1..=tasks {
+            let mut started = task_started(task, None, "a task");
+            if let EventKind::TaskStarted { hosts, .. } = &mut started {
+                hosts.clone_from(&names);
+            }
+            narrator.event(&at(task * 100, started));
+            for host in &names {
+                narrator.event(&at(task * 100, begins(task, host)));
+            }
+            narrator.tick(Duration::from_millis(task * 100 + 1));
+            for (index, host) in names.iter().enumerate() {
+                let outcome = match index % 3 {
+                    0 => Outcome::Ok,
+                    1 => Outcome::Changed,
+                    _ => Outcome::Skipped,
+                };
+                narrator.event(&at(task * 100 + 50, ends(task, host, outcome)));
+            }
+        }
+        testing::TOUCHED.with(std::cell::Cell::get) - before
+    }
+
+    #[test]
+    fn the_work_grows_with_hosts_and_tasks_and_not_with_their_squares() {
+        let one = work(50, 4);
+        assert!(one > 50 * 4, "{one}");
+        assert!(work(500, 4) <= one * 11, "ten times the hosts");
+        assert!(work(50, 40) <= one * 11, "ten times the tasks");
+        // 500 hosts and 1000 tasks: a few looks for each result.
+        assert!(work(500, 10) < 500 * 10 * 30);
+    }
+
+    #[test]
+    fn a_lost_host_is_done_with_what_it_was_at() {
+        let mut board = Board::default();
+        board.follow(&at(0, task_started(1, None, "one")));
+        for host in hosts(3) {
+            board.follow(&at(0, begins(1, &host)));
+        }
+        assert_eq!(
+            board.tasks[&1]
+                .at_work()
+                .iter()
+                .map(|(host, _)| *host)
+                .collect::<Vec<_>>(),
+            hosts(3)
+        );
+        board.follow(&at(1, ends(1, "node1", Outcome::Ok)));
+        let lost = |host: &str| EventKind::HostUnreachable {
+            host: host.to_owned(),
+            message: "gone".to_owned(),
+            hint: None,
+        };
+        assert!(board.follow(&at(2, lost("node2"))).is_none());
+        let over = board.follow(&at(3, lost("node3"))).unwrap();
+        assert_eq!(over.hosts_with(Outcome::Unreachable), ["node2", "node3"]);
+        assert!(board.tasks.is_empty());
+    }
+}

@@ -505,10 +505,78 @@ fn the_listing_masks_secrets() {
     let inventory = load(&kubekey(
         "  hosts:\n    a:\n      connector: {host: 10.0.0.1, password: hunter2-in-use, private_key: /keys/a, become_password: other-secret}\n      internal_ipv4: 10.0.0.1\n      api_token: abc\n      note: \"log in with hunter2-in-use\"\n      nested: {db_password: [1, 2], port: 5}\n  groups:\n    image_registry: {hosts: [a, localhost], vars: {admin_password: x}}\n  vars: {free: 1}\n",
     ));
-    insta::assert_json_snapshot!(inventory.to_json(), @r#""#);
-    insta::assert_json_snapshot!(inventory.connection_to_json("a"), @r#""#);
+    insta::assert_json_snapshot!(inventory.to_json(), @r#"
+    {
+      "_meta": {
+        "hostvars": {
+          "a": {
+            "free": 1,
+            "admin_password": "********",
+            "internal_ipv4": "10.0.0.1",
+            "api_token": "********",
+            "note": "log in with ********",
+            "nested": {
+              "db_password": "********",
+              "port": 5
+            }
+          },
+          "localhost": {
+            "free": 1,
+            "admin_password": "********"
+          }
+        }
+      },
+      "all": {
+        "children": [
+          "ungrouped",
+          "image_registry"
+        ]
+      },
+      "image_registry": {
+        "hosts": [
+          "a",
+          "localhost"
+        ]
+      }
+    }
+    "#);
+    insta::assert_json_snapshot!(inventory.connection_to_json("a"), @r#"
+    {
+      "connection": {
+        "type": "ssh",
+        "host": "10.0.0.1",
+        "port": 22,
+        "user": "root",
+        "password": "********",
+        "private_key": "/keys/a",
+        "become_password": "********"
+      },
+      "internal_ipv4": "10.0.0.1",
+      "internal_ipv6": null,
+      "groups": [
+        "all",
+        "image_registry"
+      ]
+    }
+    "#);
     let shown: fn(&serde_json::Value) -> String = ToString::to_string;
-    insta::assert_snapshot!(inventory.to_tree(ALL, Some(shown)), @r"");
+    insta::assert_snapshot!(inventory.to_tree(ALL, Some(shown)), @r#"
+    @all:
+      |--@ungrouped:
+      |--@image_registry:
+      |  |--a
+      |  |  |--{admin_password = "********"}
+      |  |  |--{api_token = "********"}
+      |  |  |--{free = 1}
+      |  |  |--{internal_ipv4 = "10.0.0.1"}
+      |  |  |--{nested = {"db_password":"********","port":5}}
+      |  |  |--{note = "log in with ********"}
+      |  |--localhost
+      |  |  |--{admin_password = "********"}
+      |  |  |--{free = 1}
+      |  |--{admin_password = "********"}
+      |--{free = 1}
+    "#);
 }
 
 #[test]
@@ -541,7 +609,16 @@ fn as_a_tree() {
     let inventory = load(&kubekey(
         "  hosts:\n    a: {connector: {host: 10.0.0.1}}\n    b: {connector: {host: 10.0.0.2}}\n    c: {connector: {host: 10.0.0.3}}\n  groups:\n    outer:\n      hosts: [b]\n      groups: [inner, empty]\n    inner: {hosts: [a]}\n    empty: {hosts: }\n",
     ));
-    insta::assert_snapshot!(inventory.to_tree(ALL, None), @r"");
+    insta::assert_snapshot!(inventory.to_tree(ALL, None), @r"
+    @all:
+      |--@ungrouped:
+      |  |--c
+      |--@outer:
+      |  |--@inner:
+      |  |  |--a
+      |  |--@empty:
+      |  |--b
+    ");
     assert!(
         inventory.connection_to_json("a").unwrap()["groups"]
             .to_string()

@@ -6,7 +6,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ struct Task {
     waited: Duration,
     /// The slowest host.
     longest: Option<(String, Duration)>,
-    results: IndexMap<&'static str, usize>,
+    results: BTreeMap<Ended, usize>,
 }
 
 /// One play.
@@ -290,7 +290,7 @@ impl Timings {
         if let Some(task) = self.tasks.get_mut(&number) {
             task.ended = task.ended.max(to);
             task.total += took;
-            *task.results.entry(word(ended)).or_default() += 1;
+            *task.results.entry(ended).or_default() += 1;
             if task
                 .longest
                 .as_ref()

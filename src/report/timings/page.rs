@@ -410,7 +410,7 @@ fn table(html: &mut String, heads: &[(&str, bool)]) {
 fn tasks(html: &mut String, timings: &Timings) {
     let mut tasks: Vec<_> = timings.tasks.values().collect();
     tasks.sort_by_key(|task| std::cmp::Reverse(task.total));
-    let all: Duration = tasks.iter().map(|task| task.total).sum();
+    let largest = tasks.first().map(|task| task.total).unwrap_or_default();
     html.push_str("<h2>Slowest tasks</h2>\n");
     if tasks.len() > MOST_TASKS {
         let _ = writeln!(
@@ -445,19 +445,19 @@ fn tasks(html: &mut String, timings: &Timings) {
         let results: Vec<String> = task
             .results
             .iter()
-            .map(|(word, count)| {
-                let class = if *word == "failed" {
+            .map(|(ended, count)| {
+                let class = if *ended == Ended::Failed {
                     " class=\"bad\""
                 } else {
                     ""
                 };
-                format!("<span{class}>{count} {word}</span>")
+                format!("<span{class}>{count} {}</span>", word(*ended))
             })
             .collect();
-        let share = if all.is_zero() {
+        let share = if largest.is_zero() {
             0.0
         } else {
-            percent(task.total, all)
+            percent(task.total, largest)
         };
         let _ = writeln!(
             html,
