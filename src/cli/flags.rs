@@ -293,8 +293,12 @@ impl FromStr for Waiver {
 
 /// A file for a page, or nothing. The word after the flag may be a playbook by mistake: that is not written over.
 pub(super) fn parse_page(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() || text.ends_with(".html") || text.ends_with(".htm") {
-        Ok(PathBuf::from(text))
+    let path = PathBuf::from(text);
+    let is_page = path
+        .extension()
+        .is_some_and(|ending| ending == "html" || ending == "htm");
+    if text.is_empty() || is_page {
+        Ok(path)
     } else {
         Err("name a file that ends with `.html`, or write the flag last and alone".to_owned())
     }

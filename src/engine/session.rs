@@ -51,15 +51,13 @@ impl Doing<'_> {
         };
         let cancel = &self.runner.control.cancel;
         let session = if elevate {
-            let user = match variable("ansible_become_user") {
-                Some(user) => display(&user),
-                None => match frame.chain().find_map(|frame| frame.become_user.as_ref()) {
-                    Some(user) => user.render(scope).map_err(failed)?,
-                    None => {
-                        let given = self.runner.options.become_user.as_deref();
-                        given.unwrap_or("root").to_owned()
-                    }
-                },
+            let named = frame.chain().find_map(|frame| frame.become_user.as_ref());
+            let given = &self.runner.options.become_user;
+            let user = match (variable("ansible_become_user"), named, given) {
+                (Some(user), _, _) => display(&user),
+                (None, Some(user), _) => user.render(scope).map_err(failed)?,
+                (None, None, Some(user)) => user.clone(),
+                (None, None, None) => "root".to_owned(),
             };
             member.session_as(&user, cancel)
         } else {

@@ -237,6 +237,9 @@ pub fn everything(event: &Event, check_mode: bool) -> Vec<Line> {
     }
 }
 
+/// Lines of a command that are shown.
+const COMMAND_LINES: usize = 12;
+
 /// A command that ran on a host, its first lines, and what came of it.
 pub fn command(event: &Event) -> Vec<Line> {
     let EventKind::HostCommand {
@@ -252,7 +255,6 @@ pub fn command(event: &Event) -> Vec<Line> {
     else {
         return Vec::new();
     };
-    const MOST: usize = 12;
     let said: Vec<String> = text::tame_lines(command).collect();
     let mut lines = vec![Line::new(
         Paint::Faint,
@@ -272,11 +274,11 @@ pub fn command(event: &Event) -> Vec<Line> {
     )];
     lines.extend(
         said.iter()
-            .take(MOST)
+            .take(COMMAND_LINES)
             .map(|line| Line::new(Paint::Faint, format!("    $ {line}"))),
     );
-    if said.len() > MOST {
-        let more = format!("    and {} more lines", said.len() - MOST);
+    if said.len() > COMMAND_LINES {
+        let more = format!("    and {} more lines", said.len() - COMMAND_LINES);
         lines.push(Line::new(Paint::Faint, more));
     }
     lines

@@ -278,7 +278,7 @@ fn rect(html: &mut String, timings: &Timings, drawn: &Drawn, total: Duration) {
     let (top, height) = bar.doing.rows();
     let x = percent(bar.from, total) * WIDTH / 100.0;
     // What is there can be seen.
-    let width = (percent(took, total) * WIDTH / 100.0).max(4.0).min(WIDTH);
+    let width = (percent(took, total) * WIDTH / 100.0).clamp(4.0, WIDTH);
     let x = x.min(WIDTH - width);
     let what = match (
         drawn.count,
