@@ -8,8 +8,8 @@ use super::server::{self, Server};
 struct Cost {
     /// Sessions that it asked for.
     sessions: usize,
-    /// Pieces of standard error that it sent back: at least one for each command that runs in the kept shell, whose end
-    /// is marked there as well.
+    /// Pieces of standard error that it sent back: one for each command that runs in the kept shell, whose end is marked
+    /// there as well (unless two of them happen to be read at once).
     answers: usize,
 }
 
