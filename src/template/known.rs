@@ -98,11 +98,16 @@ fn find(kind: &str, name: &str, all: &'static BTreeSet<String>) -> Result<&'stat
     } else if let Some(other) = nearest(short, all.iter().map(String::as_str)) {
         format!("did you mean `{other}`?")
     } else {
-        let words = all
-            .iter()
-            .filter(|name| name.starts_with(char::is_alphabetic) && !name.contains('.'));
-        let words: Vec<&str> = words.map(String::as_str).collect();
-        format!("there are: {}", words.join(", "))
+        match kind {
+            "filter" => "there are those of Jinja2 and ansible-core, `ipaddr` and its relatives, and the most used \
+                         ones of community.general"
+                .to_owned(),
+            "test" => "there are those of Jinja2 and ansible-core".to_owned(),
+            _ => {
+                let names: Vec<&str> = all.iter().map(String::as_str).collect();
+                format!("there are: {}", names.join(", "))
+            }
+        }
     };
     Err(Unknown {
         message: format!("unknown {kind} `{name}`"),

@@ -481,6 +481,7 @@ fn all() -> impl Iterator<Item = (String, &'static Test)> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of a table")]
 fn is_defined(call: &Call, wanted: bool) -> Result<bool, Error> {
     Ok(is_undefined(&call.value) != wanted)
 }
@@ -539,6 +540,7 @@ fn divisible(_: &mut State<'_, '_>, call: &Call) -> Result<bool, Error> {
     leaves(call, call.required("num")?, 0.0)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of a table")]
 fn nan(_: &mut State<'_, '_>, call: &Call) -> Result<bool, Error> {
     Ok(number(&call.value).is_some_and(|number| number.as_float().is_nan()))
 }

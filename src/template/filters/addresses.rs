@@ -211,28 +211,29 @@ fn query_one(
     if version.is_some_and(|version| version != given.network.version()) {
         return Ok(no);
     }
-    let none = Value::from(());
-    Ok(
-        match simple_query(&given, query).or_else(|| network_query(&given, query)) {
-            Some(answer) => answer.unwrap_or(none),
-            None => match network_only_query(call, &given, query)? {
-                Some(answer) => answer.unwrap_or(none),
-                None => match range_query(&given, query) {
-                    Some(answer) => answer,
-                    None => index_query(call, &given, query)?,
-                },
-            },
-        },
-    )
+    if let Some(answer) = simple_query(&given, query).or_else(|| network_query(&given, query)) {
+        return Ok(answer);
+    }
+    if let Some(answer) = network_only_query(call, &given, query)? {
+        return Ok(answer);
+    }
+    match range_query(&given, query) {
+        Some(answer) => Ok(answer),
+        None => index_query(call, &given, query),
+    }
 }
 
-/// Questions about the address; the outer nothing is for another kind of question, the inner one for none.
-fn simple_query(given: &Given, query: &str) -> Option<Option<Value>> {
+fn none() -> Value {
+    Value::from(())
+}
+
+/// Questions about the address; nothing for another kind of question.
+fn simple_query(given: &Given, query: &str) -> Option<Value> {
     let network = given.network;
     let text = |text: String| Some(Value::from(text));
     let is_network_address = network.address == network.first();
     let same = || Some(given.text.clone());
-    Some(match query {
+    let answer = match query {
         "" => text(if given.has_prefix {
             network.cidr()
         } else {
@@ -290,9 +291,6 @@ fn simple_query(given: &Given, query: &str) -> Option<Option<Value>> {
             .to_owned(),
         ),
         "revdns" => text(network.reverse()),
-        "wrap" if !network.is_v6 => same(),
-        "wrap" if given.has_prefix => text(format!("[{}]/{}", network.ip(), network.prefix)),
-        "wrap" => text(format!("[{}]", network.ip())),
         "loopback" | "lo" => network.is_loopback().then(same).flatten(),
         "multicast" => network.is_multicast().then(same).flatten(),
         "unicast" => (!network.is_multicast()).then(same).flatten(),
@@ -305,16 +303,19 @@ fn simple_query(given: &Given, query: &str) -> Option<Option<Value>> {
                 && !network.looks_like_mask();
             is_public.then(same).flatten()
         }
-        "ipv4" | "v4" if !network.is_v6 => same(),
+        "wrap" | "ipv4" | "v4" if !network.is_v6 => same(),
+        "wrap" if given.has_prefix => text(format!("[{}]/{}", network.ip(), network.prefix)),
+        "wrap" => text(format!("[{}]", network.ip())),
         "ipv4" | "v4" => Some(
             as_v4(network)
                 .map_or_else(|| Value::from(false), |network| Value::from(network.cidr())),
         ),
         "ipv6" | "v6" if network.is_v6 => same(),
         "ipv6" | "v6" => text(format!("{}/{}", mapped(network), network.prefix + 96)),
-        "6to4" => return Some(six_to_four(given)),
+        "6to4" => Some(six_to_four(given)),
         _ => return None,
-    })
+    };
+    Some(answer.unwrap_or_else(none))
 }
 
 fn mapped(network: Network) -> String {
@@ -331,38 +332,38 @@ fn as_v4(network: Network) -> Option<Network> {
     })
 }
 
-fn six_to_four(given: &Given) -> Option<Value> {
+fn six_to_four(given: &Given) -> Value {
     let network = given.network;
     let is_network_address = !network.is_single() && network.address == network.first();
     if network.is_v6 {
         let is_one = network.is_in(&["2002::/16"]);
         let is_asked = !given.has_prefix || !is_network_address;
-        return Some(if is_one && is_asked {
+        return if is_one && is_asked {
             given.text.clone()
         } else {
             Value::from(false)
-        });
+        };
     }
     if is_network_address {
-        return Some(Value::from(false));
+        return Value::from(false);
     }
     let [one, two, three, four] = u32::try_from(network.address)
         .unwrap_or_default()
         .to_be_bytes();
-    Some(Value::from(format!(
+    Value::from(format!(
         "2002:{one:02x}{two:02x}:{three:02x}{four:02x}::1/48"
-    )))
+    ))
 }
 
 /// Questions about the network.
-fn network_query(given: &Given, query: &str) -> Option<Option<Value>> {
+fn network_query(given: &Given, query: &str) -> Option<Value> {
     let network = given.network;
     let text = |text: String| Some(Value::from(text));
     let size = |less: u128| -> Option<Value> {
         let size = network.size()?.checked_sub(less)?;
         Some(i128::try_from(size).map_or_else(|_| Value::from(size), integer))
     };
-    Some(match query {
+    let answer = match query {
         "network" | "network_id" => text(network.show(network.first())),
         "netmask" => text(network.show(network.netmask())),
         "hostmask" | "wildcard" => text(network.show(network.hostmask())),
@@ -392,15 +393,12 @@ fn network_query(given: &Given, query: &str) -> Option<Option<Value>> {
         )),
         "broadcast" => None,
         _ => return None,
-    })
+    };
+    Some(answer.unwrap_or_else(none))
 }
 
 /// Questions that make no sense of an address without a prefix.
-fn network_only_query(
-    call: &Call,
-    given: &Given,
-    query: &str,
-) -> Result<Option<Option<Value>>, Error> {
+fn network_only_query(call: &Call, given: &Given, query: &str) -> Result<Option<Value>, Error> {
     let network = given.network;
     let known = [
         "first_usable",
@@ -423,22 +421,22 @@ fn network_only_query(
     if query == "peer" {
         let last_bits = network.address & 3;
         return match network.size() {
-            Some(2) => Ok(Some(Some(show(network.address ^ 1)))),
+            Some(2) => Ok(Some(show(network.address ^ 1))),
             Some(4) if last_bits == 0 || last_bits == 3 => {
                 Err(call.error("the first and the last address of a /30 have no peer"))
             }
-            Some(4) => Ok(Some(Some(show(network.address ^ 3)))),
+            Some(4) => Ok(Some(show(network.address ^ 3))),
             _ => Err(call.error("only a network of two or four addresses has peers")),
         };
     }
     let Some((first, last)) = network.usable() else {
-        return Ok(Some(None));
+        return Ok(Some(none()));
     };
     let near = |by: i128| {
         let address = network.offset(by)?.address;
         (first..=last).contains(&address).then(|| show(address))
     };
-    Ok(Some(match query {
+    let answer = match query {
         "first_usable" => Some(show(first)),
         "last_usable" => Some(show(last)),
         "range_usable" => Some(Value::from(format!(
@@ -448,7 +446,8 @@ fn network_only_query(
         ))),
         "next_usable" => near(1),
         _ => near(-1),
-    }))
+    };
+    Ok(Some(answer.unwrap_or_else(none)))
 }
 
 /// A network as the question: whether the address is in it.

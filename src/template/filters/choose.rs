@@ -79,6 +79,7 @@ fn ternary(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     call.required(chosen).cloned()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of a table")]
 fn boolean(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let value = &call.value;
     if value.is_none() || value.kind() == ValueKind::Bool {
@@ -94,6 +95,7 @@ fn boolean(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
 
 /// The names of Python's classes. A text of a file is another class than one that an expression makes, in Ansible;
 /// here they are one.
+#[expect(clippy::unnecessary_wraps, reason = "one of a table")]
 fn type_debug(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let value = &call.value;
     Ok(Value::from(match value.kind() {

@@ -1,6 +1,6 @@
 //! Filters that take lists apart, put them together and apply other filters and tests to their items.
 
-use minijinja::value::{Kwargs, Value};
+use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
 use super::super::environment::invalid;
@@ -129,6 +129,9 @@ fn empty(filter: &str) -> Value {
 }
 
 fn length(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
+    if call.value.kind() == ValueKind::Bytes {
+        return Ok(Value::from(call.value.as_bytes().map_or(0, <[u8]>::len)));
+    }
     if let Some(text) = call.value.as_str() {
         return Ok(Value::from(text.chars().count()));
     }

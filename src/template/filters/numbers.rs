@@ -146,6 +146,7 @@ fn int(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of a table")]
 fn float(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let found = match call.value.as_str() {
         Some(text) => parse_float(text),

@@ -155,7 +155,8 @@ fn real(path: &str) -> String {
         match part.as_str() {
             "" | "." => continue,
             ".." => {
-                done = dirname(&done).trim_end_matches('/').to_owned();
+                let length = dirname(&done).trim_end_matches('/').len();
+                done.truncate(length);
                 continue;
             }
             _ => {}
@@ -246,24 +247,21 @@ fn expand_variables(path: &str) -> String {
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('$') {
         new.push_str(before);
-        let (name, length) = match after
+        let braced = after
             .strip_prefix('{')
-            .and_then(|inside| inside.split_once('}'))
-        {
-            Some((name, _)) => (name, name.len() + 2),
-            None => {
-                let end = after
-                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .unwrap_or(after.len());
-                (after.get(..end).unwrap_or_default(), end)
-            }
-        };
-        match std::env::var(name).ok().filter(|_| !name.is_empty()) {
-            Some(value) => new.push_str(&value),
-            None => {
-                new.push('$');
-                new.push_str(after.get(..length).unwrap_or_default());
-            }
+            .and_then(|inside| inside.split_once('}'));
+        let bare = after
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(after.len());
+        let (name, length) = braced.map_or_else(
+            || (after.get(..bare).unwrap_or_default(), bare),
+            |(name, _)| (name, name.len() + 2),
+        );
+        if let Some(value) = std::env::var(name).ok().filter(|_| !name.is_empty()) {
+            new.push_str(&value);
+        } else {
+            new.push('$');
+            new.push_str(after.get(..length).unwrap_or_default());
         }
         rest = after.get(length..).unwrap_or_default();
     }

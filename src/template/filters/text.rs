@@ -13,12 +13,12 @@ pub(super) const FILTERS: &[Filter] = &[
     Filter {
         name: "upper",
         parameters: &[],
-        apply: |_, call| changed(call, |text| text.to_uppercase()),
+        apply: |_, call| changed(call, str::to_uppercase),
     },
     Filter {
         name: "lower",
         parameters: &[],
-        apply: |_, call| changed(call, |text| text.to_lowercase()),
+        apply: |_, call| changed(call, str::to_lowercase),
     },
     Filter {
         name: "capitalize",
