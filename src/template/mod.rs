@@ -41,6 +41,7 @@ use scope::Trouble;
 pub use outside::Outside;
 pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, has_template};
 pub use syntax::Syntax;
+pub use written::json_text;
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).
 #[derive(Debug, Clone)]
