@@ -96,7 +96,7 @@ impl Template {
                     )
                     .hint("a condition is an expression already: write `name == 'x'`")
             })?;
-            return Self::bare(inner, Kind::Condition, place);
+            return Self::bare(inner, Kind::Inner, place);
         }
         Self::bare(text, Kind::Condition, place)
     }
@@ -187,8 +187,14 @@ impl Template {
         Ok(display(&self.evaluate(scope)?))
     }
 
-    /// The value as a condition, by the rules of a `when`.
+    /// The value as a condition: an expression as Python sees it, the value of a text with markup by its words.
     pub fn is_true(&self, scope: &Scope) -> Result<bool, Diagnostic> {
+        if self.kind == Kind::Condition {
+            let value = self.value(scope);
+            return value
+                .map(|value| value.is_true())
+                .map_err(|trouble| self.located(&trouble.message));
+        }
         Ok(truthy(&self.evaluate(scope)?))
     }
 
@@ -318,7 +324,7 @@ pub fn display(value: &Json) -> String {
     }
 }
 
-/// Truth as Ansible sees a condition's value: texts count by their words.
+/// Truth as Ansible sees the value of a boolean keyword: texts count by their words.
 pub fn truthy(value: &Json) -> bool {
     match value {
         Json::Null => false,
