@@ -42,6 +42,7 @@ pub use lookups::{LOOKUPS, unknown_lookup};
 pub use outside::Outside;
 pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, converted, has_template};
 pub use syntax::Syntax;
+pub use filters::json_text;
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).
 #[derive(Debug, Clone)]
@@ -96,7 +97,7 @@ impl Template {
                     ..Self::parse(text, place)?
                 });
             };
-            return Self::bare(inner, Kind::Condition, place);
+            return Self::bare(inner, Kind::Inner, place);
         }
         Self::bare(text, Kind::Condition, place)
     }
@@ -176,7 +177,7 @@ impl Template {
     /// The value, or nothing when it is not defined.
     pub fn evaluate_if_defined(&self, scope: &Scope) -> Result<Option<Json>, Diagnostic> {
         let formula = match self.kind {
-            Kind::Literal => None,
+            Kind::Literal | Kind::Rendered => None,
             Kind::Text => match compiled::form(&self.text) {
                 Ok(Form::Sole(formula)) => Some(formula),
                 _ => None,
@@ -197,8 +198,14 @@ impl Template {
         Ok(display(&self.evaluate(scope)?))
     }
 
-    /// The value as a condition, by the rules of a `when`.
+    /// The value as a condition: an expression as Python sees it, the value of a text with markup by its words.
     pub fn is_true(&self, scope: &Scope) -> Result<bool, Diagnostic> {
+        if self.kind == Kind::Condition {
+            let value = self.value(scope);
+            return value
+                .map(|value| value.is_true())
+                .map_err(|trouble| self.located(&trouble.message));
+        }
         Ok(truthy(&self.evaluate(scope)?))
     }
 
@@ -328,7 +335,7 @@ pub fn display(value: &Json) -> String {
     }
 }
 
-/// Truth as Ansible sees a condition's value: texts count by their words.
+/// Truth as Ansible sees the value of a boolean keyword: texts count by their words.
 pub fn truthy(value: &Json) -> bool {
     match value {
         Json::Null => false,

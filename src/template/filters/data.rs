@@ -147,6 +147,16 @@ fn to_nice_json(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     Ok(text)
 }
 
+/// Plain data as JSON on one line, as Python writes it.
+pub fn json_text(data: &serde_json::Value) -> String {
+    let mut text = String::new();
+    match Style::default().write(&value_of(data), 0, &mut text) {
+        Ok(()) => text,
+        // Data that nest deeper than the filter allows.
+        Err(_) => data.to_string(),
+    }
+}
+
 impl Style {
     pub(super) fn sorted() -> Self {
         Self {

@@ -37,6 +37,7 @@ use minijinja::{Environment, State};
 
 use call::Filter;
 pub(super) use call::{Call, Test, refusal};
+pub use data::json_text;
 pub(super) use moments::difference as time_between;
 pub(super) use regex::matches;
 pub(super) use urls::Url;
