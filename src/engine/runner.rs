@@ -173,6 +173,7 @@ impl<'a> Runner<'a> {
         };
         shared.insert("ansible_run_tags".to_owned(), run_tags);
         shared.insert("ansible_skip_tags".to_owned(), json!(options.skip_tags));
+        shared.insert("ansible_playbook_python".to_owned(), python().into());
         if let Some(limit) = &options.limit_pattern {
             shared.insert("ansible_limit".to_owned(), limit.clone().into());
         }
@@ -218,6 +219,7 @@ impl<'a> Runner<'a> {
                 && !self.options.patient
             {
                 self.lose(&member.name, error);
+                state.count(|recap| recap.unreachable += 1);
                 continue;
             }
             if let Some(facts) = member.facts() {
@@ -324,7 +326,6 @@ impl<'a> Runner<'a> {
     pub(super) fn lose(&self, host: &str, error: &TransportError) {
         if let Some(state) = self.variables.host(host) {
             state.set_standing(Standing::Unreachable);
-            state.count(|recap| recap.unreachable = 1);
         }
         self.events.send(EventKind::HostUnreachable {
             host: host.to_owned(),
@@ -344,6 +345,18 @@ impl<'a> Runner<'a> {
             .host(host)
             .is_some_and(|state| state.standing() == Standing::Active)
     }
+}
+
+/// Playbooks name the Python that Ansible itself runs in. There is none here: the machine's own stands in for it.
+fn python() -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("python3"))
+        .find(|file| file.is_file())
+        .map_or_else(
+            || "/usr/bin/python3".to_owned(),
+            |file| file.display().to_string(),
+        )
 }
 
 /// Playbooks ask for the version of Ansible whose grammar this is.

@@ -57,6 +57,8 @@ pub struct Wanted {
     pub tools: Vec<String>,
     /// More systemd units to ask about, with their suffix.
     pub units: Vec<String>,
+    /// The folder of local facts, if not the usual one; for [`Extent::System`].
+    pub fact_path: Option<String>,
 }
 
 /// Why there are no facts of a host.
@@ -105,6 +107,9 @@ fn command(wanted: &Wanted) -> Command {
 /// The script's arguments.
 pub(super) fn arguments(wanted: &Wanted) -> Vec<String> {
     let mut arguments = vec![words(&wanted.tools), words(&wanted.units)];
+    if wanted.extent == Extent::System {
+        arguments.insert(0, wanted.fact_path.clone().unwrap_or_default());
+    }
     // The root's file system is always of interest.
     if !wanted.folders.iter().any(|folder| folder == "/") {
         arguments.push("/".to_owned());
@@ -191,6 +196,7 @@ mod tests {
             folders: vec!["/data x".to_owned()],
             tools: vec!["tar".to_owned(), "a;b".to_owned(), String::new()],
             units: vec!["getty@tty1.service".to_owned()],
+            fact_path: None,
         };
         assert_eq!(
             arguments(&wanted),

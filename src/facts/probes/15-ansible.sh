@@ -82,10 +82,13 @@ for link in /sys/class/net/*; do
 done
 
 for path in "${fact_path:-/etc/ansible/facts.d}"/*.fact; do
-  [ -f "$path" ] && [ -r "$path" ] || continue
+  [ -e "$path" ] || [ -h "$path" ] || continue
   section local-fact
   value path "$path"
-  if [ -x "$path" ]; then
+  if [ ! -e "$path" ]; then
+    value gone yes
+    continue
+  elif [ -x "$path" ]; then
     said=$(limit 10 "$path") && value ran 0 || value ran "$?"
   else
     said=$(cat "$path")
