@@ -599,11 +599,10 @@ impl Variables {
             );
             let mut names: Vec<&str> = Vec::new();
             let mut paths: Vec<String> = Vec::new();
-            for parent in parents.iter().filter(|parent| parent.folder != role.folder) {
-                if !names.contains(&parent.name.as_str()) {
-                    names.push(&parent.name);
-                    paths.push(self.library.absolute(&parent.folder));
-                }
+            // A role may import itself: it is its own parent then.
+            for parent in parents.iter().skip(1) {
+                names.push(&parent.name);
+                paths.push(self.library.absolute(&parent.folder));
             }
             if !names.is_empty() {
                 magic.insert("ansible_parent_role_names".to_owned(), json!(names));

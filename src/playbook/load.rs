@@ -337,7 +337,11 @@ impl<'a> Loader<'a> {
                     &node.place,
                     format!("`{key}` is an expression already: the braces are not needed"),
                 )
-                .hint(format!("write `{key}: {}`", condition.source())),
+                .hint(if crate::template::is_template(condition.source()) {
+                    "name the variables themselves".to_owned()
+                } else {
+                    format!("write `{key}: {}`", condition.source())
+                }),
             );
         }
         if let Some(inner) = text_literal(condition.source()) {
