@@ -1,5 +1,6 @@
 //! What the templates of a task ask of this machine: lookups, and other templates.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -43,5 +44,38 @@ impl Outside for TaskOutside {
             }
         }
         Ok(None)
+    }
+}
+
+/// Looks beside a template too, for those that it includes.
+pub(super) struct Beside {
+    pub(super) outside: Arc<dyn Outside>,
+    pub(super) folder: PathBuf,
+}
+
+impl Outside for Beside {
+    fn lookup(
+        &self,
+        name: &str,
+        terms: &[Json],
+        options: &Map<String, Json>,
+        scope: &Scope,
+    ) -> Result<Vec<Json>, String> {
+        self.outside.lookup(name, terms, options, scope)
+    }
+
+    fn template(&self, name: &str) -> Result<Option<(String, String)>, String> {
+        let known = self.outside.template(name)?;
+        let path = self.folder.join(name);
+        if known.is_some() || !path.is_file() {
+            return Ok(known);
+        }
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|error| format!("read the template `{name}`: {error}"))?;
+        Ok(Some((path.display().to_string(), text)))
+    }
+
+    fn warn(&self, message: &str) {
+        self.outside.warn(message);
     }
 }

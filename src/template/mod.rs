@@ -43,6 +43,7 @@ pub use lookups::{LOOKUPS, unknown_lookup};
 pub use outside::Outside;
 pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, converted, has_template};
 pub use syntax::Syntax;
+pub use written::json_text;
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).
 #[derive(Debug, Clone)]
@@ -233,12 +234,7 @@ fn locate(place: &Place, shown: &str, range: Option<Range<usize>>) -> Place {
 }
 
 /// Renders the whole text of a template file; errors name the line.
-pub fn render_file(name: &str, text: &str, scope: &Scope) -> Result<String, Diagnostic> {
-    render_file_as(name, text, &Syntax::default(), scope)
-}
-
-/// Renders the whole text of a template file that has a syntax of its own.
-pub fn render_file_as(
+pub fn render_file(
     name: &str,
     text: &str,
     syntax: &Syntax,
@@ -307,12 +303,7 @@ fn file_unit(
 }
 
 /// Checks the text of a template file without rendering it.
-pub fn check_file(name: &str, text: &str) -> Result<(), Diagnostic> {
-    check_file_as(name, text, &Syntax::default())
-}
-
-/// Checks the text of a template file that has a syntax of its own.
-pub fn check_file_as(name: &str, text: &str, syntax: &Syntax) -> Result<(), Diagnostic> {
+pub fn check_file(name: &str, text: &str, syntax: &Syntax) -> Result<(), Diagnostic> {
     file_unit(&compiled::collection(), name, text, syntax).map(|_| ())
 }
 

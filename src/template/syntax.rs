@@ -8,6 +8,19 @@ use super::literal;
 /// What a template file that wants its own begins with.
 const HEADER: &str = "#jinja2:";
 
+/// What can be said about it, by Ansible's names.
+const KEYS: [&str; 9] = [
+    "trim_blocks",
+    "lstrip_blocks",
+    "newline_sequence",
+    "variable_start_string",
+    "variable_end_string",
+    "block_start_string",
+    "block_end_string",
+    "comment_start_string",
+    "comment_end_string",
+];
+
 /// How the tags of a template look, and what becomes of the white space around them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Syntax {
@@ -40,6 +53,19 @@ impl Default for Syntax {
 }
 
 impl Syntax {
+    /// The one that the arguments of the `template` module ask for.
+    pub fn from_arguments(argument: impl Fn(&str) -> Option<Json>) -> Self {
+        let mut syntax = Self::default();
+        for key in KEYS {
+            if let Some(value) = argument(key) {
+                syntax.set(key, Some(&value));
+            }
+        }
+        // In YAML that is not quoted, these are two characters.
+        syntax.newline = syntax.newline.replace("\\r", "\r").replace("\\n", "\n");
+        syntax
+    }
+
     /// For the engine's lexer. The last line break of a template is no part of it.
     pub(super) fn config(&self) -> Result<SyntaxConfig, minijinja::Error> {
         SyntaxConfig::builder()

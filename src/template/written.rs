@@ -13,6 +13,13 @@ pub(super) fn json(value: &Value, indent: Option<usize>) -> Result<String, Error
     Ok(text)
 }
 
+/// Plain data as JSON, on one line with spaces.
+pub fn json_text(data: &serde_json::Value) -> String {
+    let mut text = String::new();
+    write_json(data, None, 0, &mut text);
+    text
+}
+
 fn write_json(json: &serde_json::Value, indent: Option<usize>, level: usize, out: &mut String) {
     use serde_json::Value as Json;
     let newline = |out: &mut String, level: usize| {

@@ -155,7 +155,7 @@ fn other_hosts_are_asked_in_the_same_way() {
 fn an_error_in_a_file_names_its_line() {
     let text = "one: {{ a }}\n{% if b.c %}\ntwo\n{% endif %}\n";
     let scope = scope(json!({"a": 1, "b": {}}));
-    let error = render_file("f.j2", text, &scope).unwrap_err();
+    let error = render_file("f.j2", text, &Syntax::default(), &scope).unwrap_err();
     insta::assert_snapshot!(render(&error, Colour::Never), @r"
     error: 'dict object' has no attribute 'c'
      --> f.j2:2:7
