@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::attempt::Attempt;
 use super::perform::Doing;
+use super::told::Told;
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::facts::Facts;
@@ -45,21 +46,36 @@ impl Doing<'_> {
             Some(value) => truthy(&value),
             None => match frame.chain().find_map(|frame| frame.elevate.as_ref()) {
                 Some(flag) => flag.is_true(scope).map_err(failed)?,
-                None => false,
+                None => self.runner.options.elevate,
             },
         };
         let cancel = &self.runner.control.cancel;
         let session = if elevate {
-            let user = match variable("ansible_become_user") {
-                Some(user) => display(&user),
-                None => match frame.chain().find_map(|frame| frame.become_user.as_ref()) {
-                    Some(user) => user.render(scope).map_err(failed)?,
-                    None => "root".to_owned(),
-                },
+            let named = frame.chain().find_map(|frame| frame.become_user.as_ref());
+            let given = &self.runner.options.become_user;
+            let user = match (variable("ansible_become_user"), named, given) {
+                (Some(user), _, _) => display(&user),
+                (None, Some(user), _) => user.render(scope).map_err(failed)?,
+                (None, None, Some(user)) => user.clone(),
+                (None, None, None) => "root".to_owned(),
             };
             member.session_as(&user, cancel)
         } else {
             member.session(cancel)
+        };
+        let session = if self.runner.options.verbosity > 2 && !self.no_log {
+            session.map(|session| {
+                session.through(|inner| {
+                    Arc::new(Told {
+                        inner,
+                        events: self.runner.events.clone(),
+                        task: self.number,
+                        host: self.host.to_owned(),
+                    })
+                })
+            })
+        } else {
+            session
         };
         let mut limit = self.runner.options.task_timeout;
         let timeout = frame.chain().find_map(|frame| frame.timeout.as_ref());

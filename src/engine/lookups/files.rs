@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::options::Options;
 use super::{Asker, own_path};
-use crate::template::{Layer, Syntax, converted, display, render_file_as, truthy};
+use crate::template::{Layer, Syntax, converted, display, render_file, truthy};
 
 /// The texts of files.
 pub(super) fn file(
@@ -62,8 +62,7 @@ pub(super) fn template(
     let mut texts = Vec::new();
     for term in terms {
         let (name, text) = asker.read("templates", &display(term))?;
-        let text =
-            render_file_as(&name, &text, &syntax, &scope).map_err(|found| found.to_string())?;
+        let text = render_file(&name, &text, &syntax, &scope).map_err(|found| found.to_string())?;
         texts.push(if options.flag("convert_data", true) {
             converted(text)
         } else {
