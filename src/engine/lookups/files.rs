@@ -62,8 +62,7 @@ pub(super) fn template(
     let mut texts = Vec::new();
     for term in terms {
         let (name, text) = asker.read("templates", &display(term))?;
-        let text =
-            render_file(&name, &text, &syntax, &scope).map_err(|found| found.to_string())?;
+        let text = render_file(&name, &text, &syntax, &scope).map_err(|found| found.to_string())?;
         texts.push(if options.flag("convert_data", true) {
             converted(text)
         } else {
