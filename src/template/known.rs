@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{lookups, names};
 use super::outside::short_name;
 use super::rewrite::Mistake;
+use super::{lookups, names};
 use crate::diagnostic::nearest;
 
 /// Filters that are asked about something undefined.

@@ -38,11 +38,11 @@ use compiled::{Form, Formula};
 use rewrite::{Backslashes, Mistake};
 use scope::Trouble;
 
+pub use filters::json_text;
 pub use lookups::{LOOKUPS, unknown_lookup};
 pub use outside::Outside;
 pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, converted, has_template};
 pub use syntax::Syntax;
-pub use filters::json_text;
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).
 #[derive(Debug, Clone)]
@@ -155,7 +155,9 @@ impl Template {
                 // Data must not become a call of something that reads files or runs programs.
                 let brings = |name: &str| expression.contains(name) && !self.text.contains(name);
                 if ["lookup", "query", "q("].into_iter().any(brings) {
-                    return Err(environment::invalid("the data in the condition call a lookup").into());
+                    return Err(
+                        environment::invalid("the data in the condition call a lookup").into(),
+                    );
                 }
                 let formula = compiled::formula(&expression, Backslashes::Escape)?;
                 Ok(environment::json_of(&scope.value_of(&formula)?)?)
