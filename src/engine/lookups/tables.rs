@@ -93,7 +93,7 @@ pub(super) fn ini(
             continue;
         }
         values.extend(match table.get(section, &key) {
-            Some(value) => table.filled(section, value, 0)?.map(Json::from),
+            Some((_, value)) => table.filled(section, value, 0)?.map(Json::from),
             None => Some(told.text("default").unwrap_or_default().into()),
         });
     }
@@ -207,14 +207,14 @@ impl Ini {
             .map(|entry| (entry.key.as_str(), entry.value.as_deref()))
     }
 
-    fn get<'a>(&'a self, section: &'a str, key: &str) -> Option<Option<&'a str>> {
+    /// The name and value of a key, which may have none.
+    fn get<'a>(&'a self, section: &'a str, key: &str) -> Option<(&'a str, Option<&'a str>)> {
         let key = if self.is_exact {
             key.to_owned()
         } else {
             key.to_lowercase()
         };
-        let found = self.items(section).find(|(name, _)| *name == key);
-        found.map(|(_, value)| value)
+        self.items(section).find(|(name, _)| *name == key)
     }
 
     /// A value with `%(name)s` replaced by the value of `name`.
@@ -245,7 +245,7 @@ impl Ini {
             let Some((name, after)) = named else {
                 return Err(format!("a `%` in `{value}` is neither `%%` nor `%(name)s`"));
             };
-            let Some(other) = self.get(section, name) else {
+            let Some((_, other)) = self.get(section, name) else {
                 return Err(format!("`{value}` refers to `{name}`, which is not there"));
             };
             let other = self.filled(section, other, depth + 1)?;
@@ -352,7 +352,7 @@ mod tests {
         let text = "# no\n[DEFAULT]\nbase = /srv\n[Part]\nKey: one\n  two\npath = %(base)s/100%%\n";
         let ini = Ini::read(text, false, false).unwrap();
         let filled = |key: &str| {
-            ini.filled("Part", ini.get("Part", key).unwrap(), 0)
+            ini.filled("Part", ini.get("Part", key).unwrap().1, 0)
                 .unwrap()
         };
         assert_eq!(filled("KEY").as_deref(), Some("one\ntwo"));
