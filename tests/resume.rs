@@ -243,7 +243,11 @@ fn journals_are_for_their_owner_and_old_ones_go() {
     let mut names: Vec<String> = std::fs::read_dir(&runs)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".jsonl"))
+        .filter(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|end| end == "jsonl")
+        })
         .collect();
     names.sort();
     assert_eq!(names.len(), 100);

@@ -256,7 +256,7 @@ fn made_up(hosts: usize, tasks: u64) -> Vec<Event> {
                     host: host.clone(),
                 },
             );
-            if task == 3 && index % 4 == 0 {
+            if task == 3 && index.is_multiple_of(4) {
                 say(
                     from + 50,
                     EventKind::HostWaits {
@@ -283,7 +283,7 @@ fn made_up(hosts: usize, tasks: u64) -> Vec<Event> {
                 }
             }
             let outcome = match (task + index) % 9 {
-                0 | 1 | 2 => Outcome::Changed,
+                0..=2 => Outcome::Changed,
                 3 => Outcome::Skipped,
                 4 if task == tasks => Outcome::Failed,
                 5 if task == 4 => Outcome::Ignored,
