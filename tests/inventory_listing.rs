@@ -110,7 +110,7 @@ fn the_same_as_ansible_inventory_prints() {
                 "{name} {host}"
             );
         }
-        for vars in [false] {
+        for vars in [false, true] {
             let mut ours = vec!["inventory", "graph", "-i", name];
             let mut theirs = vec!["-i", name, "--graph"];
             if vars {
