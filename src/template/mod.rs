@@ -40,6 +40,8 @@ enum Kind {
     Expression,
     /// Anything else: renders to a text.
     Mixed,
+    /// Renders to a text that is an expression itself.
+    Rendered,
 }
 
 /// Whether a text contains template markup.
@@ -73,15 +75,15 @@ impl Template {
     /// A bare expression, as in `when:`.
     pub fn expression(text: &str, place: Option<&Place>) -> Result<Self, Diagnostic> {
         if is_template(text) {
-            let inner = sole_expression(text).ok_or_else(|| {
-                let message = "expected an expression without `{{ }}`";
-                place
-                    .map_or_else(
-                        || Diagnostic::error(message),
-                        |place| Diagnostic::at(place, message),
-                    )
-                    .hint("a condition is an expression already: write `name == 'x'`")
-            })?;
+            let Some(inner) = sole_expression(text) else {
+                // What the markup becomes is part of the expression, as in old playbooks.
+                environment::check(text, place, text, 0)?;
+                return Ok(Self {
+                    text: text.into(),
+                    kind: Kind::Rendered,
+                    place: place.cloned(),
+                });
+            };
             return Self::expression(inner, place);
         }
         environment::check(&format!("{{{{ {text} }}}}"), place, text, "{{ ".len())?;
@@ -113,6 +115,14 @@ impl Template {
             Kind::Literal => return Ok(Json::String(self.text.to_string())),
             Kind::Expression => scope.evaluate(&self.text),
             Kind::Mixed => scope.render(&self.text).map(Json::String),
+            Kind::Rendered => scope.render(&self.text).and_then(|expression| {
+                // Data must not become a call of something that reads files or runs programs.
+                let brings = |name: &str| expression.contains(name) && !self.text.contains(name);
+                if ["lookup", "query", "q("].into_iter().any(brings) {
+                    return Err("the data in the condition call a lookup".to_owned());
+                }
+                scope.evaluate(&expression)
+            }),
         };
         result.map_err(|message| self.located(&message))
     }

@@ -21,6 +21,8 @@ pub struct Layer {
     variables: Arc<Map<String, Json>>,
     /// Texts in it are data, never templates: facts, results of tasks, settings.
     raw: bool,
+    /// Values as templates have them, once somebody asked: for data that many scopes share.
+    known: Option<Arc<Mutex<HashMap<String, Value>>>>,
 }
 
 impl Layer {
@@ -29,6 +31,7 @@ impl Layer {
         Self {
             variables: variables.into(),
             raw: false,
+            known: None,
         }
     }
 
@@ -37,7 +40,34 @@ impl Layer {
         Self {
             variables: variables.into(),
             raw: true,
+            known: None,
         }
+    }
+
+    /// The same for data that the scopes of all hosts share, such as lists of all hosts: each is made a value once, and
+    /// not once for each host.
+    pub fn common(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
+        Self {
+            known: Some(Arc::default()),
+            ..Self::raw(variables)
+        }
+    }
+
+    /// The value of a variable that somebody has asked for already.
+    fn known(&self, name: &str) -> Option<Value> {
+        let known = self.known.as_ref()?;
+        let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(name).cloned()
+    }
+
+    /// The value of a variable whose texts are data.
+    fn plain(&self, name: &str, json: &Json) -> Value {
+        let value = environment::value_of(json);
+        if let Some(known) = &self.known {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(name.to_owned(), value.clone());
+        }
+        value
     }
 
     /// The variables of the layer.
@@ -283,9 +313,12 @@ impl Scope {
             .iter()
             .rev()
             .find(|layer| layer.variables.contains_key(name))?;
+        if let Some(value) = layer.known(name) {
+            return Some(value);
+        }
         let json = layer.variables.get(name)?;
         let value = if layer.raw && !has_marked(json) || !has_template(json) {
-            environment::value_of(json)
+            layer.plain(name, json)
         } else {
             let resolved = if layer.raw {
                 decrypted(json)
