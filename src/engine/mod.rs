@@ -29,6 +29,7 @@ mod session;
 mod state;
 mod tags;
 mod task_files;
+mod template_facts;
 #[cfg(test)]
 mod tests;
 mod told;

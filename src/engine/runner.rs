@@ -202,7 +202,7 @@ impl<'a> Runner<'a> {
             .variables
             .shared
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = Layer::common(shared);
+            .unwrap_or_else(PoisonError::into_inner) = Layer::raw(shared);
     }
 
     pub(super) async fn run(self) -> RunReport {

@@ -162,7 +162,7 @@ impl Runner<'_> {
         Ok(if environment.is_empty() {
             session
         } else {
-            session.with_environment(environment)
+            session.with_environment(&environment)
         })
     }
 }

@@ -416,7 +416,7 @@ impl PlayView {
                 map.insert("ansible_play_batch".to_owned(), json!(here));
                 map.insert("ansible_play_hosts".to_owned(), json!(all));
                 map.insert("play_hosts".to_owned(), json!(here));
-                Layer::common(map)
+                Layer::raw(map)
             })
             .clone()
     }

@@ -281,7 +281,10 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let content = match arguments.value("content") {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(Bytes::from(text.clone())),
-        Some(other) => Some(Bytes::from(other.to_string())),
+        Some(data @ (Value::Array(_) | Value::Object(_))) => {
+            Some(Bytes::from(crate::template::json_text(data)))
+        }
+        Some(other) => Some(Bytes::from(crate::template::display(other))),
     };
     let src = arguments.filled("src");
     if content.is_some() == src.is_some() {

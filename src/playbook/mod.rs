@@ -36,7 +36,7 @@ pub use documentation::ACTIONS as DOCUMENTED_ACTIONS;
 pub use frame::Frame;
 pub use library::{Entry, Library};
 pub use load::{Included, Resolved, load, load_all, parse_variables, read_included};
-pub use loops::{LoopSource, Repeat, With};
+pub use loops::{LoopSource, Repeat};
 pub use meta::Meta;
 pub use reads::Reads;
 pub use specification::check_arguments;

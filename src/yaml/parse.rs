@@ -185,14 +185,12 @@ impl<'a> Builder<'a> {
                     text: text.as_ref().into(),
                     plain,
                 };
-                (
-                    Node {
-                        place: self.place(start, end),
-                        tag: name(tag),
-                        kind,
-                    },
-                    anchor,
-                )
+                let node = Node {
+                    place: self.place(start, end),
+                    tag: name(tag),
+                    kind,
+                };
+                (defused(node), anchor)
             }
             Event::Alias(anchor) => {
                 let place = self.place(start, end);
@@ -254,14 +252,12 @@ impl<'a> Builder<'a> {
                 } else {
                     Kind::Sequence(open.items)
                 };
-                (
-                    Node {
-                        place,
-                        tag: open.tag,
-                        kind,
-                    },
-                    open.anchor,
-                )
+                let node = Node {
+                    place,
+                    tag: open.tag,
+                    kind,
+                };
+                (defused(node), open.anchor)
             }
             _ => return Ok(None),
         };
@@ -355,6 +351,46 @@ fn size_of(node: &Node) -> usize {
             .map(|(key, value)| size_of(key) + size_of(value))
             .sum(),
     }
+}
+
+/// A text that is tagged `!unsafe` is no template: it becomes one that gives the text as it is.
+fn defused(node: Node) -> Node {
+    if node.tag.as_deref() != Some("!unsafe") {
+        return node;
+    }
+    let mut data = as_data(node);
+    data.tag = None;
+    if let Kind::Scalar { plain, .. } = &mut data.kind {
+        *plain = false;
+    }
+    data
+}
+
+fn as_data(node: Node) -> Node {
+    let kind = match node.kind {
+        Kind::Scalar { text, .. } if ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) => {
+            let text = if text.contains("endraw") {
+                // Within a tag, unlike within braces, a backslash is an escape.
+                let quoted = serde_json::Value::from(text.as_ref()).to_string();
+                format!("{{% set text = {quoted} %}}{{{{ text }}}}")
+            } else {
+                format!("{{% raw %}}{text}{{% endraw %}}")
+            };
+            Kind::Scalar {
+                text: text.into(),
+                plain: false,
+            }
+        }
+        Kind::Sequence(items) => Kind::Sequence(items.into_iter().map(as_data).collect()),
+        Kind::Mapping(pairs) => Kind::Mapping(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key, as_data(value)))
+                .collect(),
+        ),
+        kind @ Kind::Scalar { .. } => kind,
+    };
+    Node { kind, ..node }
 }
 
 #[cfg(test)]
