@@ -63,8 +63,40 @@ pub fn graph(arguments: &InventoryGraphArguments) -> anyhow::Result<Exit> {
         let message = format!("the inventory has no group `{group}`");
         return Err(Diagnostic::error(message).suggest(group, known).into());
     }
-    let shown = arguments.vars.then_some(display as fn(&Value) -> String);
+    let shown = arguments.vars.then_some(python as fn(&Value) -> String);
     print(&inventory.to_tree(group, shown))
+}
+
+/// A value as Ansible prints it: the way of Python.
+fn python(value: &Value) -> String {
+    fn inner(value: &Value) -> String {
+        match value {
+            Value::String(text) if text.contains('\'') && !text.contains('"') => {
+                format!("\"{text}\"")
+            }
+            Value::String(text) => {
+                format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+            }
+            other => python(other),
+        }
+    }
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(inner).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(map) => {
+            let pairs: Vec<String> = map
+                .iter()
+                .map(|(name, value)| {
+                    format!("{}: {}", inner(&Value::from(name.as_str())), inner(value))
+                })
+                .collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        other => display(other),
+    }
 }
 
 /// `kk inventory host`.

@@ -12,7 +12,8 @@ use super::arguments::{
 };
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::modules::{self, Argument, ArgumentKind, ModuleSpec};
+use crate::modules::{self, Argument, ArgumentKind, Documentation};
+use crate::playbook::DOCUMENTED_ACTIONS;
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -84,19 +85,20 @@ fn write_pages(command: &clap::Command, directory: &Path) -> anyhow::Result<()> 
 
 /// `kk doc [MODULE]`.
 pub fn doc(arguments: &DocArguments) -> anyhow::Result<Exit> {
+    let all = documented();
     let Some(name) = &arguments.module else {
         return match arguments.output {
-            DataFormat::Text => print(&module_list(modules::specs())),
-            DataFormat::Json => print_json(
-                &modules::specs()
-                    .iter()
-                    .map(|spec| described(spec))
-                    .collect(),
-            ),
+            DataFormat::Text => print(&module_list(&all)),
+            DataFormat::Json => print_json(&all.iter().map(described).collect()),
         };
     };
-    let Some(spec) = modules::spec(name) else {
-        let names = modules::specs().iter().map(|spec| spec.name);
+    let short = name.strip_prefix("ansible.builtin.").unwrap_or(name);
+    let found = match modules::spec(name) {
+        Some(spec) => Some(spec.documentation()),
+        None => all.iter().find(|one| one.name == short).copied(),
+    };
+    let Some(found) = found else {
+        let names = all.iter().map(|one| one.name);
         let mut diagnostic = Diagnostic::error(format!("no module `{name}`")).suggest(name, names);
         diagnostic
             .hint
@@ -104,12 +106,21 @@ pub fn doc(arguments: &DocArguments) -> anyhow::Result<Exit> {
         return Err(diagnostic.into());
     };
     match arguments.output {
-        DataFormat::Text => print(&module_page(spec)),
-        DataFormat::Json => print_json(&described(spec)),
+        DataFormat::Text => print(&module_page(&found)),
+        DataFormat::Json => print_json(&described(&found)),
     }
 }
 
-fn module_list(specs: &[&ModuleSpec]) -> String {
+/// Every module and every action of the engine, by name.
+fn documented() -> Vec<Documentation> {
+    let modules = modules::specs().iter().map(|spec| spec.documentation());
+    let mut all: Vec<Documentation> = modules.chain(DOCUMENTED_ACTIONS.iter().copied()).collect();
+    all.sort_by_key(|one| one.name);
+    all.dedup_by_key(|one| one.name);
+    all
+}
+
+fn module_list(specs: &[Documentation]) -> String {
     let width = specs.iter().map(|spec| spec.name.len()).max().unwrap_or(0);
     specs
         .iter()
@@ -117,21 +128,21 @@ fn module_list(specs: &[&ModuleSpec]) -> String {
         .collect()
 }
 
-fn module_page(spec: &ModuleSpec) -> String {
+fn module_page(spec: &Documentation) -> String {
     let mut text = format!("{}: {}\n", spec.name, spec.summary);
     if !spec.aliases.is_empty() {
         text.push_str(&format!("\nalso called: {}\n", spec.aliases.join(", ")));
     }
-    if let Some(argument) = spec.free_form {
-        text.push_str(&format!(
-            "\n`{}: TEXT` is short for its argument `{argument}`.\n",
+    match (spec.free_form, spec.arguments.is_empty()) {
+        (Some(argument), false) => text.push_str(&format!(
+            "\n`{}: TEXT` is short for its argument `{argument}`.\n\narguments:\n",
             spec.name
-        ));
-    }
-    if spec.arguments.is_empty() {
-        text.push_str("\nIt takes no arguments.\n");
-    } else {
-        text.push_str("\narguments:\n");
+        )),
+        (Some(what), true) => {
+            text.push_str(&format!("\n`{}: TEXT` takes {what}.\n", spec.name));
+        }
+        (None, true) => text.push_str("\nIt takes no arguments.\n"),
+        (None, false) => text.push_str("\narguments:\n"),
     }
     for argument in spec.arguments {
         let required = if argument.required { ", required" } else { "" };
@@ -148,7 +159,9 @@ fn module_page(spec: &ModuleSpec) -> String {
             ));
         }
     }
-    text.push_str("\nexample:\n\n");
+    if !spec.examples.is_empty() {
+        text.push_str("\nexample:\n\n");
+    }
     for line in spec.examples.lines() {
         let line = format!("  {line}");
         text.push_str(line.trim_end());
@@ -180,7 +193,7 @@ fn kind(argument: &Argument) -> String {
     }
 }
 
-fn described(spec: &ModuleSpec) -> Value {
+fn described(spec: &Documentation) -> Value {
     let arguments: Vec<Value> = spec
         .arguments
         .iter()

@@ -12,9 +12,8 @@ use super::event::{EventKind, Outcome};
 use super::resume::StepId;
 use super::runner::{Around, Runner};
 use super::schedule::{Failure, is_set, title};
-use crate::diagnostic::Diagnostic;
-use crate::playbook::{Frame, Include, IncludeTarget, Included, Resolved, Task, read_included};
-use crate::template::{Layer, Scope, Template};
+use crate::playbook::{Frame, Include, Included, Resolved, Task, read_included};
+use crate::template::{Layer, Scope};
 
 /// What some hosts include together.
 struct Group {
@@ -299,25 +298,10 @@ fn unmet(frame: &Frame, scope: &Scope) -> Result<Option<String>, Attempt> {
 
 /// The names in an include, for one host.
 fn resolved(include: &Include, scope: &Scope) -> Result<Resolved, Attempt> {
-    let text = |template: &Template| -> Result<String, Attempt> {
-        let text = template
-            .render(scope)
-            .map_err(|diagnostic: Diagnostic| Attempt::from_diagnostic(&diagnostic))?;
+    include.what.resolve(|template| {
+        let text = template.render(scope);
+        let text = text.map_err(|diagnostic| Attempt::from_diagnostic(&diagnostic))?;
         Ok(text.trim().to_owned())
-    };
-    let optional = |template: Option<&Template>| template.map(text).transpose();
-    Ok(match &include.what {
-        IncludeTarget::Tasks(file) => Resolved::Tasks(text(file)?),
-        IncludeTarget::Role(reference) => Resolved::Role {
-            name: text(&reference.name)?,
-            tasks_from: optional(reference.tasks_from.as_ref())?,
-            vars_from: optional(reference.vars_from.as_ref())?,
-            defaults_from: optional(reference.defaults_from.as_ref())?,
-            handlers_from: optional(reference.handlers_from.as_ref())?,
-            public: reference.public,
-            allow_duplicates: reference.allow_duplicates,
-            validate: reference.validate,
-        },
     })
 }
 

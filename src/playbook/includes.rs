@@ -247,24 +247,28 @@ fn applied(loader: &mut Loader<'_>, apply: &Node, inner: Frame) -> Frame {
 
 /// The include as it is, if its names are literal.
 fn literal(what: &IncludeTarget) -> Option<Resolved> {
-    let text = |template: &Template| template.literal().map(str::to_owned);
-    let optional = |template: Option<&Template>| match template {
-        None => Some(None),
-        Some(template) => text(template).map(Some),
-    };
-    Some(match what {
-        IncludeTarget::Tasks(file) => Resolved::Tasks(text(file)?),
-        IncludeTarget::Role(reference) => Resolved::Role {
-            name: text(&reference.name)?,
-            tasks_from: optional(reference.tasks_from.as_ref())?,
-            vars_from: optional(reference.vars_from.as_ref())?,
-            defaults_from: optional(reference.defaults_from.as_ref())?,
-            handlers_from: optional(reference.handlers_from.as_ref())?,
-            public: reference.public,
-            allow_duplicates: reference.allow_duplicates,
-            validate: reference.validate,
-        },
-    })
+    let text = |template: &Template| template.literal().map(str::to_owned).ok_or(());
+    what.resolve(text).ok()
+}
+
+impl IncludeTarget {
+    /// The names in it, each made a text by `text`.
+    pub fn resolve<E>(&self, text: impl Fn(&Template) -> Result<String, E>) -> Result<Resolved, E> {
+        let optional = |template: &Option<Template>| template.as_ref().map(&text).transpose();
+        Ok(match self {
+            Self::Tasks(file) => Resolved::Tasks(text(file)?),
+            Self::Role(reference) => Resolved::Role {
+                name: text(&reference.name)?,
+                tasks_from: optional(&reference.tasks_from)?,
+                vars_from: optional(&reference.vars_from)?,
+                defaults_from: optional(&reference.defaults_from)?,
+                handlers_from: optional(&reference.handlers_from)?,
+                public: reference.public,
+                allow_duplicates: reference.allow_duplicates,
+                validate: reference.validate,
+            },
+        })
+    }
 }
 
 /// Reads an include before the run, unless that would never end.

@@ -6,6 +6,7 @@
 mod action;
 mod arguments;
 mod call;
+mod documentation;
 mod elsewhere;
 mod frame;
 mod includes;
@@ -31,6 +32,7 @@ use crate::modules::ModuleSpec;
 use crate::template::{Layer, Template};
 
 pub use arguments::{ArgumentValue, OMIT, late};
+pub use documentation::ACTIONS as DOCUMENTED_ACTIONS;
 pub use frame::Frame;
 pub use library::{Entry, Library};
 pub use load::{Included, Resolved, load, load_all, parse_variables, read_included};

@@ -10,8 +10,11 @@ use crate::report::text;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// Bars that a page may have: what is too narrow to be seen is drawn together until there are no more.
-const MOST_BARS: usize = 20_000;
+/// From this number of bars on those that are too narrow to be seen are drawn together.
+const MANY_BARS: usize = 20_000;
+
+/// From this number of bars on even those are that could be seen: a page has to open.
+const MOST_BARS: usize = 120_000;
 
 /// From this number of hosts on lanes are narrow.
 const MANY: usize = 40;
@@ -160,14 +163,19 @@ pub fn page(timings: &Timings) -> String {
 
 /// How near bars have to be to be drawn as one, so that the page stays small.
 fn gap(timings: &Timings, total: Duration) -> Duration {
-    let mut gap = total / 4000;
-    for _ in 0..8 {
+    let mut gap = total / 4800;
+    for _ in 0..10 {
         let bars: usize = timings
             .hosts
             .values()
             .map(|lane| drawn(lane, gap).len())
             .sum();
-        if bars <= MOST_BARS {
+        let most = if gap < total / 600 {
+            MANY_BARS
+        } else {
+            MOST_BARS
+        };
+        if bars <= most {
             break;
         }
         gap *= 2;
