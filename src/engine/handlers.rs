@@ -3,7 +3,7 @@
 //! What a task notifies stands in the host's ledger before the task changes anything, and is taken out when the handler
 //! has run. A later run that finds it there owes the handler as soon as it has come past that task.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -91,7 +91,7 @@ impl Runner<'_> {
         if let Some(state) = self.variables.host(host) {
             let recalled = state.take_recalled(names);
             let scope = self.scope(host, &around.play.frame, around);
-            self.notify(host, &recalled, &scope, around);
+            self.notify(host, &recalled, &scope, around, true);
         }
     }
 
@@ -102,6 +102,7 @@ impl Runner<'_> {
         names: &'n [String],
         scope: &Scope,
         around: &Around<'_>,
+        is_fresh: bool,
     ) -> Vec<&'n String> {
         let handlers = around.view.handlers();
         let mut known = Vec::new();
@@ -111,7 +112,7 @@ impl Runner<'_> {
                 if !found.is_empty() {
                     known.push(name);
                 }
-                state.owe(found);
+                state.owe(found, is_fresh);
             }
         }
         known
@@ -134,6 +135,7 @@ impl Runner<'_> {
         Box::pin(async move {
             let around = Around {
                 handler: true,
+                step: around.step.named(b"handlers"),
                 rescuable: false,
                 ..around
             };
@@ -169,22 +171,28 @@ impl Runner<'_> {
                     })
                     .cloned()
                     .collect();
-                for host in hosts.iter().filter(|host| owing.contains(host)) {
+                let step = around.step.at(index).named(handler.title().as_bytes());
+                let owe: HashSet<&str> = owing.iter().map(String::as_str).collect();
+                for host in hosts.iter().filter(|host| owe.contains(host.as_str())) {
                     done.insert((index, host));
-                    if let Some(state) = self.variables.host(host) {
-                        state.take_owed(index);
+                    let is_fresh = self
+                        .variables
+                        .host(host)
+                        .is_some_and(|state| state.take_owed(index));
+                    // What has changed since makes it run again, whatever an earlier run did.
+                    if let (true, Some(resume)) = (is_fresh, &self.options.resume) {
+                        resume.forget(host, step);
                     }
                 }
+                let around = Around { step, ..around };
                 let failures = self.task(handler, &owing, around).await;
                 self.settle(&failures, around.view);
                 if self.control.stop.is_cancelled() {
                     return;
                 }
                 let names = handler.handler_names();
-                for host in owing
-                    .iter()
-                    .filter(|host| !failures.iter().any(|failure| failure.host == **host))
-                {
+                let failed = super::schedule::failed_hosts(&failures);
+                for host in owing.iter().filter(|host| !failed.contains(host.as_str())) {
                     self.forget_pending(host, &names, &around).await;
                 }
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::lookups::{self, Asker};
 use super::state::Variables;
 use crate::playbook::Frame;
 use crate::template::{Outside, Scope};
@@ -19,11 +20,17 @@ impl Outside for TaskOutside {
     fn lookup(
         &self,
         name: &str,
-        _terms: &[Json],
-        _options: &Map<String, Json>,
-        _scope: &Scope,
+        terms: &[Json],
+        options: &Map<String, Json>,
+        scope: &Scope,
     ) -> Result<Vec<Json>, String> {
-        Err(format!("there is no lookup `{name}`"))
+        let asker = Asker {
+            library: &self.variables.library,
+            frame: &self.frame,
+            scope,
+            subfolder: "files",
+        };
+        lookups::ask(name, terms.to_vec(), options, &asker)
     }
 
     fn template(&self, name: &str) -> Result<Option<(String, String)>, String> {
@@ -31,9 +38,9 @@ impl Outside for TaskOutside {
             let entry = self.variables.library.read(&place);
             let entry = entry.map_err(|error| format!("read the template `{name}`: {error}"))?;
             if let Some(entry) = entry {
-                let text = String::from_utf8(entry.bytes.into_owned())
-                    .map_err(|_| format!("the template `{name}` is not UTF-8 text"))?;
-                return Ok(Some((entry.name, text)));
+                let source = crate::vault::source(&entry.name, &entry.bytes)
+                    .map_err(|diagnostic| diagnostic.message)?;
+                return Ok(Some((entry.name, source.text.clone())));
             }
         }
         Ok(None)

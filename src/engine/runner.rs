@@ -1,6 +1,6 @@
 //! One run: its plays one after the other, the hosts that are left, what is reported at the end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -8,11 +8,13 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::event::{EventKind, NoticeLevel};
+use super::resume::StepId;
 use super::state::{HostState, PlayView, Standing, Variables};
 use super::{Control, Events, Fleet, LOCALHOST, RunOptions, RunReport};
 use crate::connect::TransportError;
 use crate::inventory::Inventory;
 use crate::playbook::{Included, Library, Play, Playbook, Resolved};
+use crate::secret::hidden::Hidden;
 use crate::template::Layer;
 
 /// Hosts of a pattern; an error in words.
@@ -35,6 +37,8 @@ pub(super) struct Around<'p> {
     pub(super) given: &'p [Layer],
     /// How many includes are around it.
     pub(super) depth: usize,
+    /// Where it is within the run.
+    pub(super) step: StepId,
 }
 
 /// One run.
@@ -60,7 +64,11 @@ pub(super) struct Runner<'a> {
     pub(super) forgiven: AtomicU64,
     /// Hosts that tasks added.
     pub(super) added: Mutex<Vec<String>>,
+    /// The hosts that the run may touch; all without it.
+    limit: Option<HashSet<&'a str>>,
     numbers: AtomicU64,
+    /// What tasks with `no_log` said.
+    pub(super) hidden: Hidden,
     /// No further play begins.
     pub(super) halted: AtomicBool,
     /// A play could not begin.
@@ -113,7 +121,12 @@ impl<'a> Runner<'a> {
             background: Mutex::default(),
             forgiven: AtomicU64::new(0),
             added: Mutex::default(),
+            limit: options
+                .limit
+                .as_ref()
+                .map(|limit| limit.iter().map(String::as_str).collect()),
             numbers: AtomicU64::new(0),
+            hidden: Hidden::default(),
             halted: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -160,6 +173,7 @@ impl<'a> Runner<'a> {
         };
         shared.insert("ansible_run_tags".to_owned(), run_tags);
         shared.insert("ansible_skip_tags".to_owned(), json!(options.skip_tags));
+        shared.insert("ansible_playbook_python".to_owned(), python().into());
         if let Some(limit) = &options.limit_pattern {
             shared.insert("ansible_limit".to_owned(), limit.clone().into());
         }
@@ -205,6 +219,7 @@ impl<'a> Runner<'a> {
                 && !self.options.patient
             {
                 self.lose(&member.name, error);
+                state.count(|recap| recap.unreachable += 1);
                 continue;
             }
             if let Some(facts) = member.facts() {
@@ -218,11 +233,11 @@ impl<'a> Runner<'a> {
             }
         }
         self.recall_pending().await;
-        for play in &self.playbook.plays {
+        for (index, play) in self.playbook.plays.iter().enumerate() {
             if self.control.stop.is_cancelled() || self.halted.load(Ordering::Relaxed) {
                 break;
             }
-            self.play(play).await;
+            self.play(play, StepId::of_play(index)).await;
         }
         let inventory = self
             .inventory
@@ -260,10 +275,10 @@ impl<'a> Runner<'a> {
 
     /// Whether the run may touch a host. This machine does not count as a host unless the inventory has it.
     pub(super) fn is_limited_to(&self, host: &str) -> bool {
-        let Some(limit) = &self.options.limit else {
+        let Some(limit) = &self.limit else {
             return true;
         };
-        limit.iter().any(|name| name == host)
+        limit.contains(host)
             || host == LOCALHOST && !self.is_of_inventory(host)
             || self.is_added(host)
     }
@@ -299,6 +314,11 @@ impl<'a> Runner<'a> {
         self.events.notice(NoticeLevel::Error, why);
     }
 
+    /// The number of the next task.
+    pub(super) fn coming_number(&self) -> u64 {
+        self.numbers.load(Ordering::Relaxed) + 1
+    }
+
     pub(super) fn next_number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -306,7 +326,6 @@ impl<'a> Runner<'a> {
     pub(super) fn lose(&self, host: &str, error: &TransportError) {
         if let Some(state) = self.variables.host(host) {
             state.set_standing(Standing::Unreachable);
-            state.count(|recap| recap.unreachable = 1);
         }
         self.events.send(EventKind::HostUnreachable {
             host: host.to_owned(),
@@ -326,6 +345,18 @@ impl<'a> Runner<'a> {
             .host(host)
             .is_some_and(|state| state.standing() == Standing::Active)
     }
+}
+
+/// Playbooks name the Python that Ansible itself runs in. There is none here: the machine's own stands in for it.
+fn python() -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("python3"))
+        .find(|file| file.is_file())
+        .map_or_else(
+            || "/usr/bin/python3".to_owned(),
+            |file| file.display().to_string(),
+        )
 }
 
 /// Playbooks ask for the version of Ansible whose grammar this is.

@@ -14,6 +14,16 @@ use crate::yaml::{self, Fields, Kind, Node};
 
 /// Reads and checks a playbook of a library, or says everything that is wrong.
 pub fn load(library: &Library, path: &str) -> Result<Playbook, Diagnostics> {
+    let (mut playbook, found) = load_all(library, path);
+    if found.has_errors() {
+        return Err(found);
+    }
+    playbook.warnings = found;
+    Ok(playbook)
+}
+
+/// Reads a playbook of a library: what of it could be read, and everything that is wrong, errors first.
+pub fn load_all(library: &Library, path: &str) -> (Playbook, Diagnostics) {
     let mut loader = Loader::new(library);
     let plays = loader.playbook(path, None);
     // A role that is named twice is read twice.
@@ -26,14 +36,13 @@ pub fn load(library: &Library, path: &str) -> Result<Playbook, Diagnostics> {
     let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) = found
         .into_iter()
         .partition(|found| found.severity != crate::diagnostic::Severity::Error);
-    if !errors.is_empty() {
-        return Err(Diagnostics(errors.into_iter().chain(warnings).collect()));
-    }
-    Ok(Playbook {
+    let playbook = Playbook {
         name: path.to_owned(),
         plays,
-        warnings: Diagnostics(warnings),
-    })
+        warnings: Diagnostics::new(),
+    };
+    let found = errors.into_iter().chain(warnings).collect();
+    (playbook, Diagnostics(found))
 }
 
 /// What an include brings.
@@ -122,6 +131,8 @@ pub(super) struct Loader<'a> {
     pub(super) included_handlers: Vec<String>,
     /// An include of the play has a name that is not known yet: so are its handlers.
     pub(super) is_open: bool,
+    /// How many includes that stand under a condition are around what is being read.
+    pub(super) conditions_around: usize,
     /// The list that is being read is one of handlers.
     pub(super) in_handlers: bool,
     /// Roles whose variables the whole play sees.
@@ -147,6 +158,7 @@ impl<'a> Loader<'a> {
             handlers_of: Vec::new(),
             included_handlers: Vec::new(),
             is_open: false,
+            conditions_around: 0,
             in_handlers: false,
             public: Vec::new(),
             role_names: Vec::new(),
@@ -325,7 +337,11 @@ impl<'a> Loader<'a> {
                     &node.place,
                     format!("`{key}` is an expression already: the braces are not needed"),
                 )
-                .hint(format!("write `{key}: {}`", condition.source())),
+                .hint(if crate::template::is_template(condition.source()) {
+                    "name the variables themselves".to_owned()
+                } else {
+                    format!("write `{key}: {}`", condition.source())
+                }),
             );
         }
         if let Some(inner) = text_literal(condition.source()) {

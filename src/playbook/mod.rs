@@ -6,13 +6,16 @@
 mod action;
 mod arguments;
 mod call;
+mod elsewhere;
 mod frame;
 mod includes;
 mod library;
 mod load;
 mod loops;
 mod meta;
+mod mistaken;
 mod play;
+mod reads;
 mod roles;
 mod specification;
 mod task;
@@ -30,9 +33,10 @@ use crate::template::{Layer, Template};
 pub use arguments::{ArgumentValue, OMIT, late};
 pub use frame::Frame;
 pub use library::{Entry, Library};
-pub use load::{Included, Resolved, load, parse_variables, read_included};
-pub use loops::{LoopSource, Repeat, With};
+pub use load::{Included, Resolved, load, load_all, parse_variables, read_included};
+pub use loops::{LoopSource, Repeat};
 pub use meta::Meta;
+pub use reads::Reads;
 pub use specification::check_arguments;
 
 /// A playbook: its plays in order.
@@ -57,6 +61,8 @@ pub struct Play {
     pub frame: Arc<Frame>,
     /// Facts are gathered before the first task (default true).
     pub gather_facts: Option<Template>,
+    /// `fact_path`: the folder of local facts.
+    pub fact_path: Option<Template>,
     /// `pre_tasks`, then roles and `tasks`, then `post_tasks`; handlers run after each.
     pub sections: Vec<Vec<Item>>,
     /// Handlers of its roles and of the play itself, in order.
@@ -240,6 +246,8 @@ pub enum Action {
         name: &'static str,
         /// What is wrong.
         message: String,
+        /// The `msg` of its result.
+        result: String,
     },
     /// `include_tasks` or `include_role`.
     Include(Arc<Include>),

@@ -468,7 +468,7 @@ pub fn has_template(value: &Json) -> bool {
 }
 
 /// A rendered text as data, where it looks like a list, a mapping or a boolean.
-fn converted(text: String) -> Json {
+pub fn converted(text: String) -> Json {
     let is_data = text.starts_with(['{', '[']) || matches!(text.as_str(), "True" | "False");
     let data = is_data.then(|| literal::evaluate(&text)).flatten();
     data.unwrap_or(Json::String(text))

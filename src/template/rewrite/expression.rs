@@ -572,9 +572,16 @@ impl<'a> Reader<'a> {
             [name] => Some(name.clone()),
             _ => None,
         };
-        let is_strict = name
+        let asks = name
             .as_deref()
-            .is_some_and(|name| matches!(name, "lookup" | "q" | "query" | "range"));
+            .is_some_and(|name| matches!(name, "lookup" | "q" | "query"));
+        if let Some(asked) = arguments.first().filter(|_| asks) {
+            let source = &asked.value.source;
+            if let Some(lookup) = literal_name(self.cursor.text(source)) {
+                known::known_lookup(lookup).map_err(|mistake| mistake.at(source.clone()))?;
+            }
+        }
+        let is_strict = asks || name.as_deref() == Some("range");
         match &name {
             Some(name) => {
                 let written = self.cursor.text(&piece.source);
@@ -793,6 +800,15 @@ fn write_arguments(call: &mut Piece, arguments: Vec<Argument>, finish: impl Fn(P
         call.add(&value);
     }
     call.push(")");
+}
+
+/// The inside of a name in quotes.
+fn literal_name(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let name = text.strip_prefix(quote)?.strip_suffix(quote)?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    name.chars().all(is_plain).then_some(name)
 }
 
 fn opened(mut piece: Piece) -> Piece {
