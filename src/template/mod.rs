@@ -75,7 +75,9 @@ impl Template {
     /// A text that may contain markup. `place` is the scalar in the user's file.
     pub fn parse(text: &str, place: Option<&Place>) -> Result<Self, Diagnostic> {
         let kind = if is_template(text) {
-            compiled::form(text).map_err(|mistake| in_scalar(&mistake, place, text))?;
+            // The places in a sole expression count from its own start.
+            let shown = sole_expression(text).unwrap_or(text);
+            compiled::form(text).map_err(|mistake| in_scalar(&mistake, place, shown))?;
             Kind::Text
         } else {
             Kind::Literal

@@ -293,7 +293,13 @@ impl Scope {
     /// does a text that looks like one; everything else is a text.
     pub(super) fn text_value(&self, text: &str) -> Result<Json, Trouble> {
         match form(text)? {
-            Form::Sole(formula) => self.sole_value(&formula),
+            Form::Sole(formula) => Ok(match self.sole_value(&formula)? {
+                // A text keeps the line break behind the braces.
+                Json::String(value) if text.ends_with('\n') && !value.ends_with('\n') => {
+                    Json::String(value + "\n")
+                }
+                value => value,
+            }),
             Form::Mixed(unit) => {
                 let rendered = self.rendered(&collection(), &unit, text)?;
                 Ok(converted(rendered))

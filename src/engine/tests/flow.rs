@@ -82,7 +82,7 @@ async fn loops() {
       command: 'do-{{ item }}'
       with_items: one
     - name: facts add up
-      set_fact: {sum: \"{{ sum | default(0) + item }}\"}
+      set_fact: {sum: \"{{ sum | default(0) | int + item }}\"}
       loop: [1, 2, 3]
     - debug: {var: sum}
     - name: one fails

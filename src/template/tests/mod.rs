@@ -29,6 +29,8 @@ fn a_sole_expression_keeps_its_type() {
         Ok(json!([1, {"b": true}]))
     );
     assert_eq!(value("{{ a }}/x", json!({"a": 1})), Ok(json!("1/x")));
+    assert_eq!(value("{{ a }}\n", json!({"a": "x"})), Ok(json!("x\n")));
+    assert_eq!(value("{{ a }}\n", json!({"a": [1]})), Ok(json!([1])));
     assert_eq!(
         value("{{ a | bool }}", json!({"a": "yes"})),
         Ok(json!(true))
