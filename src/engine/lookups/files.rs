@@ -77,20 +77,18 @@ pub(super) fn glob(terms: &[Json], asker: &Asker<'_>) -> Vec<Json> {
     let mut found = Vec::new();
     for term in terms {
         let term = display(term);
-        let (folders, pattern): (Vec<PathBuf>, &str) = match term.rsplit_once('/') {
-            Some((folder, pattern)) => {
+        let (folders, pattern): (Vec<PathBuf>, &str) =
+            if let Some((folder, pattern)) = term.rsplit_once('/') {
                 let folder = if folder.is_empty() { "/" } else { folder };
                 (asker.find("files", folder).into_iter().collect(), pattern)
-            }
-            None => {
+            } else {
                 let folders = asker.frame.search_path();
                 let whole = folders
                     .iter()
                     .map(|folder| PathBuf::from(asker.library.absolute(folder)));
                 let both = whole.flat_map(|folder| [folder.join("files"), folder]);
                 (both.collect(), term.as_str())
-            }
-        };
+            };
         let here = folders.iter().map(|folder| matching(folder, pattern));
         found.extend(here.into_iter().find(|here| !here.is_empty()));
     }

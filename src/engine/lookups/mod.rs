@@ -113,7 +113,7 @@ pub(super) fn ask(
         "list" => Ok(terms),
         "password" => password::password(&terms, &options, asker),
         "pipe" => programs::pipe(&terms, asker),
-        "random_choice" => Ok(values::random_choice(terms)),
+        "random_choice" => Ok(values::random_choice(&terms)),
         "sequence" => sequence::all(&terms, &options),
         "subelements" => lists::sub_elements(terms),
         "template" => files::template(&terms, &options, asker),

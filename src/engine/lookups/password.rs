@@ -193,7 +193,7 @@ impl Wanted {
             is_changed = true;
         }
         if kept.ident.is_none() {
-            kept.ident = self.ident.clone();
+            kept.ident.clone_from(&self.ident);
             if kept.ident.is_none() && scheme == "bcrypt" {
                 kept.ident = Some("2b".to_owned());
                 is_changed = true;

@@ -88,7 +88,7 @@ fn parted(pattern: &str) -> String {
 }
 
 /// One of the terms.
-pub(super) fn random_choice(terms: Vec<Json>) -> Vec<Json> {
+pub(super) fn random_choice(terms: &[Json]) -> Vec<Json> {
     terms
         .choose(&mut rand::rng())
         .cloned()
