@@ -21,6 +21,7 @@ mod modules_for_real;
 mod registry;
 mod registry_answers;
 mod resume;
+mod scale;
 mod ssh;
 mod timings;
 mod vault;

@@ -9,6 +9,7 @@ mod attempt;
 mod dial;
 pub mod event;
 mod fleet;
+mod grown;
 mod handlers;
 mod hosts;
 mod include;

@@ -15,8 +15,10 @@ use super::runner::{Around, Runner, select};
 use super::schedule::Failure;
 use super::state::{PlayView, Standing, VarsFile};
 use super::{LOCALHOST, Member, tags};
+use crate::connect::TransportError;
 use crate::facts::FactsError;
 use crate::playbook::{Order, Play, Strategy};
+use crate::remote::Session;
 use crate::template::{Layer, Scope, Template, truthy};
 
 impl Runner<'_> {
@@ -261,17 +263,14 @@ impl Runner<'_> {
 
     /// Asks hosts for their facts, those that nobody has asked yet.
     async fn gather_facts(&self, around: Around<'_>) {
-        let mut missing: Vec<Arc<Member>> = Vec::new();
+        let mut missing: Vec<(Arc<Member>, Scope)> = Vec::new();
         for host in &around.view.hosts {
             let scope = self
                 .variables
                 .scope(host, Some(&around.play.frame), around.view);
             let member = self.reach(host, &around.play.frame, &scope).await;
-            missing.extend(
-                member
-                    .into_iter()
-                    .filter(|member| member.facts().is_none() || self.options.patient),
-            );
+            let unknown = member.filter(|member| member.facts().is_none() || self.options.patient);
+            missing.extend(unknown.map(|member| (member, scope)));
         }
         if missing.is_empty() {
             return;
@@ -285,16 +284,25 @@ impl Runner<'_> {
             module: "setup".to_owned(),
             place: place.map(ToString::to_string).unwrap_or_default(),
             handler: false,
-            hosts: missing.iter().map(|member| member.name.clone()).collect(),
+            hosts: missing
+                .iter()
+                .map(|(member, _)| member.name.clone())
+                .collect(),
         });
-        let wanted = crate::facts::Wanted {
-            extent: crate::facts::Extent::System,
-            ..crate::facts::Wanted::default()
-        };
+        let frame = &around.play.frame;
         futures::stream::iter(missing)
-            .for_each_concurrent(self.options.forks.max(1), |member| {
-                let wanted = &wanted;
-                async move { self.gather_facts_of(task, &member, wanted).await }
+            .for_each_concurrent(self.options.forks.max(1), |(member, scope)| async move {
+                let session = self.fact_session(&member, frame, &scope);
+                let wanted = crate::facts::Wanted {
+                    extent: crate::facts::Extent::System,
+                    fact_path: around
+                        .play
+                        .fact_path
+                        .as_ref()
+                        .and_then(|path| path.render(&scope).ok()),
+                    ..crate::facts::Wanted::default()
+                };
+                self.gather_facts_of(task, &member, session, &wanted).await;
             })
             .await;
         for host in around
@@ -307,7 +315,13 @@ impl Runner<'_> {
         }
     }
 
-    async fn gather_facts_of(&self, task: u64, member: &Member, wanted: &crate::facts::Wanted) {
+    async fn gather_facts_of(
+        &self,
+        task: u64,
+        member: &Member,
+        session: Result<Session, TransportError>,
+        wanted: &crate::facts::Wanted,
+    ) {
         let host = member.name.clone();
         let started = Instant::now();
         if self.control.stop.is_cancelled() {
@@ -317,7 +331,11 @@ impl Runner<'_> {
             task,
             host: host.clone(),
         });
-        let (outcome, error) = match self.facts_of(member, wanted).await {
+        let facts = match session {
+            Ok(session) => self.facts_of(member, &session, wanted).await,
+            Err(error) => Err(error.into()),
+        };
+        let (outcome, error) = match facts {
             Ok(facts) => {
                 if let Some(state) = self.variables.host(&host) {
                     state.add_facts(facts);
@@ -355,10 +373,10 @@ impl Runner<'_> {
     pub(super) async fn facts_of(
         &self,
         member: &Member,
+        session: &Session,
         wanted: &crate::facts::Wanted,
     ) -> Result<serde_json::Map<String, Json>, FactsError> {
-        let session = member.session(&self.control.cancel)?;
-        let facts = crate::facts::gather(&session, wanted).await?;
+        let facts = crate::facts::gather(session, wanted).await?;
         let mut variables = facts.to_vars();
         variables.insert("module_setup".to_owned(), true.into());
         variables.insert("gather_subset".to_owned(), serde_json::json!(["all"]));

@@ -6,13 +6,15 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::attempt::Attempt;
+use super::fleet::Member;
 use super::perform::Doing;
+use super::runner::Runner;
 use super::told::Told;
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::facts::Facts;
 use crate::modules::ModuleError;
-use crate::playbook::Frame;
+use crate::playbook::{ArgumentValue, Frame};
 use crate::remote::Session;
 use crate::template::{Scope, Template, display, truthy};
 
@@ -91,10 +93,17 @@ impl Doing<'_> {
             .map(|session| session.with_timeout(limit))
             .map_err(|error| Box::new(self.broken(error.into())))?;
         let environment = environment(frame, scope).map_err(failed)?;
+        for (name, value) in &environment {
+            if let Err(reason) = crate::remote::check_variable(name, value) {
+                return Err(Box::new(Attempt::failed(format!(
+                    "`environment`: {reason}"
+                ))));
+            }
+        }
         let session = if environment.is_empty() {
             session
         } else {
-            session.with_environment(environment)
+            session.with_environment(&environment)
         };
         let facts = member.facts().or_else(|| {
             let member = self.runner.fleet.member(target)?;
@@ -127,6 +136,37 @@ impl Doing<'_> {
     }
 }
 
+impl Runner<'_> {
+    /// The session in which a play gathers facts: as the user and in the environment that the play asks for.
+    pub(super) fn fact_session(
+        &self,
+        member: &Member,
+        frame: &Frame,
+        scope: &Scope,
+    ) -> Result<Session, TransportError> {
+        let variable = |name: &str| scope.variable(name).ok().flatten();
+        let elevate = variable("ansible_become").map_or_else(
+            || super::schedule::is_set(frame, scope, |frame| frame.elevate.as_ref()),
+            |value| Some(truthy(&value)),
+        );
+        let cancel = &self.control.cancel;
+        let session = if elevate.unwrap_or(false) {
+            let user = variable("ansible_become_user")
+                .map(|user| display(&user))
+                .or_else(|| frame.become_user.as_ref()?.render(scope).ok());
+            member.session_as(user.as_deref().unwrap_or("root"), cancel)?
+        } else {
+            member.session(cancel)?
+        };
+        let environment = environment_of_facts(frame, scope);
+        Ok(if environment.is_empty() {
+            session
+        } else {
+            session.with_environment(&environment)
+        })
+    }
+}
+
 /// A limit in seconds; none for 0.
 fn seconds(
     keyword: &str,
@@ -142,6 +182,29 @@ fn seconds(
         )))
     })?;
     Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+}
+
+/// The environment of a play as far as it is known before there are facts: it may be put together of them.
+fn environment_of_facts(frame: &Frame, scope: &Scope) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for entry in &frame.environment {
+        let raw = match entry {
+            ArgumentValue::Literal(raw) | ArgumentValue::Templated { raw, .. } => raw,
+        };
+        let entries = match raw {
+            Json::Object(map) => map.clone(),
+            other => match scope.resolve(other) {
+                Ok(Json::Object(map)) => map,
+                _ => continue,
+            },
+        };
+        for (name, value) in entries {
+            if let Ok(value) = scope.resolve(&value) {
+                all.push((name, display(&value)));
+            }
+        }
+    }
+    all
 }
 
 /// The environment variables that the keywords around a task set, the innermost stronger.

@@ -69,7 +69,7 @@ const KNOWN: [&str; 7] = [
 ];
 
 struct Setup {
-    filter: Vec<regex::Regex>,
+    filter: Vec<crate::python_regex::PythonRegex>,
     subset: Vec<String>,
 }
 

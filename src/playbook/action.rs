@@ -69,6 +69,7 @@ const FORMS: &[Form] = &[
             "files_matching",
             "ignore_files",
             "ignore_unknown_extensions",
+            "hash_behaviour",
         ],
         needs: &[],
         free: Some("file"),

@@ -6,12 +6,14 @@
 mod action;
 mod arguments;
 mod call;
+mod elsewhere;
 mod frame;
 mod includes;
 mod library;
 mod load;
 mod loops;
 mod meta;
+mod mistaken;
 mod play;
 mod reads;
 mod roles;
@@ -59,6 +61,8 @@ pub struct Play {
     pub frame: Arc<Frame>,
     /// Facts are gathered before the first task (default true).
     pub gather_facts: Option<Template>,
+    /// `fact_path`: the folder of local facts.
+    pub fact_path: Option<Template>,
     /// `pre_tasks`, then roles and `tasks`, then `post_tasks`; handlers run after each.
     pub sections: Vec<Vec<Item>>,
     /// Handlers of its roles and of the play itself, in order.
@@ -242,6 +246,8 @@ pub enum Action {
         name: &'static str,
         /// What is wrong.
         message: String,
+        /// The `msg` of its result.
+        result: String,
     },
     /// `include_tasks` or `include_role`.
     Include(Arc<Include>),

@@ -153,6 +153,7 @@ impl Loader<'_> {
             .unwrap_or_else(|| hosts.source())
             .to_owned();
         let gather_facts = self.flag(&fields, "gather_facts");
+        let fact_path = self.template(&fields, "fact_path");
         let _ = (
             fields.node("gather_subset"),
             fields.node("gather_timeout"),
@@ -219,6 +220,7 @@ impl Loader<'_> {
             hosts,
             frame,
             gather_facts,
+            fact_path,
             sections,
             handlers,
             roles: std::mem::take(&mut self.public),

@@ -15,7 +15,7 @@ use super::{
 /// The most elements that one value may have: `[1] * 24 ** 5` would fill the memory.
 pub(super) const MAX_ELEMENTS: usize = 2_000_000;
 
-pub(super) use values::{json_of, object_of, value_of};
+pub(super) use values::{json_of, value_of};
 
 /// The one environment, without templates.
 pub(super) fn environment() -> &'static Environment<'static> {

@@ -1,15 +1,15 @@
 //! Which filters, tests and functions there are, and which of them take something undefined.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::lookups;
-use super::names::{BUILTIN_FILTERS, BUILTIN_TESTS, FUNCTIONS, OWN_FILTERS, OWN_TESTS};
 use super::outside::short_name;
 use super::rewrite::Mistake;
+use super::{lookups, names};
 use crate::diagnostic::nearest;
 
 /// Filters that are asked about something undefined.
-pub(super) const TAKES_UNDEFINED: &[&str] = &["d", "default", "mandatory", "type_debug"];
+pub(super) const TAKES_UNDEFINED: &[&str] = &["d", "default", "items", "mandatory", "type_debug"];
 
 /// Filters whose arguments may be undefined.
 pub(super) const TAKES_UNDEFINED_ARGUMENTS: &[&str] = &["d", "default", "ternary"];
@@ -63,17 +63,17 @@ impl Unknown {
 
 /// The filter of that name, without a collection's prefix.
 pub(super) fn known_filter(name: &str) -> Result<&'static str, Unknown> {
-    find("filter", name, &[BUILTIN_FILTERS, OWN_FILTERS])
+    find("filter", name, names::filters())
 }
 
 /// The test of that name.
 pub(super) fn known_test(name: &str) -> Result<&'static str, Unknown> {
-    find("test", name, &[BUILTIN_TESTS, OWN_TESTS])
+    find("test", name, names::tests())
 }
 
 /// The function of that name.
 pub(super) fn known_function(name: &str) -> Result<&'static str, Unknown> {
-    find("function", name, &[FUNCTIONS])
+    find("function", name, names::functions())
 }
 
 /// The lookup of that name.
@@ -88,21 +88,26 @@ pub(super) fn known_lookup(name: &str) -> Result<(), Unknown> {
     })
 }
 
-fn find(kind: &str, name: &str, lists: &[&[&'static str]]) -> Result<&'static str, Unknown> {
-    let all = || lists.iter().flat_map(|list| list.iter().copied());
+fn find(kind: &str, name: &str, all: &'static BTreeSet<String>) -> Result<&'static str, Unknown> {
     let short = short_name(name);
-    if let Some(known) = all().find(|known| *known == short) {
+    if let Some(known) = all.get(short) {
         return Ok(known);
     }
-    let hint = if let Some(other) = nearest(short, all()) {
+    let hint = if let Some(hint) = names::left_out(short) {
+        hint.to_owned()
+    } else if let Some(other) = nearest(short, all.iter().map(String::as_str)) {
         format!("did you mean `{other}`?")
     } else {
-        let mut known: Vec<&str> = all()
-            .filter(|name| name.starts_with(|c: char| c.is_alphabetic()))
-            .collect();
-        known.sort_unstable();
-        known.dedup();
-        format!("there are: {}", known.join(", "))
+        match kind {
+            "filter" => "there are those of Jinja2 and ansible-core, `ipaddr` and its relatives, and the most used \
+                         ones of community.general"
+                .to_owned(),
+            "test" => "there are those of Jinja2 and ansible-core".to_owned(),
+            _ => {
+                let names: Vec<&str> = all.iter().map(String::as_str).collect();
+                format!("there are: {}", names.join(", "))
+            }
+        }
     };
     Err(Unknown {
         message: format!("unknown {kind} `{name}`"),

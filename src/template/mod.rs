@@ -27,7 +27,6 @@ mod tests;
 mod tests_of_values;
 mod text_methods;
 mod values;
-mod written;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,11 +38,11 @@ use compiled::{Form, Formula};
 use rewrite::{Backslashes, Mistake};
 use scope::Trouble;
 
+pub use filters::json_text;
 pub use lookups::{LOOKUPS, unknown_lookup};
 pub use outside::Outside;
 pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, converted, has_template};
 pub use syntax::Syntax;
-pub use written::json_text;
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).
 #[derive(Debug, Clone)]
@@ -63,6 +62,8 @@ enum Kind {
     Condition,
     /// An expression, as it stands within `{{ }}`.
     Inner,
+    /// Renders to a text that is an expression itself.
+    Rendered,
 }
 
 /// Whether a text contains template markup.
@@ -89,16 +90,14 @@ impl Template {
     /// A bare expression, as in `when:`.
     pub fn expression(text: &str, place: Option<&Place>) -> Result<Self, Diagnostic> {
         if is_template(text) {
-            let inner = sole_expression(text).ok_or_else(|| {
-                let message = "expected an expression without `{{ }}`";
-                place
-                    .map_or_else(
-                        || Diagnostic::error(message),
-                        |place| Diagnostic::at(place, message),
-                    )
-                    .hint("a condition is an expression already: write `name == 'x'`")
-            })?;
-            return Self::bare(inner, Kind::Condition, place);
+            let Some(inner) = sole_expression(text) else {
+                // What the markup becomes is part of the expression, as in old playbooks.
+                return Ok(Self {
+                    kind: Kind::Rendered,
+                    ..Self::parse(text, place)?
+                });
+            };
+            return Self::bare(inner, Kind::Inner, place);
         }
         Self::bare(text, Kind::Condition, place)
     }
@@ -151,6 +150,18 @@ impl Template {
         let result = match self.kind {
             Kind::Literal => return Ok(Json::String(self.text.to_string())),
             Kind::Text => scope.text_value(&self.text),
+            Kind::Rendered => scope.text_value(&self.text).and_then(|text| {
+                let expression = display(&text);
+                // Data must not become a call of something that reads files or runs programs.
+                let brings = |name: &str| expression.contains(name) && !self.text.contains(name);
+                if ["lookup", "query", "q("].into_iter().any(brings) {
+                    return Err(
+                        environment::invalid("the data in the condition call a lookup").into(),
+                    );
+                }
+                let formula = compiled::formula(&expression, Backslashes::Escape)?;
+                Ok(environment::json_of(&scope.value_of(&formula)?)?)
+            }),
             Kind::Condition | Kind::Inner => self.value(scope).and_then(|value| {
                 if missing::is_harmless(&value) {
                     return Ok(Json::from(""));
@@ -168,7 +179,7 @@ impl Template {
     /// The value, or nothing when it is not defined.
     pub fn evaluate_if_defined(&self, scope: &Scope) -> Result<Option<Json>, Diagnostic> {
         let formula = match self.kind {
-            Kind::Literal => None,
+            Kind::Literal | Kind::Rendered => None,
             Kind::Text => match compiled::form(&self.text) {
                 Ok(Form::Sole(formula)) => Some(formula),
                 _ => None,
@@ -189,8 +200,14 @@ impl Template {
         Ok(display(&self.evaluate(scope)?))
     }
 
-    /// The value as a condition, by the rules of a `when`.
+    /// The value as a condition: an expression as Python sees it, the value of a text with markup by its words.
     pub fn is_true(&self, scope: &Scope) -> Result<bool, Diagnostic> {
+        if self.kind == Kind::Condition {
+            let value = self.value(scope);
+            return value
+                .map(|value| value.is_true())
+                .map_err(|trouble| self.located(&trouble.message));
+        }
         Ok(truthy(&self.evaluate(scope)?))
     }
 
@@ -320,7 +337,7 @@ pub fn display(value: &Json) -> String {
     }
 }
 
-/// Truth as Ansible sees a condition's value: texts count by their words.
+/// Truth as Ansible sees the value of a boolean keyword: texts count by their words.
 pub fn truthy(value: &Json) -> bool {
     match value {
         Json::Null => false,

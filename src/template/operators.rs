@@ -6,6 +6,7 @@ use minijinja::value::{Rest, Tuple, Value, ValueKind};
 use minijinja::{Environment, Error};
 
 use super::environment::invalid;
+use super::filters::time_between;
 use super::format::printf;
 use super::missing::defined;
 use super::python::{text, type_name};
@@ -18,9 +19,13 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("kk_add", |left: Value, right: Value| {
         add_values(&left, &right)
     });
-    environment.add_filter("kk_subtract", |left: Value, right: Value| {
-        arithmetic("-", &left, &right, i128::checked_sub, |a, b| a - b)
-    });
+    environment.add_filter(
+        "kk_subtract",
+        |left: Value, right: Value| match time_between(&left, &right) {
+            Some(between) => Ok(between),
+            None => arithmetic("-", &left, &right, i128::checked_sub, |a, b| a - b),
+        },
+    );
     environment.add_filter("kk_multiply", |left: Value, right: Value| {
         multiply(&left, &right)
     });

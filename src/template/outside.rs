@@ -65,6 +65,7 @@ pub(super) fn short_name(name: &str) -> &str {
         "ansible.legacy.",
         "ansible.posix.",
         "ansible.utils.",
+        "ansible.netcommon.",
         "community.general.",
     ]
     .iter()

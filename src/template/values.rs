@@ -169,16 +169,6 @@ fn json_within(value: &Value, left: &mut usize) -> Result<serde_json::Value, Err
     }
 }
 
-/// A mapping as plain data.
-pub(super) fn object_of(
-    value: &Value,
-) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
-    match json_of(value)? {
-        serde_json::Value::Object(map) => Ok(map),
-        _ => Err(invalid("expected a mapping")),
-    }
-}
-
 /// A copy that methods can change without anybody else seeing it, all the way down.
 pub(super) fn deep_copy(value: &Value) -> Value {
     match value.kind() {

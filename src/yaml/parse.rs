@@ -1,5 +1,6 @@
 //! From the parser's events to a tree of nodes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,15 +35,53 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Diagnostic> {
 
 /// All documents of a source.
 pub fn parse_documents(source: &Arc<Source>) -> Result<Vec<Node>, Diagnostic> {
-    let mut builder = Builder::new(source);
-    let mut documents = Vec::new();
-    for event in Parser::new_from_str(&source.text) {
-        let (event, span) = event.map_err(|error| builder.scan_error(&error))?;
-        if let Some(document) = builder.event(event, span)? {
-            documents.push(document);
+    let mut text: Cow<'_, str> = Cow::Borrowed(&source.text);
+    for _ in 0..MAX_CLOSED {
+        let mut builder = Builder::new(source);
+        let mut documents = Vec::new();
+        let mut closed = None;
+        for event in Parser::new_from_str(&text) {
+            let (event, span) = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    let at = builder.byte(error.marker().index());
+                    closed =
+                        Some(closing_joined(&text, at).ok_or_else(|| builder.scan_error(&error))?);
+                    break;
+                }
+            };
+            if let Some(document) = builder.event(event, span)? {
+                documents.push(document);
+            }
+        }
+        match closed {
+            Some(joined) => text = Cow::Owned(joined),
+            None => return Ok(documents),
         }
     }
-    Ok(documents)
+    let place = Place::new(source, Span::default());
+    Err(Diagnostic::at(
+        &place,
+        "too many brackets are closed at the left edge",
+    ))
+}
+
+/// How many brackets of a text may be closed further left than YAML allows.
+const MAX_CLOSED: usize = 1000;
+
+/// PyYAML lets the bracket that closes a list or a mapping stand at the very left, the parser here does not: such a line
+/// is joined to the one before it. No character moves, so that places stay right. `None` where the error at `at` is
+/// another one.
+fn closing_joined(text: &str, at: usize) -> Option<String> {
+    let start = text.get(..at)?.rfind('\n')?;
+    let line = text.get(start + 1..)?.trim_start_matches([' ', '\t']);
+    let before = text.get(..start)?.rsplit('\n').next()?;
+    if !line.starts_with(['}', ']']) || before.contains('#') {
+        return None;
+    }
+    let mut joined = text.to_owned();
+    joined.replace_range(start..=start, " ");
+    Some(joined)
 }
 
 fn null(source: &Arc<Source>) -> Node {

@@ -104,10 +104,12 @@ fn mistakes_are_found_without_rendering() {
 }
 
 #[test]
-fn conditions_read_texts_by_their_words() {
+fn conditions_are_python_s_and_texts_with_braces_count_by_their_words() {
     for (text, expected) in [
-        ("'no'", false),
-        ("'yes'", true),
+        ("'no'", true),
+        ("''", false),
+        ("{{ 'no' }}", false),
+        ("{{ 'yes' }}", true),
         ("0", false),
         ("[]", false),
         ("none", false),
