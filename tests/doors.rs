@@ -4,7 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Rooms that everyone may use. They use nothing but each other.
-const LEAVES: &[&str] = &["diagnostic", "secret", "vault", "yaml", "env", "exit"];
+const LEAVES: &[&str] = &[
+    "diagnostic",
+    "secret",
+    "vault",
+    "yaml",
+    "env",
+    "exit",
+    "python_regex",
+];
 
 /// Which room may use which (`docs/architecture.md`). Leaves are allowed everywhere; `engine::event` is a door of its
 /// own, because renderers see what happened and nothing else of the engine.
@@ -29,7 +37,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("playbook", &["template", "modules"]),
     (
         "modules",
-        &["remote", "facts", "registry", "pki", "artifact", "connect"],
+        &[
+            "remote", "facts", "registry", "pki", "artifact", "connect", "template",
+        ],
     ),
     (
         "engine",

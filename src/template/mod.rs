@@ -24,6 +24,7 @@ mod scope;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod tests_of_results;
 mod tests_of_values;
 mod text_methods;
 mod values;

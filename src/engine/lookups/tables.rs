@@ -348,7 +348,7 @@ mod tests {
         let text = "# no\n[DEFAULT]\nbase = /srv\n[Part]\nKey: one\n  two\npath = %(base)s/100%%\n";
         let ini = Ini::read(text, false, false).unwrap();
         let filled = |key: &str| {
-            ini.filled("Part", ini.get("Part", key).unwrap(), 0)
+            ini.filled("Part", ini.get("Part", key).unwrap().value.as_deref(), 0)
                 .unwrap()
         };
         assert_eq!(filled("KEY").as_deref(), Some("one\ntwo"));

@@ -3,6 +3,7 @@
 //! The engine brings filters of its own, close to Jinja2's but not the same: all of them stand here again, so that
 //! every filter binds its arguments, refuses what is undefined and sees truth and order as Python does.
 
+mod address_math;
 mod addresses;
 mod call;
 mod choose;

@@ -9,6 +9,7 @@
 mod expression;
 mod literal;
 mod piece;
+mod postfix;
 mod statement;
 mod tokens;
 
