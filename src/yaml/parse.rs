@@ -353,6 +353,46 @@ fn size_of(node: &Node) -> usize {
     }
 }
 
+/// A text that is tagged `!unsafe` is no template: it becomes one that gives the text as it is.
+fn defused(node: Node) -> Node {
+    if node.tag.as_deref() != Some("!unsafe") {
+        return node;
+    }
+    let mut data = as_data(node);
+    data.tag = None;
+    if let Kind::Scalar { plain, .. } = &mut data.kind {
+        *plain = false;
+    }
+    data
+}
+
+fn as_data(node: Node) -> Node {
+    let kind = match node.kind {
+        Kind::Scalar { text, .. } if ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) => {
+            let text = if text.contains("endraw") {
+                // Within a tag, unlike within braces, a backslash is an escape.
+                let quoted = serde_json::Value::from(text.as_ref()).to_string();
+                format!("{{% set text = {quoted} %}}{{{{ text }}}}")
+            } else {
+                format!("{{% raw %}}{text}{{% endraw %}}")
+            };
+            Kind::Scalar {
+                text: text.into(),
+                plain: false,
+            }
+        }
+        Kind::Sequence(items) => Kind::Sequence(items.into_iter().map(as_data).collect()),
+        Kind::Mapping(pairs) => Kind::Mapping(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key, as_data(value)))
+                .collect(),
+        ),
+        kind @ Kind::Scalar { .. } => kind,
+    };
+    Node { kind, ..node }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,44 +462,4 @@ mod tests {
     fn deep_nesting_is_refused() {
         assert!(error_of(&"[".repeat(200)).contains("nested deeper"));
     }
-}
-
-/// A text that is tagged `!unsafe` is no template: it becomes one that gives the text as it is.
-fn defused(node: Node) -> Node {
-    if node.tag.as_deref() != Some("!unsafe") {
-        return node;
-    }
-    let mut data = as_data(node);
-    data.tag = None;
-    if let Kind::Scalar { plain, .. } = &mut data.kind {
-        *plain = false;
-    }
-    data
-}
-
-fn as_data(node: Node) -> Node {
-    let kind = match node.kind {
-        Kind::Scalar { text, .. } if ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) => {
-            let text = if text.contains("endraw") {
-                // Within a tag, unlike within braces, a backslash is an escape.
-                let quoted = serde_json::Value::from(text.as_ref()).to_string();
-                format!("{{% set text = {quoted} %}}{{{{ text }}}}")
-            } else {
-                format!("{{% raw %}}{text}{{% endraw %}}")
-            };
-            Kind::Scalar {
-                text: text.into(),
-                plain: false,
-            }
-        }
-        Kind::Sequence(items) => Kind::Sequence(items.into_iter().map(as_data).collect()),
-        Kind::Mapping(pairs) => Kind::Mapping(
-            pairs
-                .into_iter()
-                .map(|(key, value)| (key, as_data(value)))
-                .collect(),
-        ),
-        kind @ Kind::Scalar { .. } => kind,
-    };
-    Node { kind, ..node }
 }

@@ -132,6 +132,8 @@ fn taken(item: &mut Json, key: &str) -> Option<Json> {
 mod tests {
     use super::*;
 
+    type Listing<'a> = &'a dyn Fn(Json) -> Result<Vec<Json>, String>;
+
     #[test]
     fn lists_are_made_as_ansible_makes_them() {
         let items = |terms: Json| Ok(taken_apart(listed(terms)));
@@ -141,7 +143,7 @@ mod tests {
         let combined = |terms: Json| nested(listed(terms));
         let zipped = |terms: Json| together(listed(terms));
         let below = |terms: Json| sub_elements(listed(terms));
-        let cases: &[(&dyn Fn(Json) -> Result<Vec<Json>, String>, Json, &str)] = &[
+        let cases: &[(Listing<'_>, Json, &str)] = &[
             (&items, json!([1, [2, [3]], 4]), "[1,2,[3],4]"),
             (&items, json!("a"), r#"["a"]"#),
             (&whole, json!([1, [2, [3, []]]]), "[1,2,3]"),
