@@ -181,9 +181,14 @@ impl Expression {
 }
 
 fn evaluate(expression: &Expression, scope: &Scope) -> Outcome {
+    // A function that is not there is a variable that is undefined for ansible-core.
+    let is_unknown = |message: &str| {
+        let starts = ["unknown filter", "unknown test"];
+        starts.iter().any(|start| message.starts_with(start))
+    };
     let template = match Template::inner(&expression.text, None) {
         Ok(template) => template,
-        Err(diagnostic) if diagnostic.message.starts_with("unknown ") => {
+        Err(diagnostic) if is_unknown(&diagnostic.message) => {
             return Outcome::Unknown(diagnostic.message);
         }
         Err(diagnostic) => return Outcome::Error(diagnostic.message),

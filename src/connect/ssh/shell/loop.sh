@@ -36,16 +36,8 @@ kk_stale() {
   done
   return 1
 }
+kk_used=
 while read -r kk_number kk_check kk_lines kk_feed; do
-  kk_used=
-  case $kk_check in
-    *h*) ! kk_held || kk_used=yes ;;
-    *s*)
-      : &
-      kk_last=$!
-      wait
-      ;;
-  esac
   case $kk_check in *r*) ! kk_stale || kk_used=yes ;; esac
   if [ -n "$kk_used" ]; then
     printf '%s.%s!' "$kk_mark" "$kk_number"
@@ -63,6 +55,13 @@ while read -r kk_number kk_check kk_lines kk_feed; do
   done
   kk_line=
   [ "$kk_feed" = 0 ] || IFS= read -r kk_line || exit
+  case $kk_check in
+    *s*)
+      : &
+      kk_last=$!
+      wait
+      ;;
+  esac
   printf '%s.%s?' "$kk_mark" "$kk_number"
   if [ "$kk_feed" = 0 ]; then
     (exec 8<&-; eval "set --;$kk_script") </dev/null
@@ -71,4 +70,5 @@ while read -r kk_number kk_check kk_lines kk_feed; do
   fi
   printf '%s.%s=%s:' "$kk_mark" "$kk_number" "$?"
   printf '%s.%s:' "$kk_mark" "$kk_number" >&2
+  case $kk_check in *s*) ! kk_held || kk_used=yes ;; esac
 done
