@@ -39,7 +39,7 @@ use compiled::{Form, Formula};
 use rewrite::{Backslashes, Mistake};
 use scope::Trouble;
 
-pub use filters::json_text;
+pub use filters::{json_text, seeded_text};
 pub use lookups::{LOOKUPS, unknown_lookup};
 pub use outside::Outside;
 pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, converted, has_template};

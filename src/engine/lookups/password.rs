@@ -161,7 +161,8 @@ impl Wanted {
 
     fn fresh(&self) -> Result<String, String> {
         match &self.seed {
-            Some(_) => Err("`seed` is not supported".to_owned()),
+            Some(seed) => crate::template::seeded_text(&self.characters, self.length, seed)
+                .ok_or_else(|| format!("`{}` is no seed", display(seed))),
             None => Ok(random(&self.characters, self.length)),
         }
     }
@@ -352,6 +353,19 @@ mod tests {
         );
         let null = Path::new("/dev/null");
         assert_ne!(wanted.of_file(null).unwrap(), wanted.of_file(null).unwrap());
+    }
+
+    #[test]
+    fn a_seed_gives_what_it_gives_ansible() {
+        let of = |text: &str| {
+            let wanted = wanted(text).unwrap();
+            wanted.of_file(Path::new("/dev/null")).unwrap()
+        };
+        assert_eq!(of("seed='a seed'"), "Y:eNZOc,CZoSbvgGfAs-");
+        assert_eq!(
+            of("seed=node1 length=30 chars=ascii_lowercase,digits"),
+            "b3orjh8pudc6fxynbmilcp1mouybzo"
+        );
     }
 
     #[test]

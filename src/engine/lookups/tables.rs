@@ -84,18 +84,16 @@ pub(super) fn ini(
         if told.flag("re") {
             let pattern = regex::Regex::new(&format!("^(?:{key})"))
                 .map_err(|error| format!("`{key}` is no pattern: {error}"))?;
-            for entry in table.items(section) {
-                if pattern.is_match(&entry.key) {
-                    let value = table.filled(section, entry.value.as_deref(), 0)?;
+            for (name, value) in table.items(section) {
+                if pattern.is_match(name) {
+                    let value = table.filled(section, value, 0)?;
                     values.push(value.map_or(Json::Null, Json::from));
                 }
             }
             continue;
         }
         values.extend(match table.get(section, &key) {
-            Some(entry) => table
-                .filled(section, entry.value.as_deref(), 0)?
-                .map(Json::from),
+            Some((_, value)) => table.filled(section, value, 0)?.map(Json::from),
             None => Some(told.text("default").unwrap_or_default().into()),
         });
     }
@@ -191,8 +189,11 @@ impl Ini {
         self.sections.iter().any(|known| known == section)
     }
 
-    /// The entries of a section, then those of the defaults that it does not have.
-    fn items<'a>(&'a self, section: &'a str) -> impl Iterator<Item = &'a Entry> + 'a {
+    /// Keys and values of a section, then those of the defaults that it does not have.
+    fn items<'a>(
+        &'a self,
+        section: &'a str,
+    ) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + 'a {
         let of = move |name: &'a str| {
             self.entries
                 .iter()
@@ -201,16 +202,19 @@ impl Ini {
         let more = of(DEFAULTS).filter(move |entry| {
             section != DEFAULTS && !of(section).any(|own| own.key == entry.key)
         });
-        of(section).chain(more)
+        of(section)
+            .chain(more)
+            .map(|entry| (entry.key.as_str(), entry.value.as_deref()))
     }
 
-    fn get<'a>(&'a self, section: &'a str, key: &str) -> Option<&'a Entry> {
+    /// The name and value of a key, which may have none.
+    fn get<'a>(&'a self, section: &'a str, key: &str) -> Option<(&'a str, Option<&'a str>)> {
         let key = if self.is_exact {
             key.to_owned()
         } else {
             key.to_lowercase()
         };
-        self.items(section).find(|entry| entry.key == key)
+        self.items(section).find(|(name, _)| *name == key)
     }
 
     /// A value with `%(name)s` replaced by the value of `name`.
@@ -241,10 +245,10 @@ impl Ini {
             let Some((name, after)) = named else {
                 return Err(format!("a `%` in `{value}` is neither `%%` nor `%(name)s`"));
             };
-            let Some(other) = self.get(section, name) else {
+            let Some((_, other)) = self.get(section, name) else {
                 return Err(format!("`{value}` refers to `{name}`, which is not there"));
             };
-            let other = self.filled(section, other.value.as_deref(), depth + 1)?;
+            let other = self.filled(section, other, depth + 1)?;
             filled.push_str(&other.unwrap_or_default());
             rest = after;
         }
@@ -348,14 +352,14 @@ mod tests {
         let text = "# no\n[DEFAULT]\nbase = /srv\n[Part]\nKey: one\n  two\npath = %(base)s/100%%\n";
         let ini = Ini::read(text, false, false).unwrap();
         let filled = |key: &str| {
-            ini.filled("Part", ini.get("Part", key).unwrap().value.as_deref(), 0)
+            ini.filled("Part", ini.get("Part", key).unwrap().1, 0)
                 .unwrap()
         };
         assert_eq!(filled("KEY").as_deref(), Some("one\ntwo"));
         assert_eq!(filled("path").as_deref(), Some("/srv/100%"));
         assert!(ini.get("Part", "none").is_none());
         assert!(ini.has("Part") && !ini.has("part"));
-        let names: Vec<&str> = ini.items("Part").map(|entry| entry.key.as_str()).collect();
+        let names: Vec<&str> = ini.items("Part").map(|(name, _)| name).collect();
         assert_eq!(names, ["key", "path", "base"]);
         assert!(Ini::read("a = 1\n", false, false).is_err());
         assert!(Ini::read("a = 1\n", true, false).is_ok());

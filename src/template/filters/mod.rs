@@ -40,6 +40,7 @@ use call::Filter;
 pub(super) use call::{Call, Test, refusal};
 pub use data::json_text;
 pub(super) use moments::difference as time_between;
+pub use random::seeded_text;
 pub(super) use regex::matches;
 pub(super) use urls::Url;
 

@@ -175,6 +175,23 @@ impl Chance {
     }
 }
 
+/// A text of characters that Python would choose with a generator of this seed; `None` where it is no seed.
+pub fn seeded_text(characters: &[char], length: usize, seed: &serde_json::Value) -> Option<String> {
+    let seed = match (seed.as_str(), seed.as_i64()) {
+        (Some(text), _) => Value::from(text),
+        (None, number) => Value::from(number?),
+    };
+    let twister = Twister::from_seed(&seed)?;
+    let mut chance = Chance::Seeded(Box::new(twister));
+    let count = characters.len() as u64;
+    (0..length)
+        .map(|_| {
+            let index = usize::try_from(chance.below(count)).ok()?;
+            characters.get(index).copied()
+        })
+        .collect()
+}
+
 fn random(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let mut chance = Chance::of(call)?;
     if let Some(Number::Integer(end)) = number(&call.value) {

@@ -61,7 +61,7 @@ fn a_lookup_that_is_not_there_is_found_before_anything_is_asked() {
     };
     assert_eq!(
         said("{{ lookup('flie', 'a') }}"),
-        "unknown lookup `flie` (in `{{ lookup('flie', 'a') }}`); did you mean `file`?"
+        "unknown lookup `flie` (in `lookup('flie', 'a')`); did you mean `file`?"
     );
     assert!(said("{{ q(\"ansible.builtin.config\") }}").contains("`ansible.cfg`"));
     for fine in [
