@@ -18,5 +18,6 @@ mod module_fixtures;
 mod modules_for_real;
 mod registry;
 mod registry_answers;
+mod rootfs;
 mod ssh;
 mod vault;

@@ -320,16 +320,33 @@ impl Doing<'_> {
         let Some(member) = self.runner.reach(&target, &self.task.frame, scope).await else {
             return Attempt::failed(format!("`{target}` is no host of this run"));
         };
+        let words_of = |name: &str| arguments.get(name).map(words).unwrap_or_default();
+        let subset = match crate::facts::Subset::parse(&words_of("gather_subset")) {
+            Ok(subset) => subset,
+            Err(message) => return Attempt::failed(message),
+        };
         let wanted = crate::facts::Wanted {
             extent: crate::facts::Extent::System,
+            fact_path: arguments.get("fact_path").map(display),
             ..crate::facts::Wanted::default()
         };
-        let facts = match self.runner.facts_of(&member, &wanted).await {
+        let session = super::session::session_of(
+            &member,
+            &self.task.frame,
+            scope,
+            &self.runner.control.cancel,
+        );
+        let session = match session {
+            Ok(Ok(session)) => session,
+            Ok(Err(error)) => return self.broken(error.into()),
+            Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
+        };
+        let facts = match super::play::facts_of(&member, &session, &wanted).await {
             Ok(facts) => facts,
             Err(FactsError::Transport(error)) => return self.broken(error.into()),
             Err(error) => return Attempt::failed(error.to_string()),
         };
-        let filters = arguments.get("filter").map(words).unwrap_or_default();
+        let filters = words_of("filter");
         let filters: Vec<&String> = filters.iter().filter(|filter| !filter.is_empty()).collect();
         let is_wanted = |name: &str| {
             filters.is_empty()
@@ -341,47 +358,21 @@ impl Doing<'_> {
                         )
                 })
         };
-        let subset = arguments
-            .get("gather_subset")
-            .map(words)
-            .unwrap_or_default();
-        let facts: Map<String, Json> = facts
+        let is_own = |name: &str| !name.starts_with("ansible_");
+        let mut facts: Map<String, Json> = facts
             .into_iter()
-            .filter(|(name, _)| is_wanted(name) && is_of_subset(name, &subset))
+            .filter(|(name, _)| is_wanted(name) && (is_own(name) || subset.takes(name)))
             .collect();
+        let asked = words_of("gather_subset");
+        if !asked.is_empty() && facts.contains_key("gather_subset") {
+            facts.insert("gather_subset".to_owned(), json!(asked));
+        }
         let mut attempt = Attempt::ended(Outcome::Ok, Map::new());
         attempt
             .result
             .insert("ansible_facts".to_owned(), Json::Object(facts));
         attempt
     }
-}
-
-/// Whether a fact is of the parts that `gather_subset` asks for.
-fn is_of_subset(name: &str, subset: &[String]) -> bool {
-    const PARTS: &[(&str, &[&str])] = &[
-        (
-            "hardware",
-            &["mem", "swap", "processor", "mounts", "devices"],
-        ),
-        ("network", &["interfaces", "all_ipv", "default_ipv"]),
-        ("virtual", &["virtualization"]),
-    ];
-    let name = name.strip_prefix("ansible_").unwrap_or(name);
-    let Some((part, _)) = PARTS
-        .iter()
-        .find(|(_, starts)| starts.iter().any(|start| name.starts_with(start)))
-    else {
-        return true;
-    };
-    let asks = |word: &str| subset.iter().any(|asked| asked == word);
-    let refuses = |word: &str| {
-        subset
-            .iter()
-            .any(|asked| asked.strip_prefix('!') == Some(word))
-    };
-    let is_short = subset.iter().any(|asked| !asked.starts_with('!'));
-    !refuses(part) && (asks(part) || asks("all") || !is_short && !refuses("all"))
 }
 
 fn changed_or_ok(changed: bool) -> Attempt {

@@ -12,10 +12,12 @@ use serde_json::Value as Json;
 use super::event::{EventKind, NoticeLevel, Outcome};
 use super::runner::{Around, Runner, select};
 use super::schedule::Failure;
+use super::session::session_of;
 use super::state::{PlayView, Standing, VarsFile};
 use super::{LOCALHOST, Member, tags};
 use crate::facts::FactsError;
 use crate::playbook::{Order, Play, Strategy};
+use crate::remote::Session;
 use crate::template::{Layer, Scope, Template, truthy};
 
 impl Runner<'_> {
@@ -288,7 +290,7 @@ impl Runner<'_> {
         futures::stream::iter(missing)
             .for_each_concurrent(self.options.forks.max(1), |member| {
                 let wanted = &wanted;
-                async move { self.gather_facts_of(task, &member, wanted).await }
+                async move { self.gather_facts_of(task, &member, wanted, around).await }
             })
             .await;
         for host in around
@@ -301,7 +303,52 @@ impl Runner<'_> {
         }
     }
 
-    async fn gather_facts_of(&self, task: u64, member: &Member, wanted: &crate::facts::Wanted) {
+    /// The facts that a play asks for, by the user and in the environment of its tasks.
+    async fn play_facts_of(
+        &self,
+        member: &Member,
+        wanted: &crate::facts::Wanted,
+        around: Around<'_>,
+    ) -> Result<serde_json::Map<String, Json>, FactsError> {
+        let incomplete = |reason: String| FactsError::Incomplete {
+            reason,
+            details: String::new(),
+        };
+        let play = around.play;
+        let scope = self
+            .variables
+            .scope(&member.name, Some(&play.frame), around.view);
+        let session = session_of(member, &play.frame, &scope, &self.control.cancel)
+            .map_err(|diagnostic| incomplete(diagnostic.to_string()))??;
+        let asked = match &play.gather_subset {
+            Some(subset) => subset
+                .resolve(&scope)
+                .map_err(|diagnostic| incomplete(diagnostic.to_string()))?,
+            None => None,
+        };
+        let mut facts = facts_of(member, &session, wanted).await?;
+        if let Some(asked) = asked {
+            let words: Vec<String> = match &asked {
+                Json::Array(words) => words.iter().map(crate::template::display).collect(),
+                other => crate::template::display(other)
+                    .split(',')
+                    .map(|word| word.trim().to_owned())
+                    .collect(),
+            };
+            let subset = crate::facts::Subset::parse(&words).map_err(incomplete)?;
+            facts.retain(|name, _| !name.starts_with("ansible_") || subset.takes(name));
+            facts.insert("gather_subset".to_owned(), serde_json::json!(words));
+        }
+        Ok(facts)
+    }
+
+    async fn gather_facts_of(
+        &self,
+        task: u64,
+        member: &Member,
+        wanted: &crate::facts::Wanted,
+        around: Around<'_>,
+    ) {
         let host = member.name.clone();
         let started = Instant::now();
         if self.control.stop.is_cancelled() {
@@ -311,7 +358,7 @@ impl Runner<'_> {
             task,
             host: host.clone(),
         });
-        let (outcome, error) = match self.facts_of(member, wanted).await {
+        let (outcome, error) = match self.play_facts_of(member, wanted, around).await {
             Ok(facts) => {
                 if let Some(state) = self.variables.host(&host) {
                     state.add_facts(facts);
@@ -343,21 +390,20 @@ impl Runner<'_> {
             delegated_to: None,
         });
     }
+}
 
-    /// The facts of a host as variables, remembered for modules as well.
-    pub(super) async fn facts_of(
-        &self,
-        member: &Member,
-        wanted: &crate::facts::Wanted,
-    ) -> Result<serde_json::Map<String, Json>, FactsError> {
-        let session = member.session(&self.control.cancel)?;
-        let facts = crate::facts::gather(&session, wanted).await?;
-        let mut variables = facts.to_vars();
-        variables.insert("module_setup".to_owned(), true.into());
-        variables.insert("gather_subset".to_owned(), serde_json::json!(["all"]));
-        member.set_facts(Ok(facts));
-        Ok(variables)
-    }
+/// The facts of a host as variables, remembered for modules as well.
+pub(super) async fn facts_of(
+    member: &Member,
+    session: &Session,
+    wanted: &crate::facts::Wanted,
+) -> Result<serde_json::Map<String, Json>, FactsError> {
+    let facts = crate::facts::gather(session, wanted).await?;
+    let mut variables = facts.to_vars();
+    variables.insert("module_setup".to_owned(), true.into());
+    variables.insert("gather_subset".to_owned(), serde_json::json!(["all"]));
+    member.set_facts(Ok(facts));
+    Ok(variables)
 }
 
 /// The hosts of a play in its order.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
+use tokio_util::sync::CancellationToken;
 
+use super::Member;
 use super::attempt::Attempt;
 use super::perform::Doing;
 use crate::connect::TransportError;
@@ -39,28 +41,8 @@ impl Doing<'_> {
             let message = format!("`{target}` must not be changed: {reason}");
             return Err(Box::new(Attempt::failed(message)));
         }
-        // Variables of the host are stronger than keywords.
-        let variable = |name: &str| scope.variable(name).ok().flatten();
-        let elevate = match variable("ansible_become") {
-            Some(value) => truthy(&value),
-            None => match frame.chain().find_map(|frame| frame.elevate.as_ref()) {
-                Some(flag) => flag.is_true(scope).map_err(failed)?,
-                None => false,
-            },
-        };
-        let cancel = &self.runner.control.cancel;
-        let session = if elevate {
-            let user = match variable("ansible_become_user") {
-                Some(user) => display(&user),
-                None => match frame.chain().find_map(|frame| frame.become_user.as_ref()) {
-                    Some(user) => user.render(scope).map_err(failed)?,
-                    None => "root".to_owned(),
-                },
-            };
-            member.session_as(&user, cancel)
-        } else {
-            member.session(cancel)
-        };
+        let session =
+            session_of(&member, frame, scope, &self.runner.control.cancel).map_err(failed)?;
         let mut limit = self.runner.options.task_timeout;
         let timeout = frame.chain().find_map(|frame| frame.timeout.as_ref());
         let background = self.task.asynchronous.as_ref();
@@ -74,12 +56,6 @@ impl Doing<'_> {
         let session = session
             .map(|session| session.with_timeout(limit))
             .map_err(|error| Box::new(self.broken(error.into())))?;
-        let environment = environment(frame, scope).map_err(failed)?;
-        let session = if environment.is_empty() {
-            session
-        } else {
-            session.with_environment(environment)
-        };
         let facts = member.facts().or_else(|| {
             let member = self.runner.fleet.member(target)?;
             member.facts()
@@ -109,6 +85,44 @@ impl Doing<'_> {
         }
         attempt
     }
+}
+
+/// The session of a host as the user and with the environment that keywords and variables ask for.
+pub(super) fn session_of(
+    member: &Member,
+    frame: &Frame,
+    scope: &Scope,
+    cancel: &CancellationToken,
+) -> Result<Result<Session, TransportError>, Diagnostic> {
+    // Variables of the host are stronger than keywords.
+    let variable = |name: &str| scope.variable(name).ok().flatten();
+    let elevate = match variable("ansible_become") {
+        Some(value) => truthy(&value),
+        None => match frame.chain().find_map(|frame| frame.elevate.as_ref()) {
+            Some(flag) => flag.is_true(scope)?,
+            None => false,
+        },
+    };
+    let session = if elevate {
+        let user = match variable("ansible_become_user") {
+            Some(user) => display(&user),
+            None => match frame.chain().find_map(|frame| frame.become_user.as_ref()) {
+                Some(user) => user.render(scope)?,
+                None => "root".to_owned(),
+            },
+        };
+        member.session_as(&user, cancel)
+    } else {
+        member.session(cancel)
+    };
+    let environment = environment(frame, scope)?;
+    Ok(session.map(|session| {
+        if environment.is_empty() {
+            session
+        } else {
+            session.with_environment(environment)
+        }
+    }))
 }
 
 /// A limit in seconds; none for 0.

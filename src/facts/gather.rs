@@ -54,6 +54,8 @@ pub struct Wanted {
     pub tools: Vec<String>,
     /// More systemd units to ask about, with their suffix.
     pub units: Vec<String>,
+    /// The folder with the host's own facts, another than `/etc/ansible/facts.d`.
+    pub fact_path: Option<String>,
 }
 
 /// Why there are no facts of a host.
@@ -78,7 +80,10 @@ pub enum FactsError {
 ///
 /// When the session fails, or when the script was ended before its end. A probe that fails is no error.
 pub async fn gather(session: &Session, wanted: &Wanted) -> Result<Facts, FactsError> {
-    let session = session.with_timeout(Some(LIMIT));
+    let mut session = session.with_timeout(Some(LIMIT));
+    if let Some(path) = &wanted.fact_path {
+        session = session.with_variable("fact_path", path);
+    }
     let sent = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -188,6 +193,7 @@ mod tests {
             folders: vec!["/data x".to_owned()],
             tools: vec!["tar".to_owned(), "a;b".to_owned(), String::new()],
             units: vec!["getty@tty1.service".to_owned()],
+            fact_path: None,
         };
         assert_eq!(
             arguments(&wanted),

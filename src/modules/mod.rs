@@ -50,6 +50,7 @@ mod known_hosts;
 mod ledger_remove;
 mod line_edit;
 mod lineinfile;
+mod manual;
 pub mod mode;
 mod modprobe;
 mod mount;
@@ -89,6 +90,7 @@ use futures::future::BoxFuture;
 
 pub use apply::{Progress, apply, apply_plan, ledger_lines};
 pub use arguments::{Argument, ArgumentKind, Arguments};
+pub use manual::Manual;
 pub use plan::{Change, Content, LedgerEntry, Plan, Reconnect, Step, StepOutput, Verdict};
 
 use crate::connect::TransportError;

@@ -11,6 +11,7 @@ mod includes;
 mod library;
 mod load;
 mod loops;
+mod manuals;
 mod meta;
 mod play;
 mod roles;
@@ -32,6 +33,7 @@ pub use frame::Frame;
 pub use library::{Entry, Library};
 pub use load::{Included, Resolved, load, parse_variables, read_included};
 pub use loops::{LoopSource, Repeat, With};
+pub use manuals::MANUALS;
 pub use meta::Meta;
 pub use specification::check_arguments;
 
@@ -57,6 +59,8 @@ pub struct Play {
     pub frame: Arc<Frame>,
     /// Facts are gathered before the first task (default true).
     pub gather_facts: Option<Template>,
+    /// Which facts; all where it says nothing.
+    pub gather_subset: Option<ArgumentValue>,
     /// `pre_tasks`, then roles and `tasks`, then `post_tasks`; handlers run after each.
     pub sections: Vec<Vec<Item>>,
     /// Handlers of its roles and of the play itself, in order.

@@ -49,6 +49,7 @@ pub fn wanted(settings: &Settings) -> Wanted {
         folders,
         tools: TOOLS.map(str::to_owned).to_vec(),
         units: vec![format!("{OUR_PROJECT}.service")],
+        fact_path: None,
     }
 }
 

@@ -149,6 +149,14 @@ impl Session {
         }
     }
 
+    /// The same session with one more variable in its environment.
+    #[must_use]
+    pub fn with_variable(&self, name: &str, value: &str) -> Self {
+        let mut environment = self.environment.to_vec();
+        environment.push((name.to_owned(), value.to_owned()));
+        self.with_environment(environment)
+    }
+
     /// The same connection, whose commands see these environment variables.
     #[must_use]
     pub fn with_environment(&self, environment: Vec<(String, String)>) -> Self {
