@@ -39,9 +39,15 @@ fn a_system_is_changed_once_and_back() {
     let said = format!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
     assert!(!text.contains("ended: "), "{said}");
-    assert!(part(&text, "first --check", 0).contains("failed=0"), "{said}");
+    assert!(
+        part(&text, "first --check", 0).contains("failed=0"),
+        "{said}"
+    );
     let first = part(&text, "first", 0);
-    assert!(first.contains("failed=0") && !first.contains("changed=0 "), "{said}");
+    assert!(
+        first.contains("failed=0") && !first.contains("changed=0 "),
+        "{said}"
+    );
     let system = part(&text, "system", 0);
     for line in [
         "uid=2500(app) gid=2500(app) groups=2500(app),",

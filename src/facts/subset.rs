@@ -124,14 +124,15 @@ impl Subset {
                 "min" => wanted.extend(MINIMAL),
                 "!all" => unwanted.extend(MORE),
                 "!min" => unwanted.extend(MINIMAL),
-                _ => match word.strip_prefix('!') {
-                    Some(word) => unwanted.extend(named(word)),
-                    None => {
+                _ => {
+                    if let Some(word) = word.strip_prefix('!') {
+                        unwanted.extend(named(word));
+                    } else {
                         let name = named(word).ok_or_else(|| refusal(word))?;
                         named_ones.insert(name);
                         wanted.insert(name);
                     }
-                },
+                }
             }
         }
         wanted.retain(|name| named_ones.contains(name) || !unwanted.contains(name));
