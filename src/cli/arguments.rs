@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use super::flags::{
-    ColourChoice, ConnectionFlags, DataFormat, ExecutionFlags, GlobalFlags, HostKeyChecking,
-    OutputFlags, OutputFormat, PartFlags, PlaybookFlags, TargetFlags, VaultFlags, Waiver,
-    WaiverFlags,
+    BecomeFlags, ColourChoice, ConnectionFlags, DataFormat, ExecutionFlags, GlobalFlags,
+    HostKeyChecking, OutputFlags, OutputFormat, PartFlags, PlaybookFlags, TargetFlags, VaultFlags,
+    Waiver, WaiverFlags,
 };
 pub use super::vault_arguments::{
     CreateVaultArguments, DecryptArguments, EncryptArguments, EncryptStringArguments,
@@ -80,6 +80,8 @@ pub enum Command {
     Run(RunArguments),
     /// Run one command or one module on hosts, without a playbook.
     Exec(ExecArguments),
+    /// List earlier runs, or show one of them.
+    History(HistoryArguments),
     /// Say everything that is wrong in playbooks and inventory; touches no host.
     Validate(ValidateArguments),
     /// The built-in playbooks and roles.
@@ -132,11 +134,11 @@ pub enum CreateCommand {
 /// What to show.
 #[derive(Debug, Subcommand)]
 pub enum InventoryCommand {
-    /// Print hosts, groups and variables as JSON, secrets masked.
+    /// Print hosts, groups and variables as JSON, as `ansible-inventory --list` does; secrets masked.
     List(InventoryListArguments),
-    /// Print groups and their hosts as a tree.
-    Graph(InventoryListArguments),
-    /// Print what one host is: connection, groups and variables as JSON, secrets masked.
+    /// Print groups and their hosts as a tree, as `ansible-inventory --graph` does.
+    Graph(InventoryGraphArguments),
+    /// Print the variables of a host as JSON, as `ansible-inventory --host` does; secrets masked.
     Host(InventoryHostArguments),
 }
 
@@ -233,8 +235,11 @@ pub struct FactsArguments {
 #[derive(Debug, Clone, Args)]
 pub struct RunArguments {
     /// The playbooks, run one after the other.
-    #[arg(required = true, value_name = "PLAYBOOK")]
+    #[arg(required_unless_present = "resume", value_name = "PLAYBOOK")]
     pub files: Vec<PathBuf>,
+    /// Go on where an earlier run stopped on each host; the last one of the same playbooks when RUN is absent.
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", help_heading = "Playbook")]
+    pub resume: Option<String>,
     /// Variables and roles.
     #[command(flatten)]
     pub playbook: PlaybookFlags,
@@ -247,12 +252,18 @@ pub struct RunArguments {
     /// How to reach the hosts.
     #[command(flatten)]
     pub connection: ConnectionFlags,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: BecomeFlags,
     /// How to run.
     #[command(flatten)]
     pub execution: ExecutionFlags,
     /// What to print.
     #[command(flatten)]
     pub output: OutputFlags,
+    /// Write a page that shows where the time went, in the working folder when FILE is absent.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "", value_parser = super::flags::parse_page, help_heading = "Output")]
+    pub timings: Option<PathBuf>,
 }
 
 /// `kk exec`.
@@ -274,14 +285,11 @@ pub struct ExecArguments {
     /// The module's arguments: `name=value …`, a free form, or a JSON object.
     #[arg(short, long = "args", value_name = "ARGS")]
     pub arguments: Option<String>,
-    /// As root, by sudo.
-    #[arg(short = 'b', long = "become")]
-    pub elevate: bool,
     /// Change nothing; say what would change.
-    #[arg(long)]
+    #[arg(short = 'C', long)]
     pub check: bool,
     /// Show changes of files as diffs.
-    #[arg(long)]
+    #[arg(short = 'D', long)]
     pub diff: bool,
     /// Answer yes to every question.
     #[arg(short, long)]
@@ -295,6 +303,9 @@ pub struct ExecArguments {
     /// How to reach the hosts.
     #[command(flatten)]
     pub connection: ConnectionFlags,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: BecomeFlags,
     /// What to print on standard output.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = DataFormat::Text)]
     pub output: DataFormat,
@@ -312,6 +323,51 @@ pub struct ValidateArguments {
     /// Hosts and settings.
     #[command(flatten)]
     pub target: TargetFlags,
+    /// What to print on standard output: nothing, or all that was found.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = DataFormat::Text)]
+    pub output: DataFormat,
+}
+
+/// `kk history`.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct HistoryArguments {
+    /// What to show.
+    #[command(subcommand)]
+    pub command: Option<HistoryCommand>,
+    /// Working folder of the runs.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./kubekey",
+        env = crate::env::WORKDIR,
+        hide_env_values = true,
+        global = true
+    )]
+    pub workdir: PathBuf,
+    /// What to print on standard output.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = DataFormat::Text)]
+    pub output: DataFormat,
+}
+
+/// What to show of earlier runs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum HistoryCommand {
+    /// Show one run: its recap, and what failed where.
+    Show(HistoryShowArguments),
+}
+
+/// `kk history show`.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryShowArguments {
+    /// The run; the last one when absent.
+    pub run: Option<String>,
+    /// Write a page that shows where the time went, in the working folder when FILE is absent.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "", value_parser = super::flags::parse_page)]
+    pub timings: Option<PathBuf>,
+    /// What to print on standard output.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = DataFormat::Text)]
+    pub output: DataFormat,
 }
 
 /// `kk create inventory` and `kk create config`.
@@ -333,12 +389,29 @@ pub struct InventoryListArguments {
     pub target: TargetFlags,
 }
 
+/// `kk inventory graph`.
+#[derive(Debug, Clone, Args)]
+pub struct InventoryGraphArguments {
+    /// The group to begin with; `all` when absent.
+    #[arg(value_name = "GROUP")]
+    pub group: Option<String>,
+    /// With variables.
+    #[arg(long)]
+    pub vars: bool,
+    /// Hosts and settings.
+    #[command(flatten)]
+    pub target: TargetFlags,
+}
+
 /// `kk inventory host`.
 #[derive(Debug, Clone, Args)]
 pub struct InventoryHostArguments {
     /// The host.
     #[arg(value_name = "HOST")]
     pub host: String,
+    /// How it is reached and which groups it is in, instead of its variables.
+    #[arg(long)]
+    pub connection: bool,
     /// Hosts and settings.
     #[command(flatten)]
     pub target: TargetFlags,

@@ -34,6 +34,7 @@ pub async fn run(arguments: DeleteRegistryArguments, global: &GlobalFlags) -> an
         findings: FindingsView::Problems,
         check_mode,
         log: true,
+        timings: None,
     };
     let live = Live::start(&prepared, &live_options)?;
     let fleet = live.connect(&prepared, &arguments.connection, &asked).await;

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::arguments::{DataFormat, ExecArguments, GlobalFlags};
-use super::execution::load_checked;
+use super::execution::{carry_out, load_checked};
 use super::live::{Asked, Live, LiveOptions, confirm_local};
 use super::local::{print, print_json};
 use super::prepare::Prepared;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{self, RunOptions, RunReport};
+use crate::engine::{RunOptions, RunReport};
 use crate::exit::Exit;
 use crate::playbook::Library;
 use crate::template::Layer;
@@ -55,21 +55,16 @@ pub async fn run(arguments: ExecArguments, global: &GlobalFlags) -> anyhow::Resu
         verbosity: global.verbose,
         ..RunOptions::default()
     };
-    let names = engine::reached(&playbook, &prepared.inventory, &prepared.names, &options);
-    let fleet = live
-        .connect_to(&prepared, &names, &arguments.connection, &asked)
-        .await;
-    let report = engine::run(
-        &playbook,
+    let report = carry_out(
+        &live,
+        &prepared,
         &library,
-        &prepared.inventory,
-        &fleet,
+        &playbook,
+        &arguments.connection,
+        &asked,
         &options,
-        &live.events,
-        &live.control,
     )
     .await;
-    Live::close(&fleet).await;
     let exit = live.end_quietly(report.exit()).await;
     let results = prepared.redactor.mask_json(&results(&report));
     match arguments.output {
@@ -114,7 +109,8 @@ fn playbook(arguments: &ExecArguments) -> Result<String, Diagnostic> {
     Ok(json!([{
         "hosts": arguments.pattern,
         "gather_facts": false,
-        "become": arguments.elevate,
+        "become": arguments.privilege.elevate,
+        "become_user": arguments.privilege.become_user.as_deref().unwrap_or("root"),
         "tasks": [task],
     }])
     .to_string())

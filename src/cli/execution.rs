@@ -1,6 +1,7 @@
 //! What every command that runs a playbook does alike: reading it, the options of the run, the exit code.
 
 use super::arguments::{ConnectionFlags, ExecutionFlags};
+use super::live::{Asked, Live};
 use super::prepare::Prepared;
 use crate::engine::{self, RunOptions, RunReport};
 use crate::exit::Exit;
@@ -32,6 +33,32 @@ pub fn options(
         limit: prepared.limit.is_some().then(|| prepared.names.clone()),
         ..RunOptions::default()
     }
+}
+
+/// Connects to the hosts that a playbook reaches, runs it on them and ends the connections.
+pub async fn carry_out(
+    live: &Live,
+    prepared: &Prepared,
+    library: &Library,
+    playbook: &Playbook,
+    connection: &ConnectionFlags,
+    asked: &Asked,
+    options: &RunOptions,
+) -> RunReport {
+    let names = engine::reached(playbook, &prepared.inventory, &prepared.names, options);
+    let fleet = live.connect_to(prepared, &names, connection, asked).await;
+    let report = engine::run(
+        playbook,
+        library,
+        &prepared.inventory,
+        &fleet,
+        options,
+        &live.events,
+        &live.control,
+    )
+    .await;
+    Live::close(&fleet).await;
+    report
 }
 
 /// The exit code that says that changes are pending, where that was asked for and is so.

@@ -4,15 +4,19 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use super::arguments::{
-    CreateArguments, ExportArguments, InventoryHostArguments, InventoryListArguments,
+    CreateArguments, ExportArguments, InventoryGraphArguments, InventoryHostArguments,
+    InventoryListArguments,
 };
 use super::local::{print, print_json};
 use super::prepare::Prepared;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
+use crate::inventory::ALL;
 use crate::playbook::Library;
+use crate::template::display;
 
 /// `kk create inventory` and `kk create config`.
 pub fn create(arguments: &CreateArguments, text: &str) -> anyhow::Result<Exit> {
@@ -50,15 +54,28 @@ pub fn list(arguments: &InventoryListArguments) -> anyhow::Result<Exit> {
 }
 
 /// `kk inventory graph`.
-pub fn graph(arguments: &InventoryListArguments) -> anyhow::Result<Exit> {
+pub fn graph(arguments: &InventoryGraphArguments) -> anyhow::Result<Exit> {
     let prepared = Prepared::load(&arguments.target)?;
-    print(&prepared.inventory.to_tree())
+    let inventory = &prepared.inventory;
+    let group = arguments.group.as_deref().unwrap_or(ALL);
+    if !inventory.groups.contains_key(group) {
+        let known = inventory.groups.keys().map(String::as_str);
+        let message = format!("the inventory has no group `{group}`");
+        return Err(Diagnostic::error(message).suggest(group, known).into());
+    }
+    let shown = arguments.vars.then_some(display as fn(&Value) -> String);
+    print(&inventory.to_tree(group, shown))
 }
 
 /// `kk inventory host`.
 pub fn host(arguments: &InventoryHostArguments) -> anyhow::Result<Exit> {
     let prepared = Prepared::load(&arguments.target)?;
-    if let Some(host) = prepared.inventory.host_to_json(&arguments.host) {
+    let host = if arguments.connection {
+        prepared.inventory.connection_to_json(&arguments.host)
+    } else {
+        prepared.inventory.host_to_json(&arguments.host)
+    };
+    if let Some(host) = host {
         return print_json(&host);
     }
     let known = prepared.inventory.hosts.keys().map(String::as_str);

@@ -111,7 +111,7 @@ pub struct ConnectionFlags {
     #[arg(long, value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,
     /// Private key for hosts whose inventory entry names none.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "key-file", value_name = "FILE")]
     pub private_key: Option<PathBuf>,
     /// User for hosts whose inventory entry names none.
     #[arg(short, long, value_name = "NAME")]
@@ -122,6 +122,21 @@ pub struct ConnectionFlags {
     /// Ask for the password of sudo.
     #[arg(short = 'K', long)]
     pub ask_become_pass: bool,
+}
+
+/// As whom tasks run that do not say.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct BecomeFlags {
+    /// Run tasks as another user where the playbook does not say; root unless `--become-user` names one.
+    #[arg(short = 'b', long = "become")]
+    pub elevate: bool,
+    /// The user to become where the playbook names none.
+    #[arg(long, value_name = "NAME")]
+    pub become_user: Option<String>,
+    /// How; there is only sudo.
+    #[arg(long, value_name = "METHOD", value_parser = ["sudo"])]
+    pub become_method: Option<String>,
 }
 
 /// What to do about a host whose key is not known. A changed key is refused in every mode.
@@ -140,10 +155,10 @@ pub enum HostKeyChecking {
 #[command(next_help_heading = "Execution")]
 pub struct ExecutionFlags {
     /// Change nothing; say what would change.
-    #[arg(long)]
+    #[arg(short = 'C', long)]
     pub check: bool,
     /// Show changes of files as diffs.
-    #[arg(long)]
+    #[arg(short = 'D', long)]
     pub diff: bool,
     /// With `--check`: end with code 10 when something would change.
     #[arg(long, requires = "check")]
@@ -273,6 +288,19 @@ impl FromStr for Waiver {
                 .filter(|reason| !reason.is_empty())
                 .map(str::to_owned),
         })
+    }
+}
+
+/// A file for a page, or nothing. The word after the flag may be a playbook by mistake: that is not written over.
+pub(super) fn parse_page(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_page = path
+        .extension()
+        .is_some_and(|ending| ending == "html" || ending == "htm");
+    if text.is_empty() || is_page {
+        Ok(path)
+    } else {
+        Err("name a file that ends with `.html`, or write the flag last and alone".to_owned())
     }
 }
 

@@ -35,6 +35,8 @@ pub struct LiveOptions<'a> {
     pub check_mode: bool,
     /// A log is written.
     pub log: bool,
+    /// A page with its timings is written; an empty path is one of the working folder.
+    pub timings: Option<&'a std::path::Path>,
 }
 
 impl<'a> LiveOptions<'a> {
@@ -47,6 +49,7 @@ impl<'a> LiveOptions<'a> {
             findings: FindingsView::Problems,
             check_mode: true,
             log: false,
+            timings: None,
         }
     }
 }
@@ -59,6 +62,7 @@ pub struct Live {
     pub control: Control,
     /// Identifies the run.
     pub run_id: String,
+    timings: Option<std::path::PathBuf>,
     report: ReportHandle,
     signal: Arc<AtomicU8>,
     listener: tokio::task::JoinHandle<()>,
@@ -82,16 +86,25 @@ impl Live {
             report_options.surroundings.stderr.colour = false;
         }
         report_options.log_file.clone_from(&log_file);
+        report_options.journal = options
+            .log
+            .then(|| report::journal::path_of(&prepared.work_dir, &run_id));
+        report_options.timings = options
+            .timings
+            .map(|path| timings_path(path, &prepared.work_dir, &run_id));
         report_options.findings = options.findings;
         let (events, receiver) = Events::channel(prepared.redactor.clone());
         let report =
             report::spawn(receiver, &report_options).context("begin the log of the run")?;
+        let timings = report_options.timings;
         let control = Control::default();
         let signal = Arc::new(AtomicU8::new(0));
         let listener = tokio::spawn(listen(control.clone(), events.clone(), Arc::clone(&signal)));
         events.send(EventKind::RunStarted {
             command: options.command.to_owned(),
             run_id: run_id.clone(),
+            time: time::OffsetDateTime::now_utc()
+                .format(&time::format_description::well_known::Rfc3339)?,
             version: super::local::VERSION.to_owned(),
             hosts: prepared.names.clone(),
             check_mode: options.check_mode,
@@ -113,6 +126,7 @@ impl Live {
             events,
             control,
             run_id,
+            timings,
             report,
             signal,
             listener,
@@ -169,6 +183,7 @@ impl Live {
             private_key: flags.private_key.clone(),
             user: flags.user.clone(),
             password: asked.login.clone(),
+            events: self.events.clone(),
         });
         let connecting = Fleet::connect(
             &prepared.inventory,
@@ -268,6 +283,11 @@ impl Live {
 
     /// Ends a command that prints its own data and no recap.
     pub async fn end_quietly(self, exit: Exit) -> Exit {
+        self.events.send(EventKind::RunFinished {
+            recap: Vec::new(),
+            duration: self.events.elapsed(),
+            exit_code: exit.code(),
+        });
         self.listener.abort();
         self.report.finish().await;
         exit
@@ -281,6 +301,10 @@ impl Live {
             (_, Some(exit)) => exit,
             (_, None) => report.exit(),
         };
+        if let Some(path) = &self.timings {
+            let words = format!("timings: {}", path.display());
+            self.events.notice(NoticeLevel::Info, words);
+        }
         self.events.send(EventKind::RunFinished {
             recap: report.recap.clone(),
             duration: self.events.elapsed(),
@@ -349,6 +373,19 @@ async fn listen(control: Control, events: Events, signal: Arc<AtomicU8>) {
             )]
             std::process::exit(i32::from(code.code()));
         }
+    }
+}
+
+/// Where the page with the timings of a run lies.
+pub fn timings_path(
+    given: &std::path::Path,
+    work_dir: &std::path::Path,
+    run: &str,
+) -> std::path::PathBuf {
+    if given.as_os_str().is_empty() {
+        work_dir.join("timings").join(format!("{run}.html"))
+    } else {
+        given.to_owned()
     }
 }
 

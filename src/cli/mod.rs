@@ -13,6 +13,7 @@ mod extra;
 mod facts;
 mod files;
 pub mod flags;
+mod history;
 mod init;
 mod live;
 pub mod local;
@@ -22,6 +23,7 @@ mod outline;
 mod passwords;
 mod precheck;
 mod prepare;
+mod resume;
 mod run;
 mod status;
 mod summary;
@@ -88,6 +90,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Facts(arguments) => facts::run(arguments, global).await,
         Command::Run(arguments) => run::playbook(arguments, global).await,
         Command::Exec(arguments) => exec::run(arguments, global).await,
+        Command::History(arguments) => history::run(&arguments),
         Command::Validate(arguments) => run::validate(&arguments),
         Command::Create(CreateCommand::Inventory(arguments)) => {
             files::create(&arguments, inventory::skeleton())

@@ -23,6 +23,7 @@ pub async fn run(arguments: PrecheckArguments, global: &GlobalFlags) -> anyhow::
         findings: FindingsView::Data,
         check_mode: true,
         log: true,
+        timings: None,
     };
     let live = Live::start(&prepared, &options)?;
     let fleet = live.connect(&prepared, &arguments.connection, &asked).await;

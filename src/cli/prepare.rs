@@ -232,7 +232,7 @@ fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, Diagnost
     );
     let names = inventory
         .select(pattern)
-        .map_err(|error| Diagnostic::at(&place, error.to_string()))?;
+        .map_err(|error| error.at(&place))?;
     if names.is_empty() {
         return Err(Diagnostic::at(
             &place,
@@ -240,4 +240,25 @@ fn limited(inventory: &Inventory, pattern: &str) -> Result<Vec<String>, Diagnost
         ));
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_files;
+
+    #[test]
+    fn a_limit_may_be_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hosts");
+        std::fs::write(&file, "a\n\nb*\n").unwrap();
+        let pattern = format!("@{},!c", file.display());
+        assert_eq!(with_files(&pattern).unwrap(), "a,b*,!c");
+        assert_eq!(with_files("a,b").unwrap(), "a,b");
+        assert!(
+            with_files("@/no/such")
+                .unwrap_err()
+                .message
+                .contains("/no/such")
+        );
+    }
 }

@@ -3,17 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::arguments::{GlobalFlags, PlaybookFlags, RunArguments, TargetFlags, ValidateArguments};
-use super::execution::{options, pending};
+use serde_json::{Value, json};
+
+use super::arguments::{
+    DataFormat, GlobalFlags, PlaybookFlags, RunArguments, TargetFlags, ValidateArguments,
+};
+use super::execution::{carry_out, options, pending};
 use super::live::{Asked, Live, LiveOptions, confirm_local};
+use super::local::print_json;
 use super::prepare::Prepared;
-use super::{extra, outline};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::engine::{self, Ask, Refresh, RunOptions, Step, StepAnswer};
+use super::{extra, outline, resume};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::engine::event::Note;
+use crate::engine::{self, Ask, EventKind, NoticeLevel, Refresh, RunOptions, Step, StepAnswer};
 use crate::exit::Exit;
 use crate::inventory::{Inventory, LocalMachine};
-use crate::playbook::{Library, Playbook, load};
-use crate::report::{FindingsView, Surroundings};
+use crate::playbook::{Library, Playbook, Reads, load_all};
+use crate::report::{FindingsView, Surroundings, journal};
+use crate::secret::fingerprint::Fingerprints;
 use crate::template::Layer;
 
 /// Playbooks that were read, and what they are read with.
@@ -22,6 +29,7 @@ struct Read {
     library: Library,
     playbook: Playbook,
     extra: Layer,
+    reads: Arc<Reads>,
 }
 
 /// Reads everything; says everything that is wrong at once.
@@ -29,6 +37,7 @@ fn read(
     playbooks: &[PathBuf],
     flags: &PlaybookFlags,
     target: &TargetFlags,
+    prints: impl FnOnce(&Path) -> anyhow::Result<Fingerprints>,
 ) -> anyhow::Result<Read> {
     let mut found = Diagnostics::new();
     let prepared = match Prepared::load(target) {
@@ -44,7 +53,13 @@ fn read(
     });
     let extra = Layer::templated(extra);
     let folder = folder_of(playbooks.first().map_or(Path::new("."), PathBuf::as_path));
+    let prints = match &prepared {
+        Some(prepared) => prints(&prepared.work_dir)?,
+        None => Fingerprints::new(Vec::new()),
+    };
+    let reads = Arc::new(Reads::new(prints));
     let library = Library::folder(folder)
+        .with_reads(Arc::clone(&reads))
         .with_roles_path(&flags.roles_path)
         .with_variables(extra.clone());
     let mut whole = Playbook {
@@ -61,13 +76,9 @@ fn read(
         } else {
             std::path::absolute(path)?.display().to_string()
         };
-        match load(&library, &name) {
-            Ok(playbook) => {
-                whole.plays.extend(playbook.plays);
-                whole.warnings.extend(playbook.warnings);
-            }
-            Err(diagnostics) => found.extend(diagnostics),
-        }
+        let (playbook, wrong) = load_all(&library, &name);
+        whole.plays.extend(playbook.plays);
+        found.extend(wrong);
         if index == 0 {
             whole.name = name;
         }
@@ -88,7 +99,6 @@ fn read(
         return Err(found.into());
     }
     prepared.warnings.extend(found);
-    prepared.warnings.extend(whole.warnings.clone());
     prepared
         .redactor
         .learn_named(&serde_json::Value::Object(extra.variables().clone()));
@@ -97,6 +107,7 @@ fn read(
         library,
         playbook: whole,
         extra,
+        reads,
     })
 }
 
@@ -109,23 +120,73 @@ fn folder_of(playbook: &Path) -> &Path {
 
 /// Says everything that is wrong, and touches no host.
 pub fn validate(arguments: &ValidateArguments) -> anyhow::Result<Exit> {
-    let read = read(&arguments.files, &arguments.playbook, &arguments.target)?;
+    // Nothing is compared here, and nothing is written.
+    let read = read(
+        &arguments.files,
+        &arguments.playbook,
+        &arguments.target,
+        |_| Ok(Fingerprints::new(Vec::new())),
+    );
+    let found = match read {
+        Ok(read) => read.prepared.warnings,
+        Err(error) if arguments.output == DataFormat::Json => error.downcast::<Diagnostics>()?,
+        Err(error) => return Err(error),
+    };
+    if arguments.output == DataFormat::Json {
+        print_json(&json!({"found": described(&found)}))?;
+        let is_wrong = found.has_errors();
+        return Ok(if is_wrong { Exit::Error } else { Exit::Ok });
+    }
     let mut stderr = anstream::stderr();
-    for warning in &read.prepared.warnings.0 {
+    for warning in &found.0 {
         let text = crate::diagnostic::render(warning, crate::diagnostic::Colour::Never);
         std::io::Write::write_all(&mut stderr, format!("{text}\n").as_bytes())?;
     }
     Ok(Exit::Ok)
 }
 
+/// What was found, for programs.
+fn described(found: &Diagnostics) -> Vec<Value> {
+    let described = found.0.iter().map(|diagnostic| {
+        let place = diagnostic.place.as_ref();
+        let (line, column) = place
+            .map(|place| place.source.line_column(place.span.start))
+            .unzip();
+        json!({
+            "severity": if diagnostic.severity == Severity::Error { "error" } else { "warning" },
+            "message": diagnostic.message,
+            "file": place.map(|place| place.source.name.clone()),
+            "line": line,
+            "column": column,
+            "hint": diagnostic.hint,
+        })
+    });
+    described.collect()
+}
+
 /// Runs a user's playbooks.
-pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
+pub async fn playbook(mut arguments: RunArguments, global: &GlobalFlags) -> anyhow::Result<Exit> {
+    let earlier = match &arguments.resume {
+        Some(word) => {
+            // Settings may name another working folder.
+            let prepared = Prepared::load(&arguments.target)?;
+            let chosen = resume::choose(&prepared.work_dir, word, &mut arguments.files)?;
+            Some(chosen)
+        }
+        None => None,
+    };
     let Read {
         prepared,
         library,
         playbook,
         extra,
-    } = read(&arguments.files, &arguments.playbook, &arguments.target)?;
+        reads,
+    } = read(
+        &arguments.files,
+        &arguments.playbook,
+        &arguments.target,
+        |work_dir| Ok(journal::fingerprints(work_dir)?),
+    )?;
     let part = &arguments.part;
     let target = &arguments.target;
     let settings = Layer::raw(prepared.settings.tree.clone());
@@ -139,7 +200,7 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
     } else {
         (vec![settings], Vec::new())
     };
-    strongest.push(extra);
+    strongest.push(extra.clone());
     let can_ask = Surroundings::read().can_ask;
     let mut run_options = RunOptions {
         variables: strongest,
@@ -147,6 +208,8 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
         limit_pattern: prepared.limit.clone(),
         verbosity: global.verbose,
         force_handlers: part.force_handlers,
+        elevate: arguments.privilege.elevate,
+        become_user: arguments.privilege.become_user.clone(),
         start_at: part.start_at_task.clone(),
         patient: true,
         refresh: Some(refresh(
@@ -177,6 +240,11 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
                 .into(),
         );
     }
+    let mut source = resume::source(&arguments.files, &prepared, &extra, &reads);
+    if let Some(earlier) = &earlier {
+        let opened = resume::open(&prepared.work_dir, earlier, &mut source, &reads)?;
+        run_options.resume = Some(opened);
+    }
     let asked = Asked::ask(&arguments.connection, &prepared)?;
     let names: Vec<String> = arguments
         .files
@@ -191,8 +259,11 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
         findings: FindingsView::Problems,
         check_mode,
         log: true,
+        timings: arguments.timings.as_deref(),
     };
+    journal::keep(reads.fingerprints(), &prepared.work_dir)?;
     let live = Live::start(&prepared, &live_options)?;
+    live.events.send(EventKind::Journal(Note::Source(source)));
     if can_ask {
         let pauser = live.pauser();
         let person = pauser.clone();
@@ -210,26 +281,21 @@ pub async fn playbook(arguments: RunArguments, global: &GlobalFlags) -> anyhow::
             })));
         }
     }
-    let names = engine::reached(
-        &playbook,
-        &prepared.inventory,
-        &prepared.names,
-        &run_options,
-    );
-    let fleet = live
-        .connect_to(&prepared, &names, &arguments.connection, &asked)
-        .await;
-    let report = engine::run(
-        &playbook,
+    if let Some(resume) = &run_options.resume {
+        let (results, hosts) = resume.size();
+        let words = format!("{results} results of {hosts} hosts can be taken over");
+        live.events.notice(NoticeLevel::Info, words);
+    }
+    let report = carry_out(
+        &live,
+        &prepared,
         &library,
-        &prepared.inventory,
-        &fleet,
+        &playbook,
+        &arguments.connection,
+        &asked,
         &run_options,
-        &live.events,
-        &live.control,
     )
     .await;
-    Live::close(&fleet).await;
     let exit = pending(&arguments.execution, &report);
     Ok(live.finish(&report, exit).await)
 }

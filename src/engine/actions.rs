@@ -330,12 +330,7 @@ impl Doing<'_> {
             fact_path: arguments.get("fact_path").map(display),
             ..crate::facts::Wanted::default()
         };
-        let session = super::session::session_of(
-            &member,
-            &self.task.frame,
-            scope,
-            &self.runner.control.cancel,
-        );
+        let session = super::session::session_of(&member, &self.task.frame, scope, self.runner);
         let session = match session {
             Ok(Ok(session)) => session,
             Ok(Err(error)) => return self.broken(error.into()),

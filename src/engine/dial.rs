@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::Dial;
+use super::{Dial, EventKind, Events};
 use crate::connect::known_hosts::KnownHosts;
 use crate::connect::local::LocalConnector;
 use crate::connect::ssh::{self, HostKeyPolicy, SshOptions};
@@ -29,6 +29,8 @@ pub struct InventoryDial {
     pub user: Option<String>,
     /// Login password for hosts that have none.
     pub password: Option<SecretString>,
+    /// Where it is said how connections come up.
+    pub events: Events,
 }
 
 impl InventoryDial {
@@ -123,10 +125,25 @@ impl Dial for InventoryDial {
         host: &'a Host,
     ) -> BoxFuture<'a, Result<Arc<dyn Connector>, TransportError>> {
         Box::pin(async move {
-            match &host.connection {
-                Connection::Local => Ok(Arc::new(LocalConnector::new()) as Arc<dyn Connector>),
-                Connection::Ssh(connection) => ssh::connect(self.options(connection)?).await,
-            }
+            let started = std::time::Instant::now();
+            let (target, link) = match &host.connection {
+                Connection::Local => {
+                    let connector: Arc<dyn Connector> = Arc::new(LocalConnector::new());
+                    ("this machine".to_owned(), Ok(connector))
+                }
+                Connection::Ssh(connection) => {
+                    let options = self.options(connection)?;
+                    let target = options.target();
+                    (target, ssh::connect(options).await)
+                }
+            };
+            self.events.send(EventKind::HostConnected {
+                host: host.name.clone(),
+                target,
+                duration: started.elapsed(),
+                error: link.as_ref().err().map(ToString::to_string),
+            });
+            link
         })
     }
 }

@@ -6,25 +6,40 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use super::note::{Again, Done, Note};
 
 /// One event and when it happened.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Event {
     /// Time since the run began.
-    #[serde(serialize_with = "seconds")]
+    #[serde(with = "seconds")]
     pub at: Duration,
     /// What.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-fn seconds<S: serde::Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((at.as_secs_f64() * 1000.0).round() / 1000.0)
+/// Times as seconds with three decimals.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    }
 }
 
 /// What happened.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
     /// A run begins.
@@ -33,6 +48,8 @@ pub enum EventKind {
         command: String,
         /// Identifies the run in the log, the journal and the ledger.
         run_id: String,
+        /// When it began, in UTC.
+        time: String,
         /// kk's version.
         version: String,
         /// Hosts that may take part.
@@ -101,10 +118,57 @@ pub enum EventKind {
         /// Full standard error or details of a failure.
         details: Option<String>,
         /// Time it took.
-        #[serde(serialize_with = "seconds")]
+        #[serde(with = "seconds")]
         duration: Duration,
         /// The host that did the work, if another.
         delegated_to: Option<String>,
+        /// What `register` would take; only with `-v`, and never with `no_log`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<Map<String, Value>>,
+    },
+    /// A host does nothing for a while because the playbook says so: between attempts, between items of a loop.
+    HostWaits {
+        /// The task's number.
+        task: u64,
+        /// The host.
+        host: String,
+        /// For how long.
+        #[serde(with = "seconds")]
+        duration: Duration,
+        /// Why.
+        why: Wait,
+    },
+    /// A command ran on a host for a task; only with `-vvv`, and never with `no_log`.
+    HostCommand {
+        /// The task's number.
+        task: u64,
+        /// The host.
+        host: String,
+        /// `user@address:port`, or `this machine`.
+        target: String,
+        /// What the host's shell was given.
+        command: String,
+        /// `exit status 0`, or the signal that ended it.
+        status: Option<String>,
+        /// What came back on both streams.
+        bytes: u64,
+        /// How long it took.
+        #[serde(with = "seconds")]
+        duration: Duration,
+        /// Why it did not run to its end.
+        error: Option<String>,
+    },
+    /// A connection to a host is there, or was given up.
+    HostConnected {
+        /// The host.
+        host: String,
+        /// `user@address:port`, or `this machine`.
+        target: String,
+        /// How long that took.
+        #[serde(with = "seconds")]
+        duration: Duration,
+        /// Why there is none.
+        error: Option<String>,
     },
     /// A retry of a task is about to happen.
     HostTaskRetry {
@@ -142,6 +206,7 @@ pub enum EventKind {
         hint: Option<String>,
     },
     /// A finding of a precheck.
+    #[serde(skip_deserializing)]
     Finding(crate::precheck::Finding),
     /// The user asked to stop.
     CancelRequested {
@@ -153,7 +218,7 @@ pub enum EventKind {
         /// Counters of each host, in inventory order.
         recap: Vec<(String, Recap)>,
         /// Time it took.
-        #[serde(serialize_with = "seconds")]
+        #[serde(with = "seconds")]
         duration: Duration,
         /// The exit code of the program.
         exit_code: u8,
@@ -163,12 +228,24 @@ pub enum EventKind {
         /// Lines of `label: value`; an empty label is a paragraph.
         lines: Vec<(String, String)>,
         /// The same as data.
-        data: BTreeMap<String, serde_json::Value>,
+        data: BTreeMap<String, Value>,
     },
+    /// What only the journal keeps.
+    Journal(Note),
+}
+
+/// Why a host waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// `delay`, before the next attempt.
+    Retry,
+    /// `loop_control.pause`, before the next item.
+    Pause,
 }
 
 /// How bad a notice is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeLevel {
     /// For information.
@@ -180,7 +257,7 @@ pub enum NoticeLevel {
 }
 
 /// How a host ended a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Nothing had to be changed.
@@ -200,7 +277,7 @@ pub enum Outcome {
 }
 
 /// Counters of one host, as Ansible's recap has them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recap {
     /// Tasks that ended well, changed ones included.
     pub ok: u32,
@@ -296,12 +373,25 @@ impl EventKind {
                 diff,
                 details,
                 delegated_to,
+                result,
                 ..
             } => {
                 for text in [item, message, hint, diff, details, delegated_to] {
                     mask_option(text);
                 }
+                if let Some(result) = result {
+                    *result = redactor.mask_map(result);
+                }
             }
+            Self::HostCommand { command, error, .. } => {
+                mask(command);
+                mask_option(error);
+            }
+            Self::HostConnected { target, error, .. } => {
+                mask(target);
+                mask_option(error);
+            }
+            Self::Journal(note) => note.mask(redactor),
             Self::HostTaskRetry { message, .. } => mask(message),
             Self::Finding(finding) => {
                 for text in [
@@ -323,6 +413,7 @@ impl EventKind {
                 }
             }
             Self::HostTaskStarted { .. }
+            | Self::HostWaits { .. }
             | Self::CancelRequested { .. }
             | Self::RunFinished { .. } => {}
         }

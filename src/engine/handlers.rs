@@ -91,7 +91,7 @@ impl Runner<'_> {
         if let Some(state) = self.variables.host(host) {
             let recalled = state.take_recalled(names);
             let scope = self.scope(host, &around.play.frame, around);
-            self.notify(host, &recalled, &scope, around);
+            self.notify(host, &recalled, &scope, around, true);
         }
     }
 
@@ -102,6 +102,7 @@ impl Runner<'_> {
         names: &'n [String],
         scope: &Scope,
         around: &Around<'_>,
+        is_fresh: bool,
     ) -> Vec<&'n String> {
         let handlers = around.view.handlers();
         let mut known = Vec::new();
@@ -111,7 +112,7 @@ impl Runner<'_> {
                 if !found.is_empty() {
                     known.push(name);
                 }
-                state.owe(found);
+                state.owe(found, is_fresh);
             }
         }
         known
@@ -134,6 +135,7 @@ impl Runner<'_> {
         Box::pin(async move {
             let around = Around {
                 handler: true,
+                step: around.step.named(b"handlers"),
                 rescuable: false,
                 ..around
             };
@@ -169,12 +171,19 @@ impl Runner<'_> {
                     })
                     .cloned()
                     .collect();
+                let step = around.step.at(index).named(handler.title().as_bytes());
                 for host in hosts.iter().filter(|host| owing.contains(host)) {
                     done.insert((index, host));
-                    if let Some(state) = self.variables.host(host) {
-                        state.take_owed(index);
+                    let is_fresh = self
+                        .variables
+                        .host(host)
+                        .is_some_and(|state| state.take_owed(index));
+                    // What has changed since makes it run again, whatever an earlier run did.
+                    if let (true, Some(resume)) = (is_fresh, &self.options.resume) {
+                        resume.forget(host, step);
                     }
                 }
+                let around = Around { step, ..around };
                 let failures = self.task(handler, &owing, around).await;
                 self.settle(&failures, around.view);
                 if self.control.stop.is_cancelled() {

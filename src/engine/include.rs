@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::attempt::Attempt;
 use super::event::{EventKind, Outcome};
+use super::resume::StepId;
 use super::runner::{Around, Runner};
 use super::schedule::{Failure, is_set, title};
 use crate::diagnostic::Diagnostic;
@@ -19,6 +20,7 @@ use crate::template::{Layer, Scope, Template};
 struct Group {
     what: Resolved,
     given: Vec<Layer>,
+    step: StepId,
     hosts: Vec<String>,
 }
 
@@ -62,10 +64,17 @@ impl Runner<'_> {
                         let times = seen.entry(key.clone()).or_insert(0);
                         key.push_str(&format!(" {times}"));
                         *times += 1;
+                        // The key may hold secrets: what comes of it must not tell them.
+                        let name = self
+                            .library
+                            .reads()
+                            .map(|reads| reads.fingerprints().of(key.as_bytes()));
+                        let step = around.step.named(name.unwrap_or_default().as_bytes());
                         let index = *known.entry(key).or_insert_with(|| {
                             groups.push(Group {
                                 what,
                                 given: vars.map(Layer::raw).into_iter().collect(),
+                                step,
                                 hosts: Vec::new(),
                             });
                             groups.len() - 1
@@ -118,6 +127,7 @@ impl Runner<'_> {
             let inner = Around {
                 given: &given,
                 depth: around.depth + 1,
+                step: group.step,
                 ..around
             };
             failures.extend(self.items(&included.items, hosts, inner).await);
@@ -266,6 +276,7 @@ impl Runner<'_> {
             details: None,
             duration: Duration::ZERO,
             delegated_to: None,
+            result: None,
         });
     }
 }

@@ -174,6 +174,7 @@ impl Runner<'_> {
             details: None,
             duration: std::time::Duration::ZERO,
             delegated_to: None,
+            result: None,
         });
         let result = json!({ "failed": true, "changed": false, "msg": diagnostic.to_string() });
         Failure {

@@ -15,11 +15,13 @@ mod include;
 mod learn;
 mod lookups;
 mod metas;
+mod note;
 mod outline;
 mod outside;
 mod perform;
 mod play;
 mod repeat;
+mod resume;
 mod runner;
 mod schedule;
 mod session;
@@ -28,6 +30,7 @@ mod tags;
 mod task_files;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +47,9 @@ use crate::template::Layer;
 pub use dial::InventoryDial;
 pub use event::{Event, EventKind, Events, NoticeLevel, Outcome, Recap};
 pub use fleet::{Dial, Fleet, LOCALHOST, Member};
+pub use note::Source;
 pub use outline::{Outline, OutlinedPlay, OutlinedTask, outline, reached};
+pub use resume::Resume;
 
 /// What a person answers before a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +120,10 @@ pub struct RunOptions {
     pub verbosity: u8,
     /// Hosts that failed run the handlers that they owe.
     pub force_handlers: bool,
+    /// Tasks run as another user where nothing says otherwise.
+    pub elevate: bool,
+    /// That user, where nothing names another; root when absent.
+    pub become_user: Option<String>,
     /// The first task that runs, by its name.
     pub start_at: Option<String>,
     /// Asks before each task.
@@ -125,6 +134,8 @@ pub struct RunOptions {
     pub refresh: Option<Refresh>,
     /// Waits for a person to press a key, for `pause`; `None` where nobody is there.
     pub ask: Option<Ask>,
+    /// What an earlier run was done with.
+    pub resume: Option<Arc<Resume>>,
     /// The ledger that what is created is written to; `None` keeps no ledger.
     pub ledger: Option<String>,
     /// Limit of each task that sets none.
@@ -144,11 +155,14 @@ impl Default for RunOptions {
             weakest: Vec::new(),
             verbosity: 0,
             force_handlers: false,
+            elevate: false,
+            become_user: None,
             start_at: None,
             step: None,
             patient: false,
             refresh: None,
             ask: None,
+            resume: None,
             variables: Vec::new(),
             ledger: None,
             task_timeout: None,
@@ -259,10 +273,13 @@ pub fn validate(playbook: &Playbook, inventory: &Inventory) -> Result<(), Diagno
         let Some(pattern) = play.hosts.literal().filter(|_| !grows) else {
             continue;
         };
-        if let Err(error) = runner::select(inventory, pattern) {
+        if pattern == LOCALHOST {
+            continue;
+        }
+        if let Err(error) = inventory.select(pattern) {
             found.push(match play.hosts.place() {
-                Some(place) => Diagnostic::at(place, error),
-                None => Diagnostic::error(error),
+                Some(place) => error.at(place),
+                None => Diagnostic::error(error.to_string()),
             });
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value as Json};
 
 use super::attempt::Attempt;
-use super::event::{EventKind, Outcome};
+use super::event::{EventKind, Outcome, Wait};
 use super::runner::{Around, Runner};
 use super::schedule::is_set;
 use crate::connect::TransportError;
@@ -26,6 +26,8 @@ pub(super) struct Performed {
     pub(super) is_noted: bool,
     /// Hosts that get the facts it found, where it is another one.
     pub(super) fact_hosts: Option<Vec<String>>,
+    /// An earlier run did it.
+    pub(super) is_taken_over: bool,
 }
 
 /// The names that a task notifies.
@@ -43,7 +45,7 @@ pub(super) fn notified(task: &Task, scope: &Scope) -> Vec<String> {
 pub(super) struct Doing<'r> {
     pub(super) runner: &'r Runner<'r>,
     pub(super) task: &'r Task,
-    number: u64,
+    pub(super) number: u64,
     pub(super) host: &'r str,
     /// The hosts that `set_fact` reaches: all of them with `run_once`.
     pub(super) receivers: &'r [String],
@@ -133,7 +135,9 @@ impl Runner<'_> {
                 .delegate
                 .is_some()
                 .then(|| doing.fact_receivers(&scope)),
+            is_taken_over: false,
         };
+        self.note_done(task, number, host, &attempt, !doing.no_log, around);
         doing.announce(attempt, None, started.elapsed());
         performed
     }
@@ -189,6 +193,8 @@ impl Doing<'_> {
     }
 
     fn announce(&self, attempt: Attempt, item: Option<String>, duration: Duration) {
+        let is_shown = self.runner.options.verbosity > 0 && !self.no_log;
+        let result = is_shown.then(|| attempt.result.clone());
         let hide = |text: Option<String>| {
             if self.no_log {
                 text.map(|_| "hidden by `no_log`".to_owned())
@@ -211,6 +217,7 @@ impl Doing<'_> {
             details: hide(attempt.details),
             duration,
             delegated_to: self.delegate.clone(),
+            result,
         });
     }
 
@@ -272,6 +279,7 @@ impl Doing<'_> {
                 break;
             }
             if index > 0 && pause > 0 {
+                self.waits(pause, Wait::Pause);
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_secs(pause)) => {}
                     () = self.runner.control.stop.cancelled() => break,
@@ -449,10 +457,22 @@ impl Doing<'_> {
                     attempt.message.clone().unwrap_or_default()
                 },
             });
+            self.waits(delay, Wait::Retry);
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(delay)) => {}
                 () = self.runner.control.stop.cancelled() => {}
             }
+        }
+    }
+
+    fn waits(&self, seconds: u64, why: Wait) {
+        if seconds > 0 {
+            self.runner.events.send(EventKind::HostWaits {
+                task: self.number,
+                host: self.host.to_owned(),
+                duration: Duration::from_secs(seconds),
+                why,
+            });
         }
     }
 

@@ -10,6 +10,7 @@ use rand::seq::SliceRandom as _;
 use serde_json::Value as Json;
 
 use super::event::{EventKind, NoticeLevel, Outcome};
+use super::resume::StepId;
 use super::runner::{Around, Runner, select};
 use super::schedule::Failure;
 use super::session::session_of;
@@ -22,7 +23,7 @@ use crate::template::{Layer, Scope, Template, truthy};
 
 impl Runner<'_> {
     /// Runs a play, batch by batch.
-    pub(super) async fn play(&self, play: &Play) {
+    pub(super) async fn play(&self, play: &Play, step: StepId) {
         let folder = self.library.absolute(&play.folder);
         let nobody = PlayView::new(
             play,
@@ -80,7 +81,7 @@ impl Runner<'_> {
             let is_whole = batch.len() == before;
             let files = self.vars_files(play);
             let view = PlayView::new(play, &name, batch, all.clone(), files, &folder);
-            self.batch(play, &view).await;
+            self.batch(play, &view, step).await;
             let is_over = view.is_over.load(Ordering::Relaxed);
             let nobody_is_left = !view.hosts.iter().any(|host| self.is_active(host));
             let goes_on = is_serial || !self.is_last(play);
@@ -174,7 +175,7 @@ impl Runner<'_> {
             .collect()
     }
 
-    async fn batch(&self, play: &Play, view: &Arc<PlayView>) {
+    async fn batch(&self, play: &Play, view: &Arc<PlayView>, step: StepId) {
         let around = Around {
             play,
             view,
@@ -182,6 +183,7 @@ impl Runner<'_> {
             handler: false,
             given: &[],
             depth: 0,
+            step,
         };
         if self.gathers(around) {
             self.gather_facts(around).await;
@@ -205,7 +207,11 @@ impl Runner<'_> {
     }
 
     async fn sections(&self, play: &Play, hosts: Vec<String>, around: Around<'_>) {
-        for section in &play.sections {
+        for (index, section) in play.sections.iter().enumerate() {
+            let around = Around {
+                step: around.step.at(index),
+                ..around
+            };
             let failures = self.items(section, hosts.clone(), around).await;
             self.settle(&failures, around.view);
             self.flush_handlers(&hosts, around).await;
@@ -318,7 +324,7 @@ impl Runner<'_> {
         let scope = self
             .variables
             .scope(&member.name, Some(&play.frame), around.view);
-        let session = session_of(member, &play.frame, &scope, &self.control.cancel)
+        let session = session_of(member, &play.frame, &scope, self)
             .map_err(|diagnostic| incomplete(diagnostic.to_string()))??;
         let asked = match &play.gather_subset {
             Some(subset) => subset
@@ -388,6 +394,7 @@ impl Runner<'_> {
             details: None,
             duration: started.elapsed(),
             delegated_to: None,
+            result: None,
         });
     }
 }

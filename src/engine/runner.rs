@@ -8,11 +8,13 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::event::{EventKind, NoticeLevel};
+use super::resume::StepId;
 use super::state::{HostState, PlayView, Standing, Variables};
 use super::{Control, Events, Fleet, LOCALHOST, RunOptions, RunReport};
 use crate::connect::TransportError;
 use crate::inventory::Inventory;
 use crate::playbook::{Included, Library, Play, Playbook, Resolved};
+use crate::secret::hidden::Hidden;
 use crate::template::Layer;
 
 /// Hosts of a pattern; an error in words.
@@ -35,6 +37,8 @@ pub(super) struct Around<'p> {
     pub(super) given: &'p [Layer],
     /// How many includes are around it.
     pub(super) depth: usize,
+    /// Where it is within the run.
+    pub(super) step: StepId,
 }
 
 /// One run.
@@ -61,6 +65,8 @@ pub(super) struct Runner<'a> {
     /// Hosts that tasks added.
     pub(super) added: Mutex<Vec<String>>,
     numbers: AtomicU64,
+    /// What tasks with `no_log` said.
+    pub(super) hidden: Hidden,
     /// No further play begins.
     pub(super) halted: AtomicBool,
     /// A play could not begin.
@@ -114,6 +120,7 @@ impl<'a> Runner<'a> {
             forgiven: AtomicU64::new(0),
             added: Mutex::default(),
             numbers: AtomicU64::new(0),
+            hidden: Hidden::default(),
             halted: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -218,11 +225,11 @@ impl<'a> Runner<'a> {
             }
         }
         self.recall_pending().await;
-        for play in &self.playbook.plays {
+        for (index, play) in self.playbook.plays.iter().enumerate() {
             if self.control.stop.is_cancelled() || self.halted.load(Ordering::Relaxed) {
                 break;
             }
-            self.play(play).await;
+            self.play(play, StepId::of_play(index)).await;
         }
         let inventory = self
             .inventory
@@ -297,6 +304,11 @@ impl<'a> Runner<'a> {
             }
         }
         self.events.notice(NoticeLevel::Error, why);
+    }
+
+    /// The number of the next task.
+    pub(super) fn coming_number(&self) -> u64 {
+        self.numbers.load(Ordering::Relaxed) + 1
     }
 
     pub(super) fn next_number(&self) -> u64 {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use super::StepAnswer;
 use super::event::{EventKind, NoticeLevel, Outcome};
 use super::perform::{Performed, notified};
+use super::resume::Left;
 use super::runner::{Around, Runner};
 use super::state::Standing;
 use super::tags;
@@ -49,7 +50,11 @@ impl Runner<'_> {
     ) -> BoxFuture<'s, Vec<Failure>> {
         Box::pin(async move {
             let mut failures: Vec<Failure> = Vec::new();
-            for item in items {
+            for (index, item) in items.iter().enumerate() {
+                let around = Around {
+                    step: around.step.at(index),
+                    ..around
+                };
                 let forgiven = self.forgiven.load(Ordering::Relaxed);
                 // Of those whose errors were cleared only the lost ones go on.
                 let out: std::collections::HashSet<&str> = failures
@@ -110,17 +115,24 @@ impl Runner<'_> {
         failures
     }
 
-    async fn block_items(
-        &self,
-        block: &Block,
+    async fn block_items<'s>(
+        &'s self,
+        block: &'s Block,
         hosts: &[String],
-        around: Around<'_>,
+        around: Around<'s>,
     ) -> Vec<Failure> {
         let inner = Around {
             rescuable: around.rescuable || !block.rescue.is_empty(),
             ..around
         };
-        let mut failures = self.items(&block.items, hosts.to_vec(), inner).await;
+        let since = self.coming_number();
+        let part = |around: Around<'s>, part: &[u8]| Around {
+            step: around.step.named(part),
+            ..around
+        };
+        let mut failures = self
+            .items(&block.items, hosts.to_vec(), part(inner, b"block"))
+            .await;
         if !block.rescue.is_empty() && !failures.is_empty() && !self.control.stop.is_cancelled() {
             let (rescued, lost): (Vec<Failure>, Vec<Failure>) =
                 failures.into_iter().partition(|failure| !failure.lost);
@@ -138,8 +150,13 @@ impl Runner<'_> {
             }
             let names: Vec<String> = rescued.into_iter().map(|failure| failure.host).collect();
             failures = lost;
-            failures.extend(self.items(&block.rescue, names, around).await);
+            failures.extend(
+                self.items(&block.rescue, names, part(around, b"rescue"))
+                    .await,
+            );
         }
+        // Noted before the end as well: a run may be killed there.
+        self.note_undone(block, &failures, since, around);
         if !block.always.is_empty() {
             let present: Vec<String> = hosts
                 .iter()
@@ -147,7 +164,9 @@ impl Runner<'_> {
                 .cloned()
                 .collect();
             let forgiven = self.forgiven.load(Ordering::Relaxed);
-            let more = self.items(&block.always, present, around).await;
+            let more = self
+                .items(&block.always, present, part(around, b"always"))
+                .await;
             // What `always` itself clears has not happened: the play goes on behind the block.
             if self.forgiven.load(Ordering::Relaxed) != forgiven {
                 failures.retain(|failure| failure.lost);
@@ -155,6 +174,7 @@ impl Runner<'_> {
             let known = |failure: &Failure| failures.iter().any(|other| other.host == failure.host);
             let more: Vec<Failure> = more.into_iter().filter(|more| !known(more)).collect();
             failures.extend(more);
+            self.note_undone(block, &failures, since, around);
         }
         failures
     }
@@ -258,7 +278,16 @@ impl Runner<'_> {
                 } else {
                     std::slice::from_ref(&host)
                 };
-                let performed = self.perform(task, number, &host, receivers, around).await;
+                let performed = match self.left(task, number, &host, receivers, around) {
+                    Left::Nothing(performed) => performed,
+                    left => {
+                        let performed = self.perform(task, number, &host, receivers, around).await;
+                        if let Left::Again(again) = left {
+                            self.compare(task, &host, &again, &performed);
+                        }
+                        performed
+                    }
+                };
                 Some((host, performed))
             }))
             .buffer_unordered(self.options.forks.max(1).min(throttle))
@@ -425,7 +454,8 @@ impl Runner<'_> {
         }
         match performed.outcome {
             Outcome::Changed => {
-                let known = self.notify(host, &names, &scope, around);
+                let is_fresh = !performed.is_taken_over;
+                let known = self.notify(host, &names, &scope, around, is_fresh);
                 if let Some(name) = names.iter().find(|name| !known.contains(name)) {
                     self.no_handler(task, name, around);
                 }

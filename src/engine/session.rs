@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use tokio_util::sync::CancellationToken;
 
 use super::Member;
 use super::attempt::Attempt;
 use super::perform::Doing;
+use super::runner::Runner;
+use super::told::Told;
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::facts::Facts;
@@ -41,8 +42,21 @@ impl Doing<'_> {
             let message = format!("`{target}` must not be changed: {reason}");
             return Err(Box::new(Attempt::failed(message)));
         }
-        let session =
-            session_of(&member, frame, scope, &self.runner.control.cancel).map_err(failed)?;
+        let session = session_of(&member, frame, scope, self.runner).map_err(failed)?;
+        let session = if self.runner.options.verbosity > 2 && !self.no_log {
+            session.map(|session| {
+                session.through(|inner| {
+                    Arc::new(Told {
+                        inner,
+                        events: self.runner.events.clone(),
+                        task: self.number,
+                        host: self.host.to_owned(),
+                    })
+                })
+            })
+        } else {
+            session
+        };
         let mut limit = self.runner.options.task_timeout;
         let timeout = frame.chain().find_map(|frame| frame.timeout.as_ref());
         let background = self.task.asynchronous.as_ref();
@@ -92,24 +106,26 @@ pub(super) fn session_of(
     member: &Member,
     frame: &Frame,
     scope: &Scope,
-    cancel: &CancellationToken,
+    runner: &Runner<'_>,
 ) -> Result<Result<Session, TransportError>, Diagnostic> {
+    let (options, cancel) = (&runner.options, &runner.control.cancel);
     // Variables of the host are stronger than keywords.
     let variable = |name: &str| scope.variable(name).ok().flatten();
     let elevate = match variable("ansible_become") {
         Some(value) => truthy(&value),
         None => match frame.chain().find_map(|frame| frame.elevate.as_ref()) {
             Some(flag) => flag.is_true(scope)?,
-            None => false,
+            None => options.elevate,
         },
     };
     let session = if elevate {
-        let user = match variable("ansible_become_user") {
-            Some(user) => display(&user),
-            None => match frame.chain().find_map(|frame| frame.become_user.as_ref()) {
-                Some(user) => user.render(scope)?,
-                None => "root".to_owned(),
-            },
+        let named = frame.chain().find_map(|frame| frame.become_user.as_ref());
+        let given = &options.become_user;
+        let user = match (variable("ansible_become_user"), named, given) {
+            (Some(user), _, _) => display(&user),
+            (None, Some(user), _) => user.render(scope)?,
+            (None, None, Some(user)) => user.clone(),
+            (None, None, None) => "root".to_owned(),
         };
         member.session_as(&user, cancel)
     } else {

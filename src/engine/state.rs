@@ -46,6 +46,8 @@ struct Inner {
     completed: HashSet<Arc<str>>,
     /// Handlers that are owed, by their number in the running play.
     owed: BTreeSet<usize>,
+    /// Those of them that something notified in this run, not in one that it goes on from.
+    fresh: BTreeSet<usize>,
     /// Names of handlers that an earlier run owed.
     recalled: Vec<String>,
     recap: Recap,
@@ -65,6 +67,7 @@ impl HostState {
             role_tasks: 0,
             completed: HashSet::new(),
             owed: BTreeSet::new(),
+            fresh: BTreeSet::new(),
             recalled: Vec::new(),
             recap: Recap::default(),
             forgiven: false,
@@ -205,8 +208,12 @@ impl HostState {
     }
 
     /// Handlers of the running play are owed.
-    pub(super) fn owe(&self, handlers: impl IntoIterator<Item = usize>) {
-        self.lock().owed.extend(handlers);
+    pub(super) fn owe(&self, handlers: BTreeSet<usize>, is_fresh: bool) {
+        let mut inner = self.lock();
+        if is_fresh {
+            inner.fresh.extend(&handlers);
+        }
+        inner.owed.extend(handlers);
     }
 
     /// The handlers that are owed.
@@ -214,14 +221,18 @@ impl HostState {
         self.lock().owed.clone()
     }
 
-    /// A handler is about to run.
-    pub(super) fn take_owed(&self, handler: usize) {
-        self.lock().owed.remove(&handler);
+    /// A handler is about to run. Answers whether something notified it in this run.
+    pub(super) fn take_owed(&self, handler: usize) -> bool {
+        let mut inner = self.lock();
+        inner.owed.remove(&handler);
+        inner.fresh.remove(&handler)
     }
 
     /// A play is over: its handlers have no numbers any more.
     pub(super) fn forget_owed(&self) {
-        self.lock().owed.clear();
+        let mut inner = self.lock();
+        inner.owed.clear();
+        inner.fresh.clear();
     }
 
     /// An earlier run owed a handler of this name.

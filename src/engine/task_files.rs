@@ -13,6 +13,14 @@ pub(super) struct TaskFiles<'a> {
 }
 
 impl TaskFiles<'_> {
+    /// A file or folder of this machine that is sent as it is.
+    fn sent(&self, path: std::path::PathBuf) -> FileSource {
+        if let Some(reads) = self.library.reads() {
+            reads.saw_whole(&path);
+        }
+        FileSource::Path(path)
+    }
+
     fn find(&self, folder: &str, src: &str) -> Result<crate::playbook::Entry, ModuleError> {
         let candidates = self.frame.places(folder, src);
         for candidate in &candidates {
@@ -43,14 +51,14 @@ fn own_path(src: &str) -> Option<std::path::PathBuf> {
 impl Files for TaskFiles<'_> {
     fn file(&self, src: &str) -> Result<FileSource, ModuleError> {
         if let Some(path) = own_path(src) {
-            return Ok(FileSource::Path(path));
+            return Ok(self.sent(path));
         }
         let folders = self.frame.places("files", src);
         let folder = folders
             .iter()
             .find_map(|candidate| self.library.folder_path(candidate.trim_end_matches('/')));
         if let Some(folder) = folder {
-            return Ok(FileSource::Path(folder));
+            return Ok(self.sent(folder));
         }
         let entry = self.find("files", src)?;
         Ok(entry.path.map_or_else(
@@ -89,6 +97,9 @@ impl Files for TaskFiles<'_> {
             let bytes = std::fs::read(&path).map_err(|error| {
                 ModuleError::failed(format!("read the template `{src}`: {error}"))
             })?;
+            if let Some(reads) = self.library.reads() {
+                reads.saw(&path, &bytes);
+            }
             (src.to_owned(), bytes)
         } else {
             let entry = self.find("templates", src)?;

@@ -6,73 +6,146 @@ use super::{ALL, Connection, Host, Inventory, UNGROUPED};
 use crate::secret::{MASK, Redactor, SecretString, is_secret_name};
 
 impl Inventory {
-    /// Hosts with their connection, groups and merged variables; groups with all their hosts and own variables.
+    /// Groups with their own hosts and groups, and the variables of every host, in the form of a dynamic inventory and
+    /// of `ansible-inventory --list`.
     ///
     /// Passwords and keys are masked, and so is every variable whose name says that it is secret.
     pub fn to_json(&self) -> Value {
         let redactor = self.redactor();
-        let hosts: Map<String, Value> = self
-            .hosts
-            .iter()
-            .map(|(name, host)| (name.clone(), self.one_to_json(host, &redactor)))
+        let mut json = Map::new();
+        let hostvars: Map<String, Value> = self
+            .host_vars_of_all()
+            .into_iter()
+            .filter(|(_, variables)| !variables.is_empty())
+            .map(|(name, variables)| (name.to_owned(), redactor.mask_json(&masked(&variables))))
             .collect();
-        let groups: Map<String, Value> = self
-            .groups
-            .iter()
-            .map(|(name, group)| {
-                let mut vars = group.vars.clone();
-                vars.extend(group.directory_vars.clone());
-                let group = json!({
-                    "hosts": self.hosts_of(name),
-                    "groups": group.groups,
-                    "vars": redactor.mask_json(&masked(&vars)),
-                });
-                (name.clone(), group)
-            })
-            .collect();
-        json!({"source": self.source, "hosts": hosts, "groups": groups})
-    }
-
-    /// One host as in [`Inventory::to_json`].
-    pub fn host_to_json(&self, name: &str) -> Option<Value> {
-        let host = self.host(name)?;
-        Some(self.one_to_json(&host, &self.redactor()))
-    }
-
-    /// Groups, the groups in them and their hosts as a tree, `all` first. A group that stands in several is drawn in each.
-    pub fn to_tree(&self) -> String {
-        let mut tree = "all\n".to_owned();
-        let nested: std::collections::HashSet<&str> = self
-            .groups
-            .iter()
-            .filter(|(name, _)| *name != ALL)
-            .flat_map(|(_, group)| group.groups.iter().map(String::as_str))
-            .collect();
-        let is_top = |name: &str| name != ALL && name != UNGROUPED && !nested.contains(name);
-        for name in self.groups.keys().filter(|name| is_top(name)) {
-            self.draw(name, 1, &mut tree);
-        }
-        let ungrouped = self.hosts_of(UNGROUPED);
-        if !ungrouped.is_empty() {
-            tree.push_str(&format!("  {UNGROUPED}\n"));
-            for host in ungrouped {
-                tree.push_str(&format!("    - {host}\n"));
+        json.insert("_meta".to_owned(), json!({ "hostvars": hostvars }));
+        for name in self.groups.keys() {
+            let mut group = Map::new();
+            let children = self.children_of(name);
+            if !children.is_empty() {
+                group.insert("children".to_owned(), json!(children));
+            }
+            let hosts = self.own_hosts_of(name);
+            if !hosts.is_empty() {
+                group.insert("hosts".to_owned(), json!(hosts));
+            }
+            if !group.is_empty() {
+                json.insert(name.clone(), Value::Object(group));
             }
         }
+        Value::Object(json)
+    }
+
+    /// The variables of a host.
+    pub fn host_to_json(&self, name: &str) -> Option<Value> {
+        let host = self.host(name)?;
+        Some(
+            self.redactor()
+                .mask_json(&masked(&self.host_vars(&host.name))),
+        )
+    }
+
+    /// How a host is reached, and which groups it is in.
+    pub fn connection_to_json(&self, name: &str) -> Option<Value> {
+        let host = self.host(name)?;
+        Some(json!({
+            "connection": connection_to_json(&host),
+            "internal_ipv4": host.internal_ipv4,
+            "internal_ipv6": host.internal_ipv6,
+            "groups": self.groups_of(&host.name),
+        }))
+    }
+
+    /// A group, the groups in it and their hosts as a tree. A group that stands in several is drawn in each. With
+    /// variables where it is known how one looks.
+    pub fn to_tree(&self, group: &str, shown: Option<fn(&Value) -> String>) -> String {
+        let mut tree = String::new();
+        self.draw(group, 0, shown, &self.redactor(), &mut tree);
         tree
     }
 
-    fn draw(&self, name: &str, depth: usize, tree: &mut String) {
-        let indent = "  ".repeat(depth);
-        tree.push_str(&format!("{indent}{name}\n"));
-        let Some(group) = self.groups.get(name) else {
-            return;
+    fn draw(
+        &self,
+        name: &str,
+        depth: usize,
+        shown: Option<fn(&Value) -> String>,
+        redactor: &Redactor,
+        tree: &mut String,
+    ) {
+        let row = |tree: &mut String, depth: usize, text: &str| {
+            let lead = "  |".repeat(depth);
+            let dashes = if depth == 0 { "" } else { "--" };
+            tree.push_str(&format!("{lead}{dashes}{text}\n"));
         };
-        for nested in &group.groups {
-            self.draw(nested, depth + 1, tree);
+        let variables = |tree: &mut String, depth: usize, variables: &Map<String, Value>| {
+            let Some(show) = shown else {
+                return;
+            };
+            let variables = redactor.mask_json(&masked(variables));
+            let mut pairs: Vec<(&String, &Value)> =
+                variables.as_object().into_iter().flatten().collect();
+            pairs.sort_by_key(|(name, _)| *name);
+            for (name, value) in pairs {
+                row(tree, depth, &format!("{{{name} = {}}}", show(value)));
+            }
+        };
+        row(tree, depth, &format!("@{name}:"));
+        for child in self.children_of(name) {
+            self.draw(child, depth + 1, shown, redactor, tree);
         }
-        for host in &group.hosts {
-            tree.push_str(&format!("{indent}  - {host}\n"));
+        for host in self.own_hosts_of(name) {
+            row(tree, depth + 1, host);
+            if shown.is_some() {
+                variables(tree, depth + 2, &self.host_vars(host));
+            }
+        }
+        if let Some(group) = self.groups.get(name) {
+            let mut own = group.vars.clone();
+            own.extend(group.directory_vars.clone());
+            variables(tree, depth + 1, &own);
+        }
+    }
+
+    /// The groups right below a group; below `all` those that stand in no other.
+    fn children_of(&self, name: &str) -> Vec<&str> {
+        let own = |name: &str| {
+            let group = self.groups.get(name);
+            group
+                .into_iter()
+                .flat_map(|group| group.groups.iter().map(String::as_str))
+        };
+        if name != ALL {
+            return own(name).collect();
+        }
+        let nested: std::collections::HashSet<&str> = self
+            .groups
+            .keys()
+            .filter(|name| *name != ALL)
+            .flat_map(|name| own(name))
+            .collect();
+        let mut children = vec![UNGROUPED];
+        let named: Vec<&str> = own(ALL).collect();
+        let others = self.groups.keys().map(String::as_str);
+        let others = others.filter(|name| *name != ALL && !nested.contains(name));
+        for child in named.into_iter().chain(others) {
+            if !children.contains(&child) {
+                children.push(child);
+            }
+        }
+        children
+    }
+
+    /// The hosts that a group names itself; none of `all`, whose hosts are in other groups.
+    fn own_hosts_of(&self, name: &str) -> Vec<&str> {
+        match name {
+            ALL => Vec::new(),
+            UNGROUPED => self.hosts_of(UNGROUPED),
+            name => {
+                let group = self.groups.get(name);
+                let hosts = group.into_iter().flat_map(|group| &group.hosts);
+                hosts.map(String::as_str).collect()
+            }
         }
     }
 
@@ -85,17 +158,6 @@ impl Inventory {
             }
         }
         redactor
-    }
-
-    fn one_to_json(&self, host: &Host, redactor: &Redactor) -> Value {
-        let groups: Vec<&str> = self.groups_of(&host.name);
-        json!({
-            "connection": connection_to_json(host),
-            "internal_ipv4": host.internal_ipv4,
-            "internal_ipv6": host.internal_ipv6,
-            "groups": groups,
-            "vars": redactor.mask_json(&masked(&self.host_vars(&host.name))),
-        })
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
 
+use super::reads::Reads;
 use crate::template::Layer;
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/playbooks");
@@ -21,6 +23,8 @@ pub struct Library {
     here: Option<PathBuf>,
     /// A file that lies nowhere: its name and text.
     text: Option<(String, String)>,
+    /// Remembers what was read.
+    reads: Option<Arc<Reads>>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +58,7 @@ impl Library {
             variables: None,
             here: overlay.map(whole),
             text: None,
+            reads: None,
         }
     }
 
@@ -65,6 +70,7 @@ impl Library {
             variables: None,
             here: Some(whole(folder)),
             text: None,
+            reads: None,
         }
     }
 
@@ -86,6 +92,18 @@ impl Library {
     pub fn with_text(mut self, name: &str, text: String) -> Self {
         self.text = Some((name.to_owned(), text));
         self
+    }
+
+    /// Remembers which files are read.
+    #[must_use]
+    pub fn with_reads(mut self, reads: Arc<Reads>) -> Self {
+        self.reads = Some(reads);
+        self
+    }
+
+    /// What was read so far, where that is remembered.
+    pub fn reads(&self) -> Option<&Reads> {
+        self.reads.as_deref()
     }
 
     /// With the variables of the command line.
@@ -181,6 +199,9 @@ impl Library {
                     match std::fs::read(&full) {
                         Ok(bytes) => {
                             let name = full.display().to_string();
+                            if let Some(reads) = &self.reads {
+                                reads.saw(&full, &bytes);
+                            }
                             return Ok(Some(Entry {
                                 name,
                                 bytes: bytes.into(),

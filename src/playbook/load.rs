@@ -14,6 +14,16 @@ use crate::yaml::{self, Fields, Kind, Node};
 
 /// Reads and checks a playbook of a library, or says everything that is wrong.
 pub fn load(library: &Library, path: &str) -> Result<Playbook, Diagnostics> {
+    let (mut playbook, found) = load_all(library, path);
+    if found.has_errors() {
+        return Err(found);
+    }
+    playbook.warnings = found;
+    Ok(playbook)
+}
+
+/// Reads a playbook of a library: what of it could be read, and everything that is wrong, errors first.
+pub fn load_all(library: &Library, path: &str) -> (Playbook, Diagnostics) {
     let mut loader = Loader::new(library);
     let plays = loader.playbook(path, None);
     // A role that is named twice is read twice.
@@ -26,14 +36,13 @@ pub fn load(library: &Library, path: &str) -> Result<Playbook, Diagnostics> {
     let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) = found
         .into_iter()
         .partition(|found| found.severity != crate::diagnostic::Severity::Error);
-    if !errors.is_empty() {
-        return Err(Diagnostics(errors.into_iter().chain(warnings).collect()));
-    }
-    Ok(Playbook {
+    let playbook = Playbook {
         name: path.to_owned(),
         plays,
-        warnings: Diagnostics(warnings),
-    })
+        warnings: Diagnostics::new(),
+    };
+    let found = errors.into_iter().chain(warnings).collect();
+    (playbook, Diagnostics(found))
 }
 
 /// What an include brings.

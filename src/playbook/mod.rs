@@ -14,6 +14,7 @@ mod loops;
 mod manuals;
 mod meta;
 mod play;
+mod reads;
 mod roles;
 mod specification;
 mod task;
@@ -31,10 +32,11 @@ use crate::template::{Layer, Template};
 pub use arguments::{ArgumentValue, OMIT, late};
 pub use frame::Frame;
 pub use library::{Entry, Library};
-pub use load::{Included, Resolved, load, parse_variables, read_included};
+pub use load::{Included, Resolved, load, load_all, parse_variables, read_included};
 pub use loops::{LoopSource, Repeat, With};
 pub use manuals::MANUALS;
 pub use meta::Meta;
+pub use reads::Reads;
 pub use specification::check_arguments;
 
 /// A playbook: its plays in order.

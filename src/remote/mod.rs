@@ -205,6 +205,15 @@ impl Session {
         }
     }
 
+    /// The same session with something around its connection.
+    #[must_use]
+    pub fn through(&self, wrap: impl FnOnce(Arc<dyn Connector>) -> Arc<dyn Connector>) -> Self {
+        Self {
+            connector: wrap(Arc::clone(&self.connector)),
+            ..self.clone()
+        }
+    }
+
     /// The same connection with another folder in place of [`STATE_DIR`].
     #[must_use]
     pub fn with_state_dir(&self, folder: &str) -> Self {

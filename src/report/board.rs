@@ -2,7 +2,7 @@
 //!
 //! Follows the events; prints nothing. Live progress and the heartbeat of plain output are drawn from it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -30,8 +30,14 @@ pub struct Task {
     pub handler: bool,
     /// Its only purpose is to say something (`debug`).
     pub speaks: bool,
-    /// Hosts that will run it.
-    pub hosts: Vec<String>,
+    /// Where it is written.
+    pub place: String,
+    /// How many hosts will run it.
+    pub hosts: usize,
+    /// Those of them that are not done.
+    pending: HashSet<String>,
+    /// How many hosts have begun it.
+    began: usize,
     /// When it began.
     pub since: Duration,
     /// Hosts at work: since when, and what is said about them.
@@ -47,6 +53,8 @@ pub struct Running {
     pub since: Duration,
     /// What is said about it, for instance the attempt.
     pub note: Option<String>,
+    /// How many hosts began this task before it.
+    rank: usize,
 }
 
 /// How a host ended a task.
@@ -61,13 +69,24 @@ pub struct HostResult {
 impl Task {
     /// Whether every host is done.
     pub fn is_over(&self) -> bool {
-        self.hosts
+        self.pending.is_empty()
+    }
+
+    /// Hosts at work, in the order in which they began.
+    pub fn at_work(&self) -> Vec<(&str, &Running)> {
+        touch(self.running.len());
+        let mut hosts: Vec<(&str, &Running)> = self
+            .running
             .iter()
-            .all(|host| self.results.contains_key(host))
+            .map(|(host, running)| (host.as_str(), running))
+            .collect();
+        hosts.sort_by_key(|(_, running)| running.rank);
+        hosts
     }
 
     /// Hosts with an outcome, in the order in which they ended.
     pub fn hosts_with(&self, outcome: Outcome) -> Vec<&str> {
+        touch(self.results.len());
         self.results
             .iter()
             .filter(|(_, result)| result.outcome == outcome)
@@ -160,6 +179,23 @@ pub fn title(role: Option<&str>, name: &str) -> String {
     }
 }
 
+/// Counts the hosts that were looked at, where a test wants to know.
+fn touch(count: usize) {
+    #[cfg(test)]
+    testing::TOUCHED.with(|touched| touched.set(touched.get() + count));
+    let _ = count;
+}
+
+#[cfg(test)]
+pub mod testing {
+    //! How much work it was.
+
+    std::thread_local! {
+        /// Hosts that were looked at by this thread.
+        pub static TOUCHED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+}
+
 impl Board {
     /// Follows an event. Returns the task that it ended, if it ended one on its last host.
     pub fn follow(&mut self, event: &Event) -> Option<Task> {
@@ -170,10 +206,12 @@ impl Board {
                 name,
                 role,
                 module,
+                place,
                 handler,
                 hosts,
                 ..
             } => {
+                touch(hosts.len());
                 self.tasks.insert(
                     *task,
                     Task {
@@ -181,7 +219,10 @@ impl Board {
                         title: title(role.as_deref(), name),
                         handler: *handler,
                         speaks: module == "debug",
-                        hosts: hosts.clone(),
+                        place: place.clone(),
+                        hosts: hosts.len(),
+                        pending: hosts.iter().cloned().collect(),
+                        began: 0,
                         since: at,
                         running: IndexMap::new(),
                         results: IndexMap::new(),
@@ -194,7 +235,9 @@ impl Board {
                     let running = Running {
                         since: at,
                         note: None,
+                        rank: task.began,
                     };
+                    task.began += 1;
                     task.running.insert(host.clone(), running);
                 }
                 None
@@ -234,11 +277,12 @@ impl Board {
                 self.host_ends(*task, host, *outcome, message)
             }
             EventKind::HostUnreachable { host, .. } => {
+                touch(self.transfers.len() + self.tasks.len());
                 self.transfers.retain(|(other, _), _| other != host);
                 let affected: Vec<u64> = self
                     .tasks
                     .values()
-                    .filter(|task| task.hosts.contains(host) && !task.results.contains_key(host))
+                    .filter(|task| task.pending.contains(host))
                     .map(|task| task.number)
                     .collect();
                 let mut over = None;
@@ -258,7 +302,7 @@ impl Board {
             } => {
                 let key = (host.clone(), name.clone());
                 if *finished {
-                    self.transfers.shift_remove(&key);
+                    self.transfers.swap_remove(&key);
                 } else {
                     self.transfers
                         .entry(key)
@@ -284,7 +328,9 @@ impl Board {
         message: Option<String>,
     ) -> Option<Task> {
         let task = self.tasks.get_mut(&number)?;
-        task.running.shift_remove(host);
+        touch(1);
+        task.running.swap_remove(host);
+        task.pending.remove(host);
         task.results
             .insert(host.to_owned(), HostResult { outcome, message });
         if task.is_over() {
@@ -295,9 +341,85 @@ impl Board {
 
     /// Transfers to a host.
     pub fn transfers_to<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Transfer> {
+        touch(self.transfers.len());
         self.transfers
             .iter()
             .filter(move |((other, _), _)| other == host)
             .map(|(_, transfer)| transfer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, begins, ends, hosts, task_started};
+    use super::super::{FindingsView, Renderer as _, live, narrator::Narrator};
+    use super::*;
+
+    /// How many hosts are looked at to tell, and to draw, some tasks on this many hosts.
+    fn work(count: usize, tasks: u64) -> usize {
+        let names = hosts(count);
+        let terminal = live::testing::Terminal::new(100);
+        let style = super::super::tests::STYLE;
+        let output = super::super::output::Output::new(std::io::sink());
+        let screen = live::LiveScreen::new(terminal.target(), output, style, None, style);
+        let mut narrator = Narrator::new(screen, 0, FindingsView::Problems);
+        let before = testing::TOUCHED.with(std::cell::Cell::get);
+        for task in 1..=tasks {
+            let mut started = task_started(task, None, "a task");
+            if let EventKind::TaskStarted { hosts, .. } = &mut started {
+                hosts.clone_from(&names);
+            }
+            narrator.event(&at(task * 100, started));
+            for host in &names {
+                narrator.event(&at(task * 100, begins(task, host)));
+            }
+            narrator.tick(Duration::from_millis(task * 100 + 1));
+            for (index, host) in names.iter().enumerate() {
+                let outcome = match index % 3 {
+                    0 => Outcome::Ok,
+                    1 => Outcome::Changed,
+                    _ => Outcome::Skipped,
+                };
+                narrator.event(&at(task * 100 + 50, ends(task, host, outcome)));
+            }
+        }
+        testing::TOUCHED.with(std::cell::Cell::get) - before
+    }
+
+    #[test]
+    fn the_work_grows_with_hosts_and_tasks_and_not_with_their_squares() {
+        let one = work(50, 4);
+        assert!(one > 50 * 4, "{one}");
+        assert!(work(500, 4) <= one * 11, "ten times the hosts");
+        assert!(work(50, 40) <= one * 11, "ten times the tasks");
+        // 500 hosts and 1000 tasks: a few looks for each result.
+        assert!(work(500, 10) < 500 * 10 * 30);
+    }
+
+    #[test]
+    fn a_lost_host_is_done_with_what_it_was_at() {
+        let mut board = Board::default();
+        board.follow(&at(0, task_started(1, None, "one")));
+        for host in hosts(3) {
+            board.follow(&at(0, begins(1, &host)));
+        }
+        assert_eq!(
+            board.tasks[&1]
+                .at_work()
+                .iter()
+                .map(|(host, _)| *host)
+                .collect::<Vec<_>>(),
+            hosts(3)
+        );
+        board.follow(&at(1, ends(1, "node1", Outcome::Ok)));
+        let lost = |host: &str| EventKind::HostUnreachable {
+            host: host.to_owned(),
+            message: "gone".to_owned(),
+            hint: None,
+        };
+        assert!(board.follow(&at(2, lost("node2"))).is_none());
+        let over = board.follow(&at(3, lost("node3"))).unwrap();
+        assert_eq!(over.hosts_with(Outcome::Unreachable), ["node2", "node3"]);
+        assert!(board.tasks.is_empty());
     }
 }

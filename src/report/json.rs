@@ -25,6 +25,9 @@ impl JsonLines {
 
 impl Renderer for JsonLines {
     fn event(&mut self, event: &Event) {
+        if matches!(event.kind, EventKind::Journal(_)) {
+            return;
+        }
         if let Ok(line) = serde_json::to_string(event) {
             self.output.line(&line);
         }
@@ -214,7 +217,12 @@ impl Renderer for JsonDocument {
             EventKind::CancelRequested { level } => {
                 self.document.run.insert("cancelled".into(), json!(level));
             }
-            EventKind::HostTaskStarted { .. } | EventKind::Transfer { .. } => {}
+            EventKind::HostTaskStarted { .. }
+            | EventKind::Transfer { .. }
+            | EventKind::HostWaits { .. }
+            | EventKind::HostCommand { .. }
+            | EventKind::HostConnected { .. }
+            | EventKind::Journal(_) => {}
         }
     }
 

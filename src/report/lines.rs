@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use super::board::{Board, Task, title};
 use super::style::{Line, Paint, outcome_word};
 use super::text;
-use crate::engine::event::{Event, EventKind, NoticeLevel, Outcome};
+use crate::engine::event::{Event, EventKind, NoticeLevel, Outcome, Wait};
 
 /// `TASK [role : name]`.
 pub fn task_heading(title: &str, handler: bool) -> Line {
@@ -15,7 +17,7 @@ pub fn task_heading(title: &str, handler: bool) -> Line {
 
 /// How a host ended a task or an item: `changed: node1 (item): message`, and below it hint, details and diff.
 /// Empty for any other event.
-pub fn result(event: &Event) -> Vec<Line> {
+pub fn result(event: &Event, pretty: bool) -> Vec<Line> {
     let EventKind::HostTaskFinished {
         host,
         outcome,
@@ -25,6 +27,7 @@ pub fn result(event: &Event) -> Vec<Line> {
         diff,
         details,
         delegated_to,
+        result,
         ..
     } = &event.kind
     else {
@@ -49,6 +52,9 @@ pub fn result(event: &Event) -> Vec<Line> {
     {
         lines.extend(block(Paint::Plain, "| ", details));
     }
+    if let Some(result) = result {
+        lines.extend(block(Paint::Faint, "=> ", &as_json(result, pretty)));
+    }
     if let Some(diff) = diff {
         lines.extend(text::tame_lines(diff).map(|line| {
             let paint = match line.as_bytes() {
@@ -61,6 +67,16 @@ pub fn result(event: &Event) -> Vec<Line> {
         }));
     }
     lines
+}
+
+/// What `register` would take, on one line or on many.
+fn as_json(result: &Map<String, Value>, pretty: bool) -> String {
+    let text = if pretty {
+        serde_json::to_string_pretty(result)
+    } else {
+        serde_json::to_string(result)
+    };
+    text.unwrap_or_default()
 }
 
 /// A notice with its hint.
@@ -153,7 +169,7 @@ pub fn everything(event: &Event, check_mode: bool) -> Vec<Line> {
         }
         EventKind::HostTaskStarted { task, host } => plain(format!("  begins: {host} ({task})")),
         EventKind::HostTaskFinished { duration, .. } => {
-            let mut lines = result(event);
+            let mut lines = result(event, false);
             if let Some(head) = lines.first_mut() {
                 head.text
                     .push_str(&format!(" [{:.3} s]", duration.as_secs_f64()));
@@ -162,7 +178,23 @@ pub fn everything(event: &Event, check_mode: bool) -> Vec<Line> {
         }
         EventKind::HostTaskRetry { .. } => retry(event).into_iter().collect(),
         EventKind::Transfer { finished: true, .. } => sent(event, None).into_iter().collect(),
-        EventKind::Transfer { .. } => Vec::new(),
+        EventKind::HostWaits {
+            host,
+            duration,
+            why,
+            ..
+        } => plain(format!(
+            "  waits: {}: {} before the next {}",
+            text::tame(host),
+            text::duration(*duration),
+            match why {
+                Wait::Retry => "attempt",
+                Wait::Pause => "item",
+            }
+        )),
+        EventKind::HostConnected { .. } => connected(event).into_iter().collect(),
+        EventKind::HostCommand { .. } => command(event),
+        EventKind::Transfer { .. } | EventKind::Journal(_) => Vec::new(),
         EventKind::HostUnreachable {
             host,
             message,
@@ -191,15 +223,93 @@ pub fn everything(event: &Event, check_mode: bool) -> Vec<Line> {
             duration,
             exit_code,
         } => {
-            let mut lines = super::recap::table(recap);
-            lines.push(super::recap::verdict(
-                recap, *duration, *exit_code, check_mode,
-            ));
+            let mut lines = Vec::new();
+            if !recap.is_empty() {
+                lines = super::recap::table(recap);
+                lines.push(super::recap::verdict(
+                    recap, *duration, *exit_code, check_mode,
+                ));
+            }
             lines.extend(plain(format!("exit code {exit_code}")));
             lines
         }
         EventKind::Summary { lines, .. } => super::recap::summary(lines),
     }
+}
+
+/// Lines of a command that are shown.
+const COMMAND_LINES: usize = 12;
+
+/// A command that ran on a host, its first lines, and what came of it.
+pub fn command(event: &Event) -> Vec<Line> {
+    let EventKind::HostCommand {
+        host,
+        target,
+        command,
+        status,
+        bytes,
+        duration,
+        error,
+        ..
+    } = &event.kind
+    else {
+        return Vec::new();
+    };
+    let said: Vec<String> = text::tame_lines(command).collect();
+    let mut lines = vec![Line::new(
+        Paint::Faint,
+        format!(
+            "  ran on {}: {}: {} in {:.3} s, {} came back",
+            text::tame(host),
+            text::tame(target),
+            text::tame(
+                status
+                    .as_ref()
+                    .or(error.as_ref())
+                    .map_or("", String::as_str)
+            ),
+            duration.as_secs_f64(),
+            text::bytes(*bytes),
+        ),
+    )];
+    lines.extend(
+        said.iter()
+            .take(COMMAND_LINES)
+            .map(|line| Line::new(Paint::Faint, format!("    $ {line}"))),
+    );
+    if said.len() > COMMAND_LINES {
+        let more = format!("    and {} more lines", said.len() - COMMAND_LINES);
+        lines.push(Line::new(Paint::Faint, more));
+    }
+    lines
+}
+
+/// A connection that is there, or was given up.
+pub fn connected(event: &Event) -> Option<Line> {
+    let EventKind::HostConnected {
+        host,
+        target,
+        duration,
+        error,
+    } = &event.kind
+    else {
+        return None;
+    };
+    let (host, target) = (text::tame(host), text::tame(target));
+    let took = text::duration(*duration);
+    Some(Line::new(
+        Paint::Faint,
+        match error {
+            None => format!("  connected: {host}: {target} in {took}"),
+            Some(error) => {
+                let error: Vec<String> = text::tame_lines(error).collect();
+                format!(
+                    "  not connected: {host}: {target} after {took}: {}",
+                    error.join("; ")
+                )
+            }
+        },
+    ))
 }
 
 /// An attempt that failed and will be repeated.
@@ -295,7 +405,7 @@ pub fn task_over(task: &Task, at: Duration) -> Line {
 
 /// `skipped: all 3 hosts: reason`, or names where not all hosts were skipped.
 pub fn skipped(task: &Task, skipped: &[&str]) -> Line {
-    let who = if skipped.len() == task.hosts.len() && skipped.len() > 1 {
+    let who = if skipped.len() == task.hosts && skipped.len() > 1 {
         format!("all {} hosts", skipped.len())
     } else {
         text::tame(&text::names(skipped.iter().copied(), 5))
@@ -328,9 +438,9 @@ pub fn still_running(board: &Board, task: &Task, now: Duration) -> Line {
         text::duration(now.saturating_sub(task.since)),
         task.title,
         task.results.len(),
-        text::count(task.hosts.len(), "host"),
+        text::count(task.hosts, "host"),
     );
-    for (host, running) in task.running.iter().take(HEARTBEAT_HOSTS) {
+    for (host, running) in task.at_work().into_iter().take(HEARTBEAT_HOSTS) {
         line.push_str(&format!("; {}", text::tame(host)));
         let transfers: Vec<String> = board
             .transfers_to(host)

@@ -157,7 +157,7 @@ fn task_row(task: &Task, now: Duration) -> String {
         "{spinner} {}  {}/{}  {}",
         task.title,
         task.results.len(),
-        text::count(task.hosts.len(), "host"),
+        text::count(task.hosts, "host"),
         text::duration(now.saturating_sub(task.since)),
     )
 }
@@ -173,7 +173,7 @@ fn host_rows(board: &Board, task: &Task, now: Duration, room: usize) -> Vec<Stri
         .min(24);
     let mut rows = Vec::new();
     let mut quiet = Vec::new();
-    for (host, running) in &task.running {
+    for (host, running) in task.at_work() {
         let name = format!(
             "{:<name_width$}",
             text::shorten(&text::tame(host), name_width)

@@ -28,6 +28,8 @@ pub struct Log {
     path: PathBuf,
     started: SystemTime,
     check_mode: bool,
+    /// Lines that are not written yet.
+    pending: String,
 }
 
 impl Log {
@@ -56,6 +58,7 @@ impl Log {
             path: path.to_owned(),
             started,
             check_mode: false,
+            pending: String::new(),
         })
     }
 
@@ -79,13 +82,20 @@ impl Renderer for Log {
             "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
         );
         let time = time.format(format).unwrap_or_default();
-        let text: String = lines::everything(event, self.check_mode)
-            .iter()
-            .map(|line| format!("{time} {}\n", line.text))
-            .collect();
-        if !text.is_empty() {
-            self.output.write(&text);
+        for line in lines::everything(event, self.check_mode) {
+            self.pending.push_str(&format!("{time} {}\n", line.text));
         }
+    }
+
+    fn settle(&mut self) {
+        if !self.pending.is_empty() {
+            self.output.write(&self.pending);
+            self.pending.clear();
+        }
+    }
+
+    fn finish(&mut self, _: std::time::Duration) {
+        self.settle();
     }
 
     fn warning(&mut self) -> Option<String> {

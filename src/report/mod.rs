@@ -7,6 +7,8 @@
 
 mod board;
 mod findings;
+pub mod history;
+pub mod journal;
 mod json;
 mod lines;
 mod live;
@@ -20,6 +22,7 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod timings;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,6 +78,10 @@ pub struct ReportOptions {
     pub verbosity: u8,
     /// Where the log of the run goes, if anywhere.
     pub log_file: Option<PathBuf>,
+    /// Where its journal goes, if anywhere.
+    pub journal: Option<PathBuf>,
+    /// Where the page with its timings goes, if anywhere.
+    pub timings: Option<PathBuf>,
     /// What becomes of findings.
     pub findings: FindingsView,
 }
@@ -87,6 +94,8 @@ impl ReportOptions {
             surroundings: Surroundings::read(),
             verbosity,
             log_file: None,
+            journal: None,
+            timings: None,
             findings: FindingsView::default(),
         }
     }
@@ -96,6 +105,8 @@ impl ReportOptions {
 trait Renderer: Send {
     /// Shows an event, or remembers it.
     fn event(&mut self, event: &Event);
+    /// No other event is there yet: what was held back to be written together is written.
+    fn settle(&mut self) {}
     /// Time has passed; `now` is the time since the start of the run.
     fn tick(&mut self, now: Duration) {
         let _ = now;
@@ -161,6 +172,12 @@ pub fn spawn(
     if let Some(log) = log {
         renderers.push(Box::new(log));
     }
+    if let Some(path) = &options.journal {
+        renderers.push(Box::new(journal::Journal::create(path)?));
+    }
+    if let Some(path) = &options.timings {
+        renderers.push(Box::new(timings::TimingsFile::new(path)));
+    }
     let data = match options.format {
         Format::Auto | Format::Plain => Some(Output::stdout()),
         Format::Json => {
@@ -208,6 +225,9 @@ pub fn spawn(
 /// Between two drawings of what is going on.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Events that are shown before it is looked whether time has passed.
+const MOST_AT_ONCE: usize = 256;
+
 async fn consume(
     mut receiver: UnboundedReceiver<Event>,
     mut renderers: Vec<Box<dyn Renderer>>,
@@ -218,14 +238,22 @@ async fn consume(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut clock = Clock::new();
     let mut stopping = false;
+    let mut events = Vec::new();
     loop {
         tokio::select! {
-            event = receiver.recv() => {
-                let Some(event) = event else { break };
+            count = receiver.recv_many(&mut events, MOST_AT_ONCE) => {
+                if count == 0 {
+                    break;
+                }
                 let _open = gate.lock().unwrap_or_else(PoisonError::into_inner);
-                clock.set(event.at);
+                for event in events.drain(..) {
+                    clock.set(event.at);
+                    for renderer in &mut renderers {
+                        renderer.event(&event);
+                    }
+                }
                 for renderer in &mut renderers {
-                    renderer.event(&event);
+                    renderer.settle();
                 }
             }
             () = stop.cancelled(), if !stopping => {

@@ -3,7 +3,7 @@
 //! The story is told on a [`Screen`]. Lines of a terminal come when a task is over, because what runs is drawn below
 //! them; elsewhere the heading comes first and what happened under it, with a heartbeat while nothing happens.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::board::{Board, Task};
@@ -44,6 +44,8 @@ pub struct Narrator<S> {
     heading: Option<u64>,
     /// Outcomes that were already said item by item, by task and host.
     itemised: HashSet<(u64, String, &'static str)>,
+    /// How many hosts have a line of their own although they were fine, by task.
+    told: HashMap<u64, usize>,
     /// Hosts of which it was said why they cannot be reached.
     lost: HashSet<String>,
     check_mode: bool,
@@ -63,6 +65,7 @@ impl<S: Screen> Narrator<S> {
             findings: Vec::new(),
             heading: None,
             itemised: HashSet::new(),
+            told: HashMap::new(),
             lost: HashSet::new(),
             check_mode: false,
             summary: Vec::new(),
@@ -99,8 +102,13 @@ impl<S: Screen> Narrator<S> {
     /// Says the heading of a running task unless it was the last heading.
     fn under_heading_of(&mut self, at: Duration, number: u64) {
         if let Some(task) = self.board.tasks.get(&number) {
-            let (title, handler) = (task.title.clone(), task.handler);
+            let (title, handler, place) = (task.title.clone(), task.handler, task.place.clone());
+            let is_new = self.heading != Some(number);
             self.under_heading(at, number, &title, handler);
+            if is_new && self.verbosity > 1 && !place.is_empty() {
+                let line = format!("  at {}", text::tame(&place));
+                self.say(at, Line::new(Paint::Faint, line));
+            }
         }
     }
 
@@ -149,6 +157,7 @@ impl<S: Screen> Narrator<S> {
             hint,
             diff,
             details,
+            result,
             ..
         } = &event.kind
         else {
@@ -159,7 +168,8 @@ impl<S: Screen> Narrator<S> {
             // On a terminal the line of the whole task says who changed; here every host has its own.
             Outcome::Changed => !self.screen.draws() || diff.is_some() || self.verbosity > 0,
             Outcome::Ok if message.is_some() && self.speaks(*task) => true,
-            Outcome::Ok | Outcome::Skipped => self.verbosity > 1,
+            Outcome::Ok => self.verbosity > 1 || self.verbosity > 0 && result.is_some(),
+            Outcome::Skipped => self.verbosity > 1,
             // Said once, by the event of the host or by the task that noticed it.
             Outcome::Unreachable => !self.lost.contains(host),
             Outcome::Failed | Outcome::Ignored | Outcome::Rescued => true,
@@ -172,6 +182,7 @@ impl<S: Screen> Narrator<S> {
             self.itemised.insert(key);
         } else if self.itemised.contains(&key)
             && diff.is_none()
+            && result.is_none()
             && hint.is_none()
             && details.is_none()
             && (message.is_none() || !lines::is_failure(*outcome))
@@ -182,7 +193,10 @@ impl<S: Screen> Narrator<S> {
             self.lost.insert(host.clone());
         }
         self.under_heading_of(event.at, *task);
-        self.say_all(event.at, &lines::result(event));
+        if item.is_none() && *outcome == Outcome::Ok {
+            *self.told.entry(*task).or_default() += 1;
+        }
+        self.say_all(event.at, &lines::result(event, self.verbosity > 2));
     }
 
     /// What is said when a task is over on its last host.
@@ -196,9 +210,10 @@ impl<S: Screen> Narrator<S> {
             return;
         }
         let ok = task.hosts_with(Outcome::Ok);
-        if self.verbosity == 1 && !ok.is_empty() {
+        let told = self.told.remove(&task.number).unwrap_or(0);
+        if self.verbosity == 1 && ok.len() > told {
             self.under_heading(at, task.number, &task.title, task.handler);
-            let line = format!("  ok: {}", text::count(ok.len(), "host"));
+            let line = format!("  ok: {}", text::count(ok.len() - told, "host"));
             self.say(at, Line::new(Paint::Good, line));
         }
         let skipped = task.hosts_with(Outcome::Skipped);
@@ -294,6 +309,13 @@ impl<S: Screen> Renderer for Narrator<S> {
             EventKind::HostTaskRetry { task, .. } if self.verbosity > 0 => {
                 self.under_heading_of(at, *task);
                 self.say_all(at, lines::retry(event).as_slice());
+            }
+            EventKind::HostCommand { task, .. } if self.verbosity > 2 => {
+                self.under_heading_of(at, *task);
+                self.say_all(at, &lines::command(event));
+            }
+            EventKind::HostConnected { .. } if self.verbosity > 2 => {
+                self.say_all(at, lines::connected(event).as_slice());
             }
             EventKind::Transfer { finished: true, .. } if self.verbosity > 0 => {
                 let took = sending_since.map(|since| at.saturating_sub(since));

@@ -3,6 +3,8 @@
 //! [`Secret`] has no `Display` and no `Serialize`; what needs the value calls [`Secret::expose`], which is easy to
 //! search for. The [`Redactor`] is the second line: every text that leaves the program passes it once.
 
+pub mod fingerprint;
+pub mod hidden;
 pub mod store;
 
 use std::collections::BTreeSet;
@@ -149,12 +151,38 @@ impl Redactor {
             Value::Array(items) => {
                 Value::Array(items.iter().map(|item| self.mask_json(item)).collect())
             }
-            Value::Object(map) => Value::Object(
-                map.iter()
-                    .map(|(key, item)| (self.mask(key), self.mask_json(item)))
-                    .collect(),
-            ),
+            Value::Object(map) => Value::Object(self.mask_map(map)),
             other => other.clone(),
+        }
+    }
+
+    /// A JSON mapping with every known secret masked, keys included.
+    pub fn mask_map(
+        &self,
+        map: &serde_json::Map<String, serde_json::Value>,
+    ) -> serde_json::Map<String, serde_json::Value> {
+        map.iter()
+            .map(|(key, item)| (self.mask(key), self.mask_json(item)))
+            .collect()
+    }
+
+    /// Whether nothing in a JSON value is secret: neither a known secret nor anything that its name says to be one.
+    pub fn is_free_of_secrets(&self, value: &serde_json::Value) -> bool {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => self.mask(text) == *text,
+            Value::Array(items) => items.iter().all(|item| self.is_free_of_secrets(item)),
+            Value::Object(map) => map.iter().all(|(key, item)| {
+                let is_plain = item.is_null() || item.is_boolean();
+                (is_plain || !is_secret_name(key))
+                    && self.mask(key) == *key
+                    && self.is_free_of_secrets(item)
+            }),
+            Value::Number(number) => {
+                let text = number.to_string();
+                self.mask(&text) == text
+            }
+            Value::Null | Value::Bool(_) => true,
         }
     }
 

@@ -83,6 +83,7 @@ async fn a_session_reads_this_machine() {
         folders: vec![folder.to_str().unwrap().to_owned()],
         tools: vec!["sh".to_owned()],
         units: Vec::new(),
+        fact_path: None,
     };
     let facts = gather(&session, &wanted).await.unwrap();
     let system = Wanted {

@@ -102,7 +102,7 @@ impl SshOptions {
     }
 
     /// `user@host:port`.
-    pub(super) fn target(&self) -> String {
+    pub fn target(&self) -> String {
         format!("{}@{}", self.user, self.address())
     }
 }

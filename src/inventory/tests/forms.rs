@@ -507,25 +507,9 @@ fn the_listing_masks_secrets() {
     ));
     insta::assert_json_snapshot!(inventory.to_json(), @r#"
     {
-      "source": "inventory.yaml",
-      "hosts": {
-        "a": {
-          "connection": {
-            "type": "ssh",
-            "host": "10.0.0.1",
-            "port": 22,
-            "user": "root",
-            "password": "********",
-            "private_key": "/keys/a",
-            "become_password": "********"
-          },
-          "internal_ipv4": "10.0.0.1",
-          "internal_ipv6": null,
-          "groups": [
-            "all",
-            "image_registry"
-          ],
-          "vars": {
+      "_meta": {
+        "hostvars": {
+          "a": {
             "free": 1,
             "admin_password": "********",
             "internal_ipv4": "10.0.0.1",
@@ -535,52 +519,63 @@ fn the_listing_masks_secrets() {
               "db_password": "********",
               "port": 5
             }
-          }
-        },
-        "localhost": {
-          "connection": {
-            "type": "local"
           },
-          "internal_ipv4": null,
-          "internal_ipv6": null,
-          "groups": [
-            "all",
-            "image_registry"
-          ],
-          "vars": {
+          "localhost": {
             "free": 1,
             "admin_password": "********"
           }
         }
       },
-      "groups": {
-        "all": {
-          "hosts": [
-            "a",
-            "localhost"
-          ],
-          "groups": [],
-          "vars": {
-            "free": 1
-          }
-        },
-        "image_registry": {
-          "hosts": [
-            "a",
-            "localhost"
-          ],
-          "groups": [],
-          "vars": {
-            "admin_password": "********"
-          }
-        },
-        "ungrouped": {
-          "hosts": [],
-          "groups": [],
-          "vars": {}
-        }
+      "all": {
+        "children": [
+          "ungrouped",
+          "image_registry"
+        ]
+      },
+      "image_registry": {
+        "hosts": [
+          "a",
+          "localhost"
+        ]
       }
     }
+    "#);
+    insta::assert_json_snapshot!(inventory.connection_to_json("a"), @r#"
+    {
+      "connection": {
+        "type": "ssh",
+        "host": "10.0.0.1",
+        "port": 22,
+        "user": "root",
+        "password": "********",
+        "private_key": "/keys/a",
+        "become_password": "********"
+      },
+      "internal_ipv4": "10.0.0.1",
+      "internal_ipv6": null,
+      "groups": [
+        "all",
+        "image_registry"
+      ]
+    }
+    "#);
+    let shown: fn(&serde_json::Value) -> String = ToString::to_string;
+    insta::assert_snapshot!(inventory.to_tree(ALL, Some(shown)), @r#"
+    @all:
+      |--@ungrouped:
+      |--@image_registry:
+      |  |--a
+      |  |  |--{admin_password = "********"}
+      |  |  |--{api_token = "********"}
+      |  |  |--{free = 1}
+      |  |  |--{internal_ipv4 = "10.0.0.1"}
+      |  |  |--{nested = {"db_password":"********","port":5}}
+      |  |  |--{note = "log in with ********"}
+      |  |--localhost
+      |  |  |--{admin_password = "********"}
+      |  |  |--{free = 1}
+      |  |--{admin_password = "********"}
+      |--{free = 1}
     "#);
 }
 
@@ -614,18 +609,18 @@ fn as_a_tree() {
     let inventory = load(&kubekey(
         "  hosts:\n    a: {connector: {host: 10.0.0.1}}\n    b: {connector: {host: 10.0.0.2}}\n    c: {connector: {host: 10.0.0.3}}\n  groups:\n    outer:\n      hosts: [b]\n      groups: [inner, empty]\n    inner: {hosts: [a]}\n    empty: {hosts: }\n",
     ));
-    insta::assert_snapshot!(inventory.to_tree(), @r"
-    all
-      outer
-        inner
-          - a
-        empty
-        - b
-      ungrouped
-        - c
+    insta::assert_snapshot!(inventory.to_tree(ALL, None), @r"
+    @all:
+      |--@ungrouped:
+      |  |--c
+      |--@outer:
+      |  |--@inner:
+      |  |  |--a
+      |  |--@empty:
+      |  |--b
     ");
     assert!(
-        inventory.host_to_json("a").unwrap()["groups"]
+        inventory.connection_to_json("a").unwrap()["groups"]
             .to_string()
             .contains("inner")
     );

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::super::journal::{self, Journal};
 use super::super::json::{JsonDocument, JsonLines};
 use super::super::live::{LiveScreen, testing::Terminal};
 use super::super::log::Log;
 use super::super::narrator::Narrator;
 use super::super::output::testing::Written;
-use super::super::{FindingsView, Renderer as _};
+use super::super::timings::Timings;
+use super::super::{FindingsView, Renderer as _, history};
 use super::{STYLE, begins, finding, hosts, plain, task_started, tell};
-use crate::engine::event::{EventKind, NoticeLevel, Outcome, Recap};
+use crate::engine::event::{
+    Again, Done, Event, EventKind, Note, NoticeLevel, Outcome, Recap, Wait,
+};
 use crate::precheck::{Finding, Status};
 
 /// Every kind of event with the same text wherever text can come from a host, a template or a user.
@@ -22,6 +26,7 @@ fn saying(text: &str) -> Vec<EventKind> {
         EventKind::RunStarted {
             command: format!("run --set password={text}"),
             run_id: "r".into(),
+            time: "2026-01-02T03:04:05Z".into(),
             version: "0.1.0".into(),
             hosts: hosts(3),
             check_mode: true,
@@ -81,10 +86,49 @@ fn saying(text: &str) -> Vec<EventKind> {
                 details: some(),
                 duration: Duration::ZERO,
                 delegated_to: None,
+                result: json!({"msg": text}).as_object().cloned(),
             });
         }
     }
+    for again in [
+        None,
+        Some(Again {
+            why: "no".into(),
+            print: "1".into(),
+        }),
+    ] {
+        story.push(EventKind::Journal(Note::Done(Done {
+            task: 1,
+            host: "node1".into(),
+            step: "s".into(),
+            outcome: Outcome::Ok,
+            result: json!({"key": [text], text: 1}).as_object().cloned(),
+            again,
+        })));
+    }
     story.extend([
+        EventKind::HostConnected {
+            host: "node1".into(),
+            target: text.into(),
+            duration: Duration::ZERO,
+            error: some(),
+        },
+        EventKind::HostCommand {
+            task: 1,
+            host: "node1".into(),
+            target: "root@node1".into(),
+            command: text.into(),
+            status: None,
+            bytes: 0,
+            duration: Duration::ZERO,
+            error: some(),
+        },
+        EventKind::HostWaits {
+            task: 1,
+            host: "node1".into(),
+            duration: Duration::from_secs(1),
+            why: Wait::Retry,
+        },
         EventKind::HostUnreachable {
             host: "node2".into(),
             message: text.into(),
@@ -126,7 +170,7 @@ fn everywhere(
     }
     assert!(story.len() > 20);
 
-    let (progress, data) = plain(2, FindingsView::Data, STYLE, &story);
+    let (progress, data) = plain(3, FindingsView::Data, STYLE, &story);
     let terminal = Terminal::new(100);
     let live_data = Written::default();
     let screen = LiveScreen::new(
@@ -136,7 +180,7 @@ fn everywhere(
         Some(live_data.output()),
         STYLE,
     );
-    let mut live = Narrator::new(screen, 2, FindingsView::Problems);
+    let mut live = Narrator::new(screen, 3, FindingsView::Problems);
     for event in &story {
         live.event(event);
         live.tick(event.at);
@@ -151,7 +195,30 @@ fn everywhere(
         &mut Log::create(&path, std::time::UNIX_EPOCH).unwrap(),
         &story,
     );
+    let work_dir = folder.path();
+    tell(
+        &mut Journal::create(&journal::path_of(work_dir, "r")).unwrap(),
+        &story,
+    );
+    let past = journal::read(work_dir, "r").unwrap();
+    // Everything that a run may hold is read again as it was written.
+    let kept = |event: &&Event| {
+        !matches!(
+            event.kind,
+            EventKind::Finding(_) | EventKind::Summary { .. } | EventKind::HostCommand { .. }
+        )
+    };
+    assert_eq!(past.events.len(), story.iter().filter(kept).count());
+    let report = history::Report::new("r", &past);
     vec![
+        (
+            "journal",
+            std::fs::read_to_string(journal::path_of(work_dir, "r")).unwrap(),
+        ),
+        ("timings", Timings::of(&story).page()),
+        ("history", history::table(&history::list(work_dir))),
+        ("history show", report.text()),
+        ("history show as JSON", report.json().to_string()),
         ("plain", progress),
         ("plain data", data),
         ("live", terminal.written()),

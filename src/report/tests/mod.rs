@@ -205,6 +205,8 @@ async fn the_reporter_shows_all_and_ends_although_a_sender_lives() {
         format: super::Format::Plain,
         surroundings: super::Surroundings::of(false, None, None, |_| None),
         verbosity: 0,
+        journal: None,
+        timings: None,
         log_file: Some(path.clone()),
         findings: FindingsView::Problems,
     };

@@ -30,6 +30,7 @@ pub fn run_started() -> EventKind {
     EventKind::RunStarted {
         command: "init registry".into(),
         run_id: "20260102-030405-ab12".into(),
+        time: "2026-01-02T03:04:05Z".into(),
         version: "0.1.0".into(),
         hosts: hosts(3),
         check_mode: false,
@@ -69,6 +70,7 @@ pub fn ends(task: u64, host: &str, outcome: Outcome) -> EventKind {
         details: None,
         duration: Duration::from_millis(1234),
         delegated_to: None,
+        result: None,
     }
 }
 
