@@ -16,6 +16,7 @@ pub mod modules;
 pub mod pki;
 pub mod playbook;
 pub mod precheck;
+pub mod python_regex;
 pub mod registry;
 pub mod remote;
 pub mod report;

@@ -12,7 +12,7 @@ use kk::inventory::{Host, Inventory, LocalMachine};
 use kk::playbook::{Library, load};
 use kk::secret::Redactor;
 use kk::settings::{SetFlag, Settings, SettingsInput};
-use kk::template::{Layer, Scope, render_file};
+use kk::template::{Layer, Scope, Syntax, render_file};
 
 const PLAYBOOKS: [&str; 3] = [
     "init_registry.yaml",
@@ -147,7 +147,8 @@ impl World {
         }
         layers.extend(self.layers.iter().cloned());
         let text = read(format!("roles/{role}/templates/{template}")).unwrap();
-        render_file(template, &text, &Scope::new(layers)).unwrap_or_else(|error| panic!("{error}"))
+        render_file(template, &text, &Syntax::default(), &Scope::new(layers))
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn yaml(&self, role: &str, template: &str) -> Value {

@@ -15,6 +15,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("yaml", &[]),
     ("env", &[]),
     ("exit", &[]),
+    ("python_regex", &[]),
     ("template", &[]),
     ("settings", &[]),
     ("connect", &[]),

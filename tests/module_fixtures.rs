@@ -23,6 +23,7 @@ use kk::modules::{
     Arguments, FileSource, Files, Look, Module, ModuleError, Plan, Step, StepOutput, Verdict, spec,
 };
 use kk::remote::{Become, Session};
+use kk::template::Syntax;
 use serde_json::{Map, Value, json};
 
 /// Answers in the order of the fixture, and remembers what was wrong with the questions.
@@ -104,11 +105,11 @@ struct Found(Map<String, Value>);
 
 impl Files for Found {
     fn file(&self, src: &str) -> Result<FileSource, ModuleError> {
-        self.template(src)
+        self.template(src, &Syntax::default(), "")
             .map(|text| FileSource::Bytes(text.into()))
     }
 
-    fn template(&self, src: &str) -> Result<String, ModuleError> {
+    fn template(&self, src: &str, _: &Syntax, _: &str) -> Result<String, ModuleError> {
         match self.0.get(src).and_then(Value::as_str) {
             Some(text) => Ok(text.to_owned()),
             None => Err(ModuleError::failed(format!("find `{src}`"))),

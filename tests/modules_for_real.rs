@@ -9,6 +9,7 @@ use kk::modules::{
     Arguments, FileSource, Files, Look, Module, ModuleError, Verdict, apply_plan, spec,
 };
 use kk::remote::{Become, Session};
+use kk::template::Syntax;
 use serde_json::{Map, Value, json};
 
 struct Own<'a>(&'a Path);
@@ -18,7 +19,7 @@ impl Files for Own<'_> {
         Ok(FileSource::Path(self.0.join(src)))
     }
 
-    fn template(&self, src: &str) -> Result<String, ModuleError> {
+    fn template(&self, src: &str, _: &Syntax, _: &str) -> Result<String, ModuleError> {
         std::fs::read_to_string(self.0.join(src))
             .map_err(|error| ModuleError::failed(error.to_string()))
     }

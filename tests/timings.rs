@@ -10,7 +10,7 @@ use kk::engine::event::{Event, EventKind, Outcome, Recap, Wait};
 use kk::report::timings::Timings;
 
 /// What is asked of the page by a script that the test adds to it. The answer is JSON in an element of its own.
-const PROBE: &str = r#"<script>
+const PROBE: &str = r"<script>
 (function () {
   function channels(colour) {
     return colour.match(/[\d.]+/g).map(Number);
@@ -77,7 +77,7 @@ const PROBE: &str = r#"<script>
   document.body.appendChild(pre);
 })();
 </script>
-</body>"#;
+</body>";
 
 /// Chromium, installed when it is missing and may be.
 fn chromium() -> Option<PathBuf> {

@@ -11,7 +11,7 @@ pub mod local;
 pub mod ssh;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use command::Command;
+pub(crate) use wire::one_line;
 
 /// A live session to one host. Many requests may run at once on it; the session bounds how many channels are open.
 pub trait Connector: Send + Sync {
@@ -78,8 +79,33 @@ pub struct ExecRequest {
     /// Meanwhile, for about 15 s and at most until the session is closed, the command sees no end of its input; then it
     /// gets a signal from the login user.
     pub cancel: CancellationToken,
-    /// It may run in a shell that the connection keeps, see [`ExecRequest::shared`].
-    pub is_shared: bool,
+    /// Whether it may run in a shell that the connection keeps.
+    pub sharing: Sharing,
+}
+
+/// Whether a command may run in a shell that the connection keeps, which spares the host a session and a login shell.
+///
+/// There a signal may be a status (`128 + number`), and a command whose input or script is long gets a session of its own
+/// all the same.
+#[derive(Debug, Clone, Default)]
+pub enum Sharing {
+    /// It gets a session of its own.
+    #[default]
+    Alone,
+    /// It may. It leaves no process behind.
+    Look,
+    /// It may, and may leave anything behind. When its end was not seen, the process of its shell is put here: what runs
+    /// under that is the command. It stays empty when the command got a session of its own.
+    Step(Arc<OnceLock<ParentProcess>>),
+}
+
+/// A process of the host, and when it started: so that another one that got its number later is told from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParentProcess {
+    /// Its number.
+    pub number: u32,
+    /// When it started, as the kernel counts.
+    pub started_ticks: u64,
 }
 
 impl ExecRequest {
@@ -90,15 +116,21 @@ impl ExecRequest {
             stdin: Stdin::Empty,
             timeout: None,
             cancel: CancellationToken::new(),
-            is_shared: false,
+            sharing: Sharing::Alone,
         }
     }
 
-    /// May run in a shell that the connection keeps, which spares the host a session and a login shell. For commands that
-    /// read no input there, leave no process behind, and for which a signal may be a status (`128 + number`).
+    /// A command that only looks and may run in a shell that the connection keeps.
     #[must_use]
     pub fn shared(mut self) -> Self {
-        self.is_shared = true;
+        self.sharing = Sharing::Look;
+        self
+    }
+
+    /// The same for a command that may change something.
+    #[must_use]
+    pub fn shared_step(mut self, parent: Arc<OnceLock<ParentProcess>>) -> Self {
+        self.sharing = Sharing::Step(parent);
         self
     }
 

@@ -54,10 +54,11 @@ pub(super) fn login_shell_text(name: &str, script: &str, marker: &str) -> Result
     Ok(text)
 }
 
-/// A script as one line for `printf %b`.
-pub(super) fn one_line(script: &str) -> String {
-    let mut line = String::with_capacity(script.len() + script.len() / 4);
-    for byte in script.bytes() {
+/// A text as one line for `printf %b`.
+pub(crate) fn one_line(text: impl AsRef<[u8]>) -> String {
+    let text = text.as_ref();
+    let mut line = String::with_capacity(text.len() + text.len() / 4);
+    for &byte in text {
         if byte == b' ' || byte.is_ascii_graphic() && byte != b'\\' {
             line.push(char::from(byte));
         } else {

@@ -71,7 +71,15 @@ impl Doing<'_> {
                 Ok(text) => Attempt::failed(text),
                 Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
             },
-            Action::Mistaken { message, .. } => Attempt::failed(message.as_str()),
+            Action::Mistaken {
+                message, result, ..
+            } => {
+                let mut attempt = Attempt::failed(message.as_str());
+                attempt
+                    .result
+                    .insert("msg".to_owned(), result.as_str().into());
+                attempt
+            }
             // The schedule runs these.
             Action::Include(_) | Action::Meta(_) => Attempt::ended(Outcome::Ok, Map::new()),
         }

@@ -39,7 +39,7 @@ impl Doing<'_> {
             EngineAction::AddHost => self.add_host(arguments),
             EngineAction::AsyncStatus => self.async_status(&arguments),
             EngineAction::GroupBy => self.group_by(&arguments),
-            EngineAction::IncludeVars => self.include_vars(&arguments),
+            EngineAction::IncludeVars => self.include_vars(&arguments, scope),
             EngineAction::Pause => self.pause(&arguments).await,
             EngineAction::Setup | EngineAction::GatherFacts => self.setup(&arguments, scope).await,
             EngineAction::ValidateArguments => validate(&arguments, scope),
@@ -58,6 +58,10 @@ impl Doing<'_> {
         };
         let groups = groups.map(|groups| words(&groups)).unwrap_or_default();
         let changed = self.runner.add_host(&name, &groups, &arguments);
+        let (name, port) = super::hosts::name_and_port(&name);
+        if let Some(port) = port {
+            arguments.insert("ansible_ssh_port".to_owned(), port.into());
+        }
         let mut attempt = changed_or_ok(changed);
         attempt.result.insert(
             "add_host".to_owned(),
@@ -130,7 +134,7 @@ impl Doing<'_> {
         attempt
     }
 
-    fn include_vars(&self, arguments: &Map<String, Json>) -> Attempt {
+    fn include_vars(&self, arguments: &Map<String, Json>, scope: &Scope) -> Attempt {
         let frame = &self.task.frame;
         let found = match arguments.get("file").map(display) {
             Some(file) => self.variables_of_file(frame, file.trim()),
@@ -142,6 +146,13 @@ impl Doing<'_> {
         };
         if let Some(name) = arguments.get("name").map(display) {
             variables = Map::from_iter([(name, Json::Object(variables))]);
+        }
+        if arguments.get("hash_behaviour").map(display).as_deref() == Some("merge") {
+            for (name, value) in &mut variables {
+                if let Ok(Some(before)) = scope.variable(name) {
+                    *value = merged(before, std::mem::take(value));
+                }
+            }
         }
         self.runner
             .events
@@ -320,28 +331,21 @@ impl Doing<'_> {
         let Some(member) = self.runner.reach(&target, &self.task.frame, scope).await else {
             return Attempt::failed(format!("`{target}` is no host of this run"));
         };
-        let words_of = |name: &str| arguments.get(name).map(words).unwrap_or_default();
-        let subset = match crate::facts::Subset::parse(&words_of("gather_subset")) {
-            Ok(subset) => subset,
-            Err(message) => return Attempt::failed(message),
+        let (session, _) = match self.session(scope).await {
+            Ok(session) => session,
+            Err(attempt) => return *attempt,
         };
         let wanted = crate::facts::Wanted {
             extent: crate::facts::Extent::System,
             fact_path: arguments.get("fact_path").map(display),
             ..crate::facts::Wanted::default()
         };
-        let session = super::session::session_of(&member, &self.task.frame, scope, self.runner);
-        let session = match session {
-            Ok(Ok(session)) => session,
-            Ok(Err(error)) => return self.broken(error.into()),
-            Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
-        };
-        let facts = match super::play::facts_of(&member, &session, &wanted).await {
+        let facts = match self.runner.facts_of(&member, &session, &wanted).await {
             Ok(facts) => facts,
             Err(FactsError::Transport(error)) => return self.broken(error.into()),
             Err(error) => return Attempt::failed(error.to_string()),
         };
-        let filters = words_of("filter");
+        let filters = arguments.get("filter").map(words).unwrap_or_default();
         let filters: Vec<&String> = filters.iter().filter(|filter| !filter.is_empty()).collect();
         let is_wanted = |name: &str| {
             filters.is_empty()
@@ -353,12 +357,19 @@ impl Doing<'_> {
                         )
                 })
         };
+        let asked = arguments
+            .get("gather_subset")
+            .map(words)
+            .unwrap_or_default();
+        let subset = match crate::facts::Subset::parse(&asked) {
+            Ok(subset) => subset,
+            Err(message) => return Attempt::failed(message),
+        };
         let is_own = |name: &str| !name.starts_with("ansible_");
         let mut facts: Map<String, Json> = facts
             .into_iter()
             .filter(|(name, _)| is_wanted(name) && (is_own(name) || subset.takes(name)))
             .collect();
-        let asked = words_of("gather_subset");
         if !asked.is_empty() && facts.contains_key("gather_subset") {
             facts.insert("gather_subset".to_owned(), json!(asked));
         }
@@ -367,6 +378,23 @@ impl Doing<'_> {
             .result
             .insert("ansible_facts".to_owned(), Json::Object(facts));
         attempt
+    }
+}
+
+/// Mappings laid one over the other, however deep.
+fn merged(below: Json, above: Json) -> Json {
+    match (below, above) {
+        (Json::Object(mut below), Json::Object(above)) => {
+            for (name, value) in above {
+                let value = match below.remove(&name) {
+                    Some(known) => merged(known, value),
+                    None => value,
+                };
+                below.insert(name, value);
+            }
+            Json::Object(below)
+        }
+        (_, above) => above,
     }
 }
 

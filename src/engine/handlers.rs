@@ -3,7 +3,7 @@
 //! What a task notifies stands in the host's ledger before the task changes anything, and is taken out when the handler
 //! has run. A later run that finds it there owes the handler as soon as it has come past that task.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -172,7 +172,8 @@ impl Runner<'_> {
                     .cloned()
                     .collect();
                 let step = around.step.at(index).named(handler.title().as_bytes());
-                for host in hosts.iter().filter(|host| owing.contains(host)) {
+                let owe: HashSet<&str> = owing.iter().map(String::as_str).collect();
+                for host in hosts.iter().filter(|host| owe.contains(host.as_str())) {
                     done.insert((index, host));
                     let is_fresh = self
                         .variables
@@ -190,10 +191,8 @@ impl Runner<'_> {
                     return;
                 }
                 let names = handler.handler_names();
-                for host in owing
-                    .iter()
-                    .filter(|host| !failures.iter().any(|failure| failure.host == **host))
-                {
+                let failed = super::schedule::failed_hosts(&failures);
+                for host in owing.iter().filter(|host| !failed.contains(host.as_str())) {
                     self.forget_pending(host, &names, &around).await;
                 }
             }

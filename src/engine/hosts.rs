@@ -7,9 +7,19 @@ use serde_json::{Map, Value as Json};
 use super::Member;
 use super::runner::Runner;
 use super::state::HostState;
-use crate::inventory::{Connection, Group, Host, SshConnection};
+use crate::inventory::{Connection, Host, SshConnection};
 use crate::playbook::Frame;
 use crate::template::{Scope, Template, display};
+
+/// `host:port` says the port.
+pub(super) fn name_and_port(name: &str) -> (&str, Option<u16>) {
+    match name.rsplit_once(':') {
+        Some((short, port)) if !short.contains(':') && port.parse::<u16>().is_ok() => {
+            (short, port.parse::<u16>().ok())
+        }
+        _ => (name, None),
+    }
+}
 
 impl Runner<'_> {
     /// `add_host`: answers whether anything is new.
@@ -20,13 +30,7 @@ impl Runner<'_> {
                 .inventory
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
-            // `host:port` says the port.
-            let (name, port) = match name.rsplit_once(':') {
-                Some((short, port)) if !short.contains(':') && port.parse::<u16>().is_ok() => {
-                    (short, port.parse::<u16>().ok())
-                }
-                _ => (name, None),
-            };
+            let (name, port) = name_and_port(name);
             let host = inventory.hosts.entry(name.to_owned()).or_insert_with(|| {
                 changed = true;
                 Host::new(name, Connection::Ssh(ssh_to(name)))
@@ -42,13 +46,7 @@ impl Runner<'_> {
             }
             host.connection = connection;
             for group in groups {
-                let group = inventory
-                    .groups
-                    .entry(group.clone())
-                    .or_insert_with(|| Group {
-                        name: group.clone(),
-                        ..Group::default()
-                    });
+                let group = inventory.group_or_new(group);
                 if !group.hosts.iter().any(|member| member == name) {
                     group.hosts.push(name.to_owned());
                     changed = true;
@@ -74,13 +72,7 @@ impl Runner<'_> {
                 .unwrap_or_else(PoisonError::into_inner);
             let mut named = |name: &str| {
                 let is_new = !inventory.groups.contains_key(name);
-                if is_new {
-                    let group = Group {
-                        name: name.to_owned(),
-                        ..Group::default()
-                    };
-                    inventory.groups.insert(name.to_owned(), group);
-                }
+                inventory.group_or_new(name);
                 is_new
             };
             changed |= named(group);

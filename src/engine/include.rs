@@ -90,12 +90,11 @@ impl Runner<'_> {
             }
         }
         for group in groups {
+            let failed = super::schedule::failed_hosts(&failures);
             let hosts: Vec<String> = group
                 .hosts
                 .into_iter()
-                .filter(|host| {
-                    self.is_running(host) && !failures.iter().any(|failure| failure.host == *host)
-                })
+                .filter(|host| self.is_running(host) && !failed.contains(host.as_str()))
                 .collect();
             if hosts.is_empty() || self.control.stop.is_cancelled() {
                 continue;

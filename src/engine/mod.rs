@@ -9,6 +9,7 @@ mod attempt;
 mod dial;
 pub mod event;
 mod fleet;
+mod grown;
 mod handlers;
 mod hosts;
 mod include;
@@ -28,6 +29,7 @@ mod session;
 mod state;
 mod tags;
 mod task_files;
+mod template_facts;
 #[cfg(test)]
 mod tests;
 mod told;

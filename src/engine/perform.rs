@@ -159,7 +159,7 @@ impl Runner<'_> {
                 recap.ignored += 1;
             }
             Outcome::Rescued => recap.rescued += 1,
-            Outcome::Unreachable => recap.unreachable = 1,
+            Outcome::Unreachable => recap.unreachable += 1,
         });
     }
 }

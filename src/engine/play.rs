@@ -13,9 +13,9 @@ use super::event::{EventKind, NoticeLevel, Outcome};
 use super::resume::StepId;
 use super::runner::{Around, Runner, select};
 use super::schedule::Failure;
-use super::session::session_of;
 use super::state::{PlayView, Standing, VarsFile};
 use super::{LOCALHOST, Member, tags};
+use crate::connect::TransportError;
 use crate::facts::FactsError;
 use crate::playbook::{Order, Play, Strategy};
 use crate::remote::Session;
@@ -263,17 +263,14 @@ impl Runner<'_> {
 
     /// Asks hosts for their facts, those that nobody has asked yet.
     async fn gather_facts(&self, around: Around<'_>) {
-        let mut missing: Vec<Arc<Member>> = Vec::new();
+        let mut missing: Vec<(Arc<Member>, Scope)> = Vec::new();
         for host in &around.view.hosts {
             let scope = self
                 .variables
                 .scope(host, Some(&around.play.frame), around.view);
             let member = self.reach(host, &around.play.frame, &scope).await;
-            missing.extend(
-                member
-                    .into_iter()
-                    .filter(|member| member.facts().is_none() || self.options.patient),
-            );
+            let unknown = member.filter(|member| member.facts().is_none() || self.options.patient);
+            missing.extend(unknown.map(|member| (member, scope)));
         }
         if missing.is_empty() {
             return;
@@ -287,16 +284,28 @@ impl Runner<'_> {
             module: "setup".to_owned(),
             place: place.map(ToString::to_string).unwrap_or_default(),
             handler: false,
-            hosts: missing.iter().map(|member| member.name.clone()).collect(),
+            hosts: missing
+                .iter()
+                .map(|(member, _)| member.name.clone())
+                .collect(),
         });
-        let wanted = crate::facts::Wanted {
-            extent: crate::facts::Extent::System,
-            ..crate::facts::Wanted::default()
-        };
+        let frame = &around.play.frame;
         futures::stream::iter(missing)
-            .for_each_concurrent(self.options.forks.max(1), |member| {
-                let wanted = &wanted;
-                async move { self.gather_facts_of(task, &member, wanted, around).await }
+            .for_each_concurrent(self.options.forks.max(1), |(member, scope)| async move {
+                let session = self.fact_session(&member, frame, &scope);
+                let wanted = crate::facts::Wanted {
+                    extent: crate::facts::Extent::System,
+                    fact_path: around
+                        .play
+                        .fact_path
+                        .as_ref()
+                        .and_then(|path| path.render(&scope).ok()),
+                    ..crate::facts::Wanted::default()
+                };
+                let asked = around.play.gather_subset.as_ref();
+                let asked = asked.and_then(|asked| asked.resolve(&scope).ok().flatten());
+                self.gather_facts_of(task, &member, session, &wanted, asked)
+                    .await;
             })
             .await;
         for host in around
@@ -309,51 +318,13 @@ impl Runner<'_> {
         }
     }
 
-    /// The facts that a play asks for, by the user and in the environment of its tasks.
-    async fn play_facts_of(
-        &self,
-        member: &Member,
-        wanted: &crate::facts::Wanted,
-        around: Around<'_>,
-    ) -> Result<serde_json::Map<String, Json>, FactsError> {
-        let incomplete = |reason: String| FactsError::Incomplete {
-            reason,
-            details: String::new(),
-        };
-        let play = around.play;
-        let scope = self
-            .variables
-            .scope(&member.name, Some(&play.frame), around.view);
-        let session = session_of(member, &play.frame, &scope, self)
-            .map_err(|diagnostic| incomplete(diagnostic.to_string()))??;
-        let asked = match &play.gather_subset {
-            Some(subset) => subset
-                .resolve(&scope)
-                .map_err(|diagnostic| incomplete(diagnostic.to_string()))?,
-            None => None,
-        };
-        let mut facts = facts_of(member, &session, wanted).await?;
-        if let Some(asked) = asked {
-            let words: Vec<String> = match &asked {
-                Json::Array(words) => words.iter().map(crate::template::display).collect(),
-                other => crate::template::display(other)
-                    .split(',')
-                    .map(|word| word.trim().to_owned())
-                    .collect(),
-            };
-            let subset = crate::facts::Subset::parse(&words).map_err(incomplete)?;
-            facts.retain(|name, _| !name.starts_with("ansible_") || subset.takes(name));
-            facts.insert("gather_subset".to_owned(), serde_json::json!(words));
-        }
-        Ok(facts)
-    }
-
     async fn gather_facts_of(
         &self,
         task: u64,
         member: &Member,
+        session: Result<Session, TransportError>,
         wanted: &crate::facts::Wanted,
-        around: Around<'_>,
+        asked: Option<Json>,
     ) {
         let host = member.name.clone();
         let started = Instant::now();
@@ -364,7 +335,15 @@ impl Runner<'_> {
             task,
             host: host.clone(),
         });
-        let (outcome, error) = match self.play_facts_of(member, wanted, around).await {
+        let facts = match session {
+            Ok(session) => self.facts_of(member, &session, wanted).await,
+            Err(error) => Err(error.into()),
+        };
+        let facts = facts.and_then(|facts| match &asked {
+            Some(asked) => of_subset(facts, asked),
+            None => Ok(facts),
+        });
+        let (outcome, error) = match facts {
             Ok(facts) => {
                 if let Some(state) = self.variables.host(&host) {
                     state.add_facts(facts);
@@ -397,20 +376,42 @@ impl Runner<'_> {
             result: None,
         });
     }
+
+    /// The facts of a host as variables, remembered for modules as well.
+    pub(super) async fn facts_of(
+        &self,
+        member: &Member,
+        session: &Session,
+        wanted: &crate::facts::Wanted,
+    ) -> Result<serde_json::Map<String, Json>, FactsError> {
+        let facts = crate::facts::gather(session, wanted).await?;
+        let mut variables = facts.to_vars();
+        variables.insert("module_setup".to_owned(), true.into());
+        variables.insert("gather_subset".to_owned(), serde_json::json!(["all"]));
+        member.set_facts(Ok(facts));
+        Ok(variables)
+    }
 }
 
-/// The facts of a host as variables, remembered for modules as well.
-pub(super) async fn facts_of(
-    member: &Member,
-    session: &Session,
-    wanted: &crate::facts::Wanted,
+/// The facts that `gather_subset` asks for, and what kk itself knows.
+fn of_subset(
+    mut facts: serde_json::Map<String, Json>,
+    asked: &Json,
 ) -> Result<serde_json::Map<String, Json>, FactsError> {
-    let facts = crate::facts::gather(session, wanted).await?;
-    let mut variables = facts.to_vars();
-    variables.insert("module_setup".to_owned(), true.into());
-    variables.insert("gather_subset".to_owned(), serde_json::json!(["all"]));
-    member.set_facts(Ok(facts));
-    Ok(variables)
+    let words: Vec<String> = match asked {
+        Json::Array(words) => words.iter().map(crate::template::display).collect(),
+        other => crate::template::display(other)
+            .split(',')
+            .map(|word| word.trim().to_owned())
+            .collect(),
+    };
+    let subset = crate::facts::Subset::parse(&words).map_err(|reason| FactsError::Incomplete {
+        reason,
+        details: String::new(),
+    })?;
+    facts.retain(|name, _| !name.starts_with("ansible_") || subset.takes(name));
+    facts.insert("gather_subset".to_owned(), serde_json::json!(words));
+    Ok(facts)
 }
 
 /// The hosts of a play in its order.

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::attempt::Attempt;
-use super::lookups;
-use super::runner::{Runner, select};
-use crate::playbook::{ArgumentValue, LoopSource, Repeat, Task, With};
+use super::lookups::{self, Asker};
+use super::runner::Runner;
+use crate::playbook::{ArgumentValue, LoopSource, Repeat, Task};
 use crate::template::{Scope, truthy};
 
 impl Runner<'_> {
@@ -18,7 +18,7 @@ impl Runner<'_> {
         _host: &str,
     ) -> Result<Vec<Json>, Box<Attempt>> {
         let failed = |message: String| Box::new(Attempt::failed(message));
-        let (with, terms) = match &repeat.source {
+        let (name, terms) = match &repeat.source {
             LoopSource::List(items) => {
                 let value = items
                     .resolve(scope)
@@ -32,9 +32,9 @@ impl Runner<'_> {
                     ))),
                 };
             }
-            LoopSource::With(with, terms) => (*with, terms),
+            LoopSource::With(name, terms) => (*name, terms),
         };
-        let terms = if with == With::FirstFound {
+        let terms = if name == "first_found" {
             // A file whose name is not known is no file.
             lenient(terms, scope)
         } else {
@@ -46,43 +46,18 @@ impl Runner<'_> {
         if terms.is_null() {
             return Ok(Vec::new());
         }
-        let located = |message: String| failed(format!("{}: {message}", task.place));
-        match with {
-            With::InventoryHostnames => {
-                let pattern = lookups::listed(terms)
-                    .iter()
-                    .map(crate::template::display)
-                    .collect::<Vec<String>>()
-                    .join(",");
-                let inventory = self
-                    .inventory
-                    .read()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                let hosts = select(&inventory, &pattern).unwrap_or_default();
-                Ok(hosts.into_iter().map(Json::from).collect())
-            }
-            With::FileGlob | With::FirstFound => {
-                let kind = match task.action.name() {
-                    name if name.contains("template") => "templates",
-                    name if name.contains("var") => "vars",
-                    _ => "files",
-                };
-                let find = |path: &str| {
-                    let places = task.frame.places(kind, path);
-                    places
-                        .into_iter()
-                        .map(|place| self.library.absolute(&place))
-                };
-                let found = if with == With::FileGlob {
-                    let paths = lookups::listed(terms);
-                    lookups::file_glob(&paths, |path| find(path).collect())
-                } else {
-                    lookups::first_found(&terms, |path| find(path).collect()).map_err(located)?
-                };
-                Ok(found.into_iter().map(Json::from).collect())
-            }
-            other => lookups::pure(other, terms).map_err(located),
-        }
+        let asker = Asker {
+            library: self.library,
+            frame: &task.frame,
+            scope,
+            subfolder: match task.action.name() {
+                name if name.contains("template") => "templates",
+                name if name.contains("var") => "vars",
+                _ => "files",
+            },
+        };
+        let found = lookups::ask(name, lookups::listed(terms), &Map::new(), &asker);
+        found.map_err(|message| failed(format!("{}: `with_{name}`: {message}", task.place)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! One run: its plays one after the other, the hosts that are left, what is reported at the end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -64,6 +64,8 @@ pub(super) struct Runner<'a> {
     pub(super) forgiven: AtomicU64,
     /// Hosts that tasks added.
     pub(super) added: Mutex<Vec<String>>,
+    /// The hosts that the run may touch; all without it.
+    limit: Option<HashSet<&'a str>>,
     numbers: AtomicU64,
     /// What tasks with `no_log` said.
     pub(super) hidden: Hidden,
@@ -119,6 +121,10 @@ impl<'a> Runner<'a> {
             background: Mutex::default(),
             forgiven: AtomicU64::new(0),
             added: Mutex::default(),
+            limit: options
+                .limit
+                .as_ref()
+                .map(|limit| limit.iter().map(String::as_str).collect()),
             numbers: AtomicU64::new(0),
             hidden: Hidden::default(),
             halted: AtomicBool::new(false),
@@ -167,6 +173,7 @@ impl<'a> Runner<'a> {
         };
         shared.insert("ansible_run_tags".to_owned(), run_tags);
         shared.insert("ansible_skip_tags".to_owned(), json!(options.skip_tags));
+        shared.insert("ansible_playbook_python".to_owned(), python().into());
         if let Some(limit) = &options.limit_pattern {
             shared.insert("ansible_limit".to_owned(), limit.clone().into());
         }
@@ -212,6 +219,7 @@ impl<'a> Runner<'a> {
                 && !self.options.patient
             {
                 self.lose(&member.name, error);
+                state.count(|recap| recap.unreachable += 1);
                 continue;
             }
             if let Some(facts) = member.facts() {
@@ -267,10 +275,10 @@ impl<'a> Runner<'a> {
 
     /// Whether the run may touch a host. This machine does not count as a host unless the inventory has it.
     pub(super) fn is_limited_to(&self, host: &str) -> bool {
-        let Some(limit) = &self.options.limit else {
+        let Some(limit) = &self.limit else {
             return true;
         };
-        limit.iter().any(|name| name == host)
+        limit.contains(host)
             || host == LOCALHOST && !self.is_of_inventory(host)
             || self.is_added(host)
     }
@@ -318,7 +326,6 @@ impl<'a> Runner<'a> {
     pub(super) fn lose(&self, host: &str, error: &TransportError) {
         if let Some(state) = self.variables.host(host) {
             state.set_standing(Standing::Unreachable);
-            state.count(|recap| recap.unreachable = 1);
         }
         self.events.send(EventKind::HostUnreachable {
             host: host.to_owned(),
@@ -338,6 +345,18 @@ impl<'a> Runner<'a> {
             .host(host)
             .is_some_and(|state| state.standing() == Standing::Active)
     }
+}
+
+/// Playbooks name the Python that Ansible itself runs in. There is none here: the machine's own stands in for it.
+fn python() -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("python3"))
+        .find(|file| file.is_file())
+        .map_or_else(
+            || "/usr/bin/python3".to_owned(),
+            |file| file.display().to_string(),
+        )
 }
 
 /// Playbooks ask for the version of Ansible whose grammar this is.

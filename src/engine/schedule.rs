@@ -30,6 +30,14 @@ pub(super) struct Failure {
     pub(super) forgiven: u64,
 }
 
+/// The hosts that failed.
+pub(super) fn failed_hosts(failures: &[Failure]) -> std::collections::HashSet<&str> {
+    failures
+        .iter()
+        .map(|failure| failure.host.as_str())
+        .collect()
+}
+
 /// Whether a keyword that may be a template is set.
 pub(super) fn is_set(
     frame: &Frame,
@@ -171,8 +179,9 @@ impl Runner<'_> {
             if self.forgiven.load(Ordering::Relaxed) != forgiven {
                 failures.retain(|failure| failure.lost);
             }
-            let known = |failure: &Failure| failures.iter().any(|other| other.host == failure.host);
-            let more: Vec<Failure> = more.into_iter().filter(|more| !known(more)).collect();
+            let known = failed_hosts(&failures);
+            let is_new = |more: &Failure| !known.contains(more.host.as_str());
+            let more: Vec<Failure> = more.into_iter().filter(is_new).collect();
             failures.extend(more);
             self.note_undone(block, &failures, since, around);
         }
@@ -385,9 +394,10 @@ impl Runner<'_> {
         let Some(why) = why else {
             return;
         };
+        let known = failed_hosts(failures);
         let others: Vec<Failure> = hosts
             .iter()
-            .filter(|host| !failures.iter().any(|failure| failure.host == **host))
+            .filter(|host| !known.contains(host.as_str()))
             .map(|host| Failure {
                 host: host.clone(),
                 task: task.title().to_owned(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::Member;
 use super::attempt::Attempt;
+use super::fleet::Member;
 use super::perform::Doing;
 use super::runner::Runner;
 use super::told::Told;
@@ -14,7 +14,7 @@ use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::facts::Facts;
 use crate::modules::ModuleError;
-use crate::playbook::Frame;
+use crate::playbook::{ArgumentValue, Frame};
 use crate::remote::Session;
 use crate::template::{Scope, Template, display, truthy};
 
@@ -42,7 +42,29 @@ impl Doing<'_> {
             let message = format!("`{target}` must not be changed: {reason}");
             return Err(Box::new(Attempt::failed(message)));
         }
-        let session = session_of(&member, frame, scope, self.runner).map_err(failed)?;
+        // Variables of the host are stronger than keywords.
+        let variable = |name: &str| scope.variable(name).ok().flatten();
+        let elevate = match variable("ansible_become") {
+            Some(value) => truthy(&value),
+            None => match frame.chain().find_map(|frame| frame.elevate.as_ref()) {
+                Some(flag) => flag.is_true(scope).map_err(failed)?,
+                None => self.runner.options.elevate,
+            },
+        };
+        let cancel = &self.runner.control.cancel;
+        let session = if elevate {
+            let named = frame.chain().find_map(|frame| frame.become_user.as_ref());
+            let given = &self.runner.options.become_user;
+            let user = match (variable("ansible_become_user"), named, given) {
+                (Some(user), _, _) => display(&user),
+                (None, Some(user), _) => user.render(scope).map_err(failed)?,
+                (None, None, Some(user)) => user.clone(),
+                (None, None, None) => "root".to_owned(),
+            };
+            member.session_as(&user, cancel)
+        } else {
+            member.session(cancel)
+        };
         let session = if self.runner.options.verbosity > 2 && !self.no_log {
             session.map(|session| {
                 session.through(|inner| {
@@ -70,6 +92,19 @@ impl Doing<'_> {
         let session = session
             .map(|session| session.with_timeout(limit))
             .map_err(|error| Box::new(self.broken(error.into())))?;
+        let environment = environment(frame, scope).map_err(failed)?;
+        for (name, value) in &environment {
+            if let Err(reason) = crate::remote::check_variable(name, value) {
+                return Err(Box::new(Attempt::failed(format!(
+                    "`environment`: {reason}"
+                ))));
+            }
+        }
+        let session = if environment.is_empty() {
+            session
+        } else {
+            session.with_environment(&environment)
+        };
         let facts = member.facts().or_else(|| {
             let member = self.runner.fleet.member(target)?;
             member.facts()
@@ -101,44 +136,35 @@ impl Doing<'_> {
     }
 }
 
-/// The session of a host as the user and with the environment that keywords and variables ask for.
-pub(super) fn session_of(
-    member: &Member,
-    frame: &Frame,
-    scope: &Scope,
-    runner: &Runner<'_>,
-) -> Result<Result<Session, TransportError>, Diagnostic> {
-    let (options, cancel) = (&runner.options, &runner.control.cancel);
-    // Variables of the host are stronger than keywords.
-    let variable = |name: &str| scope.variable(name).ok().flatten();
-    let elevate = match variable("ansible_become") {
-        Some(value) => truthy(&value),
-        None => match frame.chain().find_map(|frame| frame.elevate.as_ref()) {
-            Some(flag) => flag.is_true(scope)?,
-            None => options.elevate,
-        },
-    };
-    let session = if elevate {
-        let named = frame.chain().find_map(|frame| frame.become_user.as_ref());
-        let given = &options.become_user;
-        let user = match (variable("ansible_become_user"), named, given) {
-            (Some(user), _, _) => display(&user),
-            (None, Some(user), _) => user.render(scope)?,
-            (None, None, Some(user)) => user.clone(),
-            (None, None, None) => "root".to_owned(),
+impl Runner<'_> {
+    /// The session in which a play gathers facts: as the user and in the environment that the play asks for.
+    pub(super) fn fact_session(
+        &self,
+        member: &Member,
+        frame: &Frame,
+        scope: &Scope,
+    ) -> Result<Session, TransportError> {
+        let variable = |name: &str| scope.variable(name).ok().flatten();
+        let elevate = variable("ansible_become").map_or_else(
+            || super::schedule::is_set(frame, scope, |frame| frame.elevate.as_ref()),
+            |value| Some(truthy(&value)),
+        );
+        let cancel = &self.control.cancel;
+        let session = if elevate.unwrap_or(false) {
+            let user = variable("ansible_become_user")
+                .map(|user| display(&user))
+                .or_else(|| frame.become_user.as_ref()?.render(scope).ok());
+            member.session_as(user.as_deref().unwrap_or("root"), cancel)?
+        } else {
+            member.session(cancel)?
         };
-        member.session_as(&user, cancel)
-    } else {
-        member.session(cancel)
-    };
-    let environment = environment(frame, scope)?;
-    Ok(session.map(|session| {
-        if environment.is_empty() {
+        let environment = environment_of_facts(frame, scope);
+        Ok(if environment.is_empty() {
             session
         } else {
-            session.with_environment(environment)
-        }
-    }))
+            session.with_environment(&environment)
+        })
+    }
 }
 
 /// A limit in seconds; none for 0.
@@ -156,6 +182,29 @@ fn seconds(
         )))
     })?;
     Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+}
+
+/// The environment of a play as far as it is known before there are facts: it may be put together of them.
+fn environment_of_facts(frame: &Frame, scope: &Scope) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for entry in &frame.environment {
+        let raw = match entry {
+            ArgumentValue::Literal(raw) | ArgumentValue::Templated { raw, .. } => raw,
+        };
+        let entries = match raw {
+            Json::Object(map) => map.clone(),
+            other => match scope.resolve(other) {
+                Ok(Json::Object(map)) => map,
+                _ => continue,
+            },
+        };
+        for (name, value) in entries {
+            if let Ok(value) = scope.resolve(&value) {
+                all.push((name, display(&value)));
+            }
+        }
+    }
+    all
 }
 
 /// The environment variables that the keywords around a task set, the innermost stronger.

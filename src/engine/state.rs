@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::Recap;
+use super::grown::Grown;
 use super::outside::TaskOutside;
 use crate::playbook::{Frame, Library, OMIT, Play, Role, Task};
 use crate::template::{Layer, Scope, Template};
@@ -34,7 +35,8 @@ struct Inner {
     facts: Layer,
     /// `include_vars`.
     included: Arc<Map<String, Json>>,
-    set: Arc<Map<String, Json>>,
+    /// What tasks registered and set.
+    set: Grown,
     standing: Standing,
     /// `meta: end_host` or `end_play` in the running play.
     ended: bool,
@@ -60,7 +62,7 @@ impl HostState {
         let inner = Inner {
             facts: no_facts(),
             included: Arc::default(),
-            set: Arc::default(),
+            set: Grown::default(),
             standing: Standing::Active,
             ended: false,
             role_ended: false,
@@ -199,7 +201,7 @@ impl HostState {
     }
 
     pub(super) fn set_variable(&self, name: &str, value: Json) {
-        Arc::make_mut(&mut self.lock().set).insert(name.to_owned(), value);
+        self.lock().set.insert(name, value);
     }
 
     /// Variables of a file.
@@ -256,19 +258,19 @@ impl HostState {
 
     /// What tasks registered and set.
     pub(super) fn set_variables(&self) -> Map<String, Json> {
-        Map::clone(&self.lock().set)
+        self.lock().set.whole()
     }
 
     pub(super) fn recap(&self) -> Recap {
         self.lock().recap
     }
 
-    fn layers(&self) -> (Layer, Layer, Layer) {
+    fn layers(&self) -> (Layer, Layer, Vec<Layer>) {
         let inner = self.lock();
         (
             inner.facts.clone(),
             Layer::templated(Arc::clone(&inner.included)),
-            Layer::raw(Arc::clone(&inner.set)),
+            inner.set.layers(),
         )
     }
 }
@@ -472,7 +474,7 @@ impl Variables {
             let (facts, included, set_by_tasks) = state.layers();
             layers.push(state.inventory());
             layers.push(facts);
-            set = Some([included, set_by_tasks]);
+            set = Some(std::iter::once(included).chain(set_by_tasks));
         }
         let (play, inner) = frames.split_at(frames.len().min(1));
         let magic = [
@@ -597,11 +599,10 @@ impl Variables {
             );
             let mut names: Vec<&str> = Vec::new();
             let mut paths: Vec<String> = Vec::new();
-            for parent in parents.iter().filter(|parent| parent.folder != role.folder) {
-                if !names.contains(&parent.name.as_str()) {
-                    names.push(&parent.name);
-                    paths.push(self.library.absolute(&parent.folder));
-                }
+            // A role may import itself: it is its own parent then.
+            for parent in parents.iter().skip(1) {
+                names.push(&parent.name);
+                paths.push(self.library.absolute(&parent.folder));
             }
             if !names.is_empty() {
                 magic.insert("ansible_parent_role_names".to_owned(), json!(names));

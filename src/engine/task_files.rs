@@ -1,8 +1,13 @@
 //! Files and templates of the running task.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use super::outside::Beside;
+use super::template_facts;
 use crate::modules::{FileSource, Files, ModuleError};
 use crate::playbook::{Frame, Library};
-use crate::template::{Scope, render_file};
+use crate::template::{Layer, Scope, Syntax, render_file};
 use crate::vault;
 
 /// Looks in the role's folder first, then beside the file of the task, then beside the playbook.
@@ -92,18 +97,18 @@ impl Files for TaskFiles<'_> {
         bytes.is_some_and(|bytes| vault::is_encrypted(&bytes))
     }
 
-    fn template(&self, src: &str) -> Result<String, ModuleError> {
-        let (name, bytes) = if let Some(path) = own_path(src) {
+    fn template(&self, src: &str, syntax: &Syntax, dest: &str) -> Result<String, ModuleError> {
+        let (name, bytes, path) = if let Some(path) = own_path(src) {
             let bytes = std::fs::read(&path).map_err(|error| {
                 ModuleError::failed(format!("read the template `{src}`: {error}"))
             })?;
             if let Some(reads) = self.library.reads() {
                 reads.saw(&path, &bytes);
             }
-            (src.to_owned(), bytes)
+            (src.to_owned(), bytes, Some(path))
         } else {
             let entry = self.find("templates", src)?;
-            (entry.name, entry.bytes.into_owned())
+            (entry.name, entry.bytes.into_owned(), entry.path)
         };
         let (bytes, _) = vault::decrypt_file(&name, &bytes).map_err(|diagnostic| {
             let error = ModuleError::failed(diagnostic.message);
@@ -114,7 +119,18 @@ impl Files for TaskFiles<'_> {
         })?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| ModuleError::failed(format!("the template `{src}` is not UTF-8 text")))?;
-        render_file(&name, text, self.scope)
+        let about = template_facts::about(src, path.as_deref(), dest);
+        let mut scope = self.scope.with(Layer::raw(about));
+        if let (Some(outside), Some(folder)) =
+            (scope.outside(), path.as_deref().and_then(Path::parent))
+        {
+            let outside = Arc::new(Beside {
+                outside: Arc::clone(outside),
+                folder: folder.to_owned(),
+            });
+            scope = scope.with_outside(outside);
+        }
+        render_file(&name, text, syntax, &scope)
             .map_err(|diagnostic| ModuleError::failed(diagnostic.to_string()))
     }
 }

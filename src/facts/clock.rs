@@ -2,11 +2,11 @@
 
 use super::frame::Frames;
 
-/// Offset and uncertainty in seconds, from the host's clock at the script's start and end and this machine's when the
+/// Offset and uncertainty in seconds, from the host's clock at the script's start and, of a long script, its end, and this machine's when the
 /// request went out and when the answer was there, in seconds since 1970.
 pub(super) fn offset(frames: &Frames<'_>, sent: f64, received: f64) -> Option<(f64, f64)> {
     let (start, resolution) = reading(frames.text("clock-start"))?;
-    let (end, _) = reading(frames.text("clock-end"))?;
+    let (end, _) = reading(frames.text("clock-end")).unwrap_or((start, resolution));
     let offset = f64::midpoint(start - sent, end - received);
     let on_the_way = ((received - sent) - (end - start)).max(0.0);
     Some((offset, on_the_way / 2.0 + resolution / 2.0))
@@ -45,6 +45,14 @@ mod tests {
         let (offset, uncertainty) = offset(&Frames::new(&text), 1000.0, 1000.2).unwrap();
         assert!((offset - 60.4).abs() < 0.001, "{offset}");
         assert!((uncertainty - 0.6).abs() < 0.001, "{uncertainty}");
+    }
+
+    #[test]
+    fn a_short_script_reads_it_once() {
+        let text = "\n=kk= clock-start\n1060.250000000\n\n=kk= end\n";
+        let (offset, uncertainty) = offset(&Frames::new(text), 1000.0, 1000.5).unwrap();
+        assert!((offset - 60.0).abs() < 0.001, "{offset}");
+        assert!((uncertainty - 0.25).abs() < 0.001, "{uncertainty}");
     }
 
     #[test]

@@ -13,10 +13,12 @@ pub const SCRIPT: &str = concat!(
     include_str!("probes/00-prelude.sh"),
     include_str!("probes/10-system.sh"),
     include_str!("probes/20-network.sh"),
+    include_str!("probes/12-limit.sh"),
     include_str!("probes/25-sockets.sh"),
     include_str!("probes/30-services.sh"),
     include_str!("probes/40-engines.sh"),
     include_str!("probes/50-storage.sh"),
+    include_str!("probes/55-clock.sh"),
     include_str!("probes/60-end.sh"),
 );
 
@@ -25,6 +27,7 @@ const SYSTEM_SCRIPT: &str = concat!(
     include_str!("probes/00-environment.sh"),
     include_str!("probes/00-prelude.sh"),
     include_str!("probes/10-system.sh"),
+    include_str!("probes/12-limit.sh"),
     include_str!("probes/15-ansible.sh"),
     include_str!("probes/20-network.sh"),
     include_str!("probes/60-end.sh"),
@@ -39,7 +42,7 @@ pub enum Extent {
     /// Everything: services, sockets, engines and storage cost the host some 50 ms of its processor.
     #[default]
     Whole,
-    /// The system itself and its network, which is what playbooks ask for; some 10 ms.
+    /// The system itself and its network, which is what playbooks ask for; some 5 ms.
     System,
 }
 
@@ -54,7 +57,7 @@ pub struct Wanted {
     pub tools: Vec<String>,
     /// More systemd units to ask about, with their suffix.
     pub units: Vec<String>,
-    /// The folder with the host's own facts, another than `/etc/ansible/facts.d`.
+    /// The folder of local facts, if not the usual one; for [`Extent::System`].
     pub fact_path: Option<String>,
 }
 
@@ -80,10 +83,7 @@ pub enum FactsError {
 ///
 /// When the session fails, or when the script was ended before its end. A probe that fails is no error.
 pub async fn gather(session: &Session, wanted: &Wanted) -> Result<Facts, FactsError> {
-    let mut session = session.with_timeout(Some(LIMIT));
-    if let Some(path) = &wanted.fact_path {
-        session = session.with_variable("fact_path", path);
-    }
+    let session = session.with_timeout(Some(LIMIT));
     let sent = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -107,6 +107,9 @@ fn command(wanted: &Wanted) -> Command {
 /// The script's arguments.
 pub(super) fn arguments(wanted: &Wanted) -> Vec<String> {
     let mut arguments = vec![words(&wanted.tools), words(&wanted.units)];
+    if wanted.extent == Extent::System {
+        arguments.insert(0, wanted.fact_path.clone().unwrap_or_default());
+    }
     // The root's file system is always of interest.
     if !wanted.folders.iter().any(|folder| folder == "/") {
         arguments.push("/".to_owned());

@@ -8,7 +8,7 @@ use super::frame::Frames;
 pub(super) fn read(frames: &Frames<'_>) -> Value {
     let mut all = Map::new();
     for text in frames.all("local-fact") {
-        let (mut path, mut failed) = ("", None);
+        let (mut path, mut failed, mut is_gone) = ("", None, false);
         let mut content = String::new();
         for line in text.lines() {
             if let Some(line) = line.strip_prefix(' ') {
@@ -16,6 +16,8 @@ pub(super) fn read(frames: &Frames<'_>) -> Value {
                 content.push('\n');
             } else if let Some(value) = line.strip_prefix("path=") {
                 path = value;
+            } else if line == "gone=yes" {
+                is_gone = true;
             } else if let Some(status) = line.strip_prefix("ran=") {
                 failed = Some(status).filter(|status| *status != "0");
             }
@@ -23,6 +25,7 @@ pub(super) fn read(frames: &Frames<'_>) -> Value {
         let name = path.rsplit('/').next().unwrap_or(path);
         let name = name.strip_suffix(".fact").unwrap_or(name);
         let value = match failed {
+            _ if is_gone => format!("Could not stat fact ({path}): no such file").into(),
             Some(status) => {
                 format!("Failure executing fact script ({path}), rc: {status}, err: ").into()
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::finish::plain;
 use super::load::{read_text, reason_of};
 use super::raw::{Raw, Variables, merge};
-use super::{ALL, Inventory, UNGROUPED};
+use super::{ALL, Group, Inventory, UNGROUPED};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, Span, nearest};
 use crate::yaml;
 
@@ -36,9 +36,43 @@ pub fn read(paths: &[PathBuf], raw: &mut Raw) {
 }
 
 impl Inventory {
+    /// The group of this name; one that is new gets what `group_vars/` says of it.
+    pub fn group_or_new(&mut self, name: &str) -> &mut Group {
+        if !self.groups.contains_key(name) {
+            let inventories = self.source.iter().flat_map(|source| source.split(", "));
+            let paths: Vec<PathBuf> = inventories
+                .map(PathBuf::from)
+                .filter(|path| path.exists())
+                .collect();
+            let vars_in = |read: &dyn Fn(&mut Raw)| {
+                let mut raw = Raw::default();
+                let nowhere = Place::new(&Source::new("", ""), Span::default());
+                raw.group(name, &nowhere);
+                read(&mut raw);
+                raw.groups
+                    .get(name)
+                    .map(|group| plain(&group.directory_vars))
+                    .unwrap_or_default()
+            };
+            let group = Group {
+                name: name.to_owned(),
+                directory_vars: vars_in(&|raw| read(&paths, raw)),
+                playbook_vars: vars_in(&|raw| {
+                    for folder in &self.playbook_folders {
+                        read_kind(folder, "group_vars", raw);
+                    }
+                }),
+                ..Group::default()
+            };
+            self.groups.insert(name.to_owned(), group);
+        }
+        self.groups.entry(name.to_owned()).or_default()
+    }
+
     /// Reads `group_vars/` and `host_vars/` beside a playbook. They beat those beside the inventory of the same group or
     /// host. Answers what is wrong in them.
     pub fn add_playbook_variables(&mut self, folder: &Path) -> Diagnostics {
+        self.playbook_folders.push(folder.to_path_buf());
         let mut raw = Raw::default();
         let nowhere = Place::new(&Source::new("", ""), Span::default());
         for name in self.groups.keys() {

@@ -48,9 +48,11 @@ pub fn finish(
     inventory.nearer_variables = nearer_variables(&raw);
     let connectors = group_connectors(&raw, &mut found);
     let mut jumps: BTreeMap<String, Place> = BTreeMap::new();
+    let groups = groups_of_all(&inventory);
     for (name, host) in &raw.hosts {
-        let vars = merged(&inventory, &raw, name, host);
-        let connector = merged_connector(&inventory, &connectors, name, host, &mut found);
+        let groups = groups.get(name).map_or(&[][..], Vec::as_slice);
+        let vars = merged(&raw, groups, host);
+        let connector = merged_connector(groups, &connectors, name, host, &mut found);
         let reached = connection::read(name, &connector, &vars, machine, &mut found);
         let internal_ipv4 = internal(&vars, "internal_ipv4", false, &mut found);
         let internal_ipv6 = internal(&vars, "internal_ipv6", true, &mut found);
@@ -259,6 +261,22 @@ pub fn plain(vars: &Variables) -> Map<String, Value> {
         .collect()
 }
 
+/// The groups of every host, as [`Inventory::groups_of`] has them, in time that grows with the number of hosts.
+fn groups_of_all(inventory: &Inventory) -> HashMap<String, Vec<String>> {
+    let memberships = inventory.memberships();
+    let parents = inventory.parents();
+    let groups = |host: &str| {
+        let direct = memberships.get(host).map_or(&[][..], Vec::as_slice);
+        let groups = inventory.groups_from(direct, &parents);
+        groups.into_iter().map(str::to_owned).collect()
+    };
+    inventory
+        .hosts
+        .keys()
+        .map(|host| (host.clone(), groups(host)))
+        .collect()
+}
+
 type Merged = IndexMap<String, (Node, Node)>;
 
 fn lay_over(merged: &mut Merged, vars: &[(Node, Node)]) {
@@ -269,10 +287,9 @@ fn lay_over(merged: &mut Merged, vars: &[(Node, Node)]) {
 }
 
 /// All variables of a host with their places; what is where a connection's variables come from.
-fn merged(inventory: &Inventory, raw: &Raw, name: &str, host: &RawHost) -> Merged {
+fn merged(raw: &Raw, groups: &[String], host: &RawHost) -> Merged {
     let mut merged = Merged::new();
-    let groups = inventory.groups_of(name);
-    let written = |group: &&str| raw.groups.get(*group);
+    let written = |group: &String| raw.groups.get(group);
     for group in groups.iter().filter_map(written) {
         lay_over(&mut merged, &group.vars);
     }
@@ -313,15 +330,15 @@ fn connector_in(vars: &Variables, found: &mut Diagnostics) -> Variables {
 }
 
 fn merged_connector(
-    inventory: &Inventory,
-    groups: &HashMap<String, Vec<(Node, Node)>>,
+    groups: &[String],
+    connectors: &HashMap<String, Vec<(Node, Node)>>,
     name: &str,
     host: &RawHost,
     found: &mut Diagnostics,
 ) -> Merged {
     let mut merged = Merged::new();
-    for group in inventory.groups_of(name) {
-        if let Some(pairs) = groups.get(group) {
+    for group in groups {
+        if let Some(pairs) = connectors.get(group) {
             lay_over(&mut merged, pairs);
         }
     }

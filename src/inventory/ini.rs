@@ -1,6 +1,6 @@
 //! Ansible's INI inventory: `[group]` with a host per line, `[group:children]`, `[group:vars]`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::raw::{Raw, Reference, Variables, merge};
@@ -223,6 +223,12 @@ impl Reader<'_> {
 
     /// Variables of a group that nothing else in the inventory speaks of.
     fn check_vars_headings(&self, raw: &mut Raw) {
+        let declared: HashSet<&String> = self.declared.iter().collect();
+        let nested: HashSet<String> = raw
+            .groups
+            .values()
+            .flat_map(|group| group.groups.iter().map(|child| child.name.clone()))
+            .collect();
         for (name, place) in &self.vars_headings {
             let is_elsewhere = raw.groups.get(name).is_some_and(|group| {
                 group
@@ -230,13 +236,9 @@ impl Reader<'_> {
                     .as_ref()
                     .is_some_and(|other| other.source != *self.source)
             });
-            let is_nested = raw
-                .groups
-                .values()
-                .any(|group| group.groups.iter().any(|child| child.name == *name));
-            let is_known = self.declared.contains(name)
+            let is_known = declared.contains(name)
                 || is_elsewhere
-                || is_nested
+                || nested.contains(name)
                 || [super::ALL, UNGROUPED].contains(&name.as_str());
             if !is_known {
                 let known = self.declared.iter().map(String::as_str);

@@ -61,6 +61,8 @@ pub struct Inventory {
     /// The variables of single groups and hosts: whose they are (``group `web` ``) and their key as it was written.
     /// What is the name of a setting among them has no effect as one.
     pub nearer_variables: Vec<(String, Node)>,
+    /// Folders of playbooks whose `group_vars/` count.
+    pub(super) playbook_folders: Vec<std::path::PathBuf>,
     /// Where each host's `private_key` is named.
     pub(super) private_key_places: BTreeMap<String, Place>,
 }

@@ -112,14 +112,15 @@ impl Inventory {
         };
         let mut parts = Vec::new();
         let mut start = 0;
+        // How many brackets of this part are open.
+        let mut open = 0_i32;
         for (index, character) in pattern.char_indices().chain([(pattern.len(), '\0')]) {
             let is_end = index == pattern.len();
-            let inside = pattern
-                .get(start..index)
-                .is_some_and(|text| text.matches('[').count() > text.matches(']').count());
-            if !is_end && (!separators.contains(&character) || inside) {
+            if !is_end && (!separators.contains(&character) || open > 0) {
+                open += i32::from(character == '[') - i32::from(character == ']');
                 continue;
             }
+            open = 0;
             parts.extend(pattern.get(start..index).and_then(|text| part(text, start)));
             start = index + character.len_utf8();
         }

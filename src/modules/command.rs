@@ -43,6 +43,11 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         STDIN,
         STDIN_NEWLINE,
         STRIP,
+        Argument::optional(
+            "executable",
+            ArgumentKind::Text,
+            "without effect: `shell` takes one",
+        ),
     ],
     examples: r"- name: the database is set up
   command: /opt/app/bin/setup --force
@@ -202,6 +207,8 @@ pub(super) struct Execution {
     pub(super) strip: bool,
     /// The first word is a program, and a missing one is said as Ansible does.
     pub(super) is_program: bool,
+    /// `executable` of `command`, which Ansible takes and does not use either.
+    unused_executable: Option<String>,
     started: Mutex<Option<SystemTime>>,
 }
 
@@ -214,6 +221,7 @@ impl Execution {
             shown,
             strip: arguments.boolean("strip_empty_ends", true),
             is_program: false,
+            unused_executable: None,
             started: Mutex::default(),
             chdir: given("chdir"),
             creates: given("creates"),
@@ -342,6 +350,12 @@ impl Module for Execution {
             result.insert("stderr".to_owned(), output.stderr_text().into());
         }
         self.add_times(&mut result);
+        if let Some(executable) = &self.unused_executable {
+            let warning = format!(
+                "the parameter 'executable' is no longer supported with the 'command' module. Not using '{executable}'."
+            );
+            result.insert("warnings".to_owned(), vec![Value::from(warning)].into());
+        }
         if output.success() {
             if !self.shown.is_null() {
                 result.insert("msg".to_owned(), "".into());
@@ -455,6 +469,7 @@ fn build(mut arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         .collect();
     Ok(Box::new(Execution {
         is_program: true,
+        unused_executable: arguments.filled("executable"),
         ..Execution::new(command, shown, &arguments)
     }))
 }

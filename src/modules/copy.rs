@@ -277,64 +277,14 @@ pub(super) fn with_name(dest: &str, name: Option<&str>) -> Result<String, Module
     }
 }
 
-/// JSON as Python writes it: blanks after commas and colons, and nothing beyond ASCII.
-fn json_text(value: &Value) -> String {
-    struct Spaced;
-    impl serde_json::ser::Formatter for Spaced {
-        fn begin_array_value<W: ?Sized + std::io::Write>(
-            &mut self,
-            writer: &mut W,
-            first: bool,
-        ) -> std::io::Result<()> {
-            writer.write_all(if first { b"" } else { b", " })
-        }
-
-        fn begin_object_key<W: ?Sized + std::io::Write>(
-            &mut self,
-            writer: &mut W,
-            first: bool,
-        ) -> std::io::Result<()> {
-            writer.write_all(if first { b"" } else { b", " })
-        }
-
-        fn begin_object_value<W: ?Sized + std::io::Write>(
-            &mut self,
-            writer: &mut W,
-        ) -> std::io::Result<()> {
-            writer.write_all(b": ")
-        }
-
-        fn write_string_fragment<W: ?Sized + std::io::Write>(
-            &mut self,
-            writer: &mut W,
-            fragment: &str,
-        ) -> std::io::Result<()> {
-            let mut units = [0; 2];
-            for letter in fragment.chars() {
-                if letter.is_ascii() {
-                    write!(writer, "{letter}")?;
-                } else {
-                    for unit in letter.encode_utf16(&mut units) {
-                        write!(writer, "\\u{unit:04x}")?;
-                    }
-                }
-            }
-            Ok(())
-        }
-    }
-    let mut text = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Spaced);
-    match serde::Serialize::serialize(value, &mut serializer) {
-        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
-        Err(_) => value.to_string(),
-    }
-}
-
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let content = match arguments.value("content") {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(Bytes::from(text.clone())),
-        Some(other) => Some(Bytes::from(json_text(other))),
+        Some(data @ (Value::Array(_) | Value::Object(_))) => {
+            Some(Bytes::from(crate::template::json_text(data)))
+        }
+        Some(other) => Some(Bytes::from(crate::template::display(other))),
     };
     let src = arguments.filled("src");
     if content.is_some() == src.is_some() {

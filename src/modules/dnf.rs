@@ -291,14 +291,19 @@ impl Dnf {
 }
 
 /// `dnf` for the packages that `package` was asked for.
-pub(super) fn plain(names: Vec<String>, state: &str, update: bool) -> Box<dyn Module> {
+pub(super) fn plain(
+    names: Vec<String>,
+    state: &str,
+    update: bool,
+    options: Vec<String>,
+) -> Box<dyn Module> {
     Box::new(Dnf {
         names,
         state: state_of(Some(state)),
         update,
         update_only: false,
         autoremove: false,
-        options: Vec::new(),
+        options,
     })
 }
 

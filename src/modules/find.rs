@@ -2,7 +2,6 @@
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::apply::command_failed;
@@ -11,6 +10,7 @@ use super::stat::values_of_mode;
 use super::{Argument, ArgumentKind, Arguments, Look, Module, ModuleError, ModuleSpec, Plan};
 use crate::connect::Command;
 use crate::modules::mode::Mode;
+use crate::python_regex::PythonRegex as Regex;
 
 /// The module's declaration.
 pub(super) static SPEC: ModuleSpec = ModuleSpec {

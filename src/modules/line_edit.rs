@@ -1,6 +1,6 @@
 //! Where a line or a block goes in a text. Pure.
 
-use regex::{Captures, Regex};
+use crate::python_regex::{Captures, Flags, PythonRegex as Regex};
 
 /// `insertafter` or `insertbefore`, as Ansible has them.
 #[derive(Debug, Clone)]
@@ -55,17 +55,12 @@ pub(super) fn expression(pattern: &str) -> Result<Regex, String> {
 
 /// The same with flags such as `m`.
 pub(super) fn expression_with(pattern: &str, flags: &str) -> Result<Regex, String> {
-    // Python's word for the end of the text.
-    let mut text = pattern.replace(r"\Z", r"\z");
-    if !flags.is_empty() {
-        text = format!("(?{flags}){text}");
-    }
-    Regex::new(&text).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default();
-        let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-        format!("`{pattern}` is no regular expression: {reason}")
-    })
+    let flags = Flags {
+        multi_line: flags.contains('m'),
+        dot_all: flags.contains('s'),
+        ignore_case: false,
+    };
+    Regex::new(pattern, flags)
 }
 
 /// What `\1`, `\g<name>` and the like in a replacement stand for, as in Python.
@@ -177,7 +172,7 @@ impl WantedLine {
         if let Some(old) = index.and_then(|index| lines.get_mut(index)) {
             let mut new = match (&self.finder.pattern, matching) {
                 (Some(pattern), Some(_)) if self.back_references => pattern
-                    .captures(bare(old))
+                    .first(bare(old))
                     .map_or_else(|| self.line.clone(), |found| expanded(&self.line, &found)),
                 _ => self.line.clone(),
             };

@@ -96,6 +96,7 @@ pub use plan::{Change, Content, LedgerEntry, Plan, Reconnect, Step, StepOutput, 
 use crate::connect::TransportError;
 use crate::facts::Facts;
 use crate::remote::Session;
+use crate::template::Syntax;
 
 /// Checks literal arguments against each other; what is wrong, for a diagnostic.
 pub type Check = fn(&arguments::Given<'_>) -> Result<(), String>;
@@ -184,8 +185,9 @@ pub trait Files: Send + Sync {
     fn template_is_encrypted(&self, _src: &str) -> bool {
         false
     }
-    /// The text of a template, searched for in `templates/` likewise and rendered with the task's variables.
-    fn template(&self, src: &str) -> Result<String, ModuleError>;
+    /// The text of a template, searched for in `templates/` likewise and rendered with the task's variables. `dest` is
+    /// where it goes, for `template_destpath`.
+    fn template(&self, src: &str, syntax: &Syntax, dest: &str) -> Result<String, ModuleError>;
 }
 
 /// Where the bytes of a file come from.

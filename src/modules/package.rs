@@ -34,6 +34,16 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             ArgumentKind::Boolean,
             "read the lists of packages anew first; false by default",
         ),
+        Argument::optional(
+            "enablerepo",
+            ArgumentKind::Texts,
+            "with dnf and yum: repositories to use as well",
+        ),
+        Argument::optional(
+            "disablerepo",
+            ArgumentKind::Texts,
+            "with dnf and yum: repositories to leave out",
+        ),
     ],
     examples: r"- name: time is kept
   package: {name: chrony, state: present}
@@ -72,6 +82,8 @@ struct Package {
     state: &'static str,
     with: Option<String>,
     update: bool,
+    /// For dnf and yum.
+    options: Vec<String>,
     /// The module that does it, once that is known.
     chosen: OnceLock<Box<dyn Module>>,
 }
@@ -89,6 +101,13 @@ impl Module for Package {
                 }
                 output.stdout_text().trim().to_owned()
             };
+            if matches!(tool.as_str(), "apt" | "apt-get" | "zypper" | "apk")
+                && !self.options.is_empty()
+            {
+                return Err(ModuleError::failed(
+                    "`enablerepo` and `disablerepo` are for dnf and yum",
+                ));
+            }
             let chosen = self.chosen.get_or_init(|| match tool.as_str() {
                 "apt" | "apt-get" => super::apt::plain(self.names.clone(), self.state, self.update),
                 "zypper" | "apk" => Box::new(Plain {
@@ -97,7 +116,12 @@ impl Module for Package {
                     state: self.state,
                     update: self.update,
                 }),
-                _ => super::dnf::plain(self.names.clone(), self.state, self.update),
+                _ => super::dnf::plain(
+                    self.names.clone(),
+                    self.state,
+                    self.update,
+                    self.options.clone(),
+                ),
             });
             chosen.plan(look).await
         }
@@ -190,8 +214,19 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             "`{name}` cannot name a package"
         )));
     }
+    let mut options = Vec::new();
+    for name in ["enablerepo", "disablerepo"] {
+        let repositories = arguments.texts(name);
+        options.extend(
+            repositories
+                .iter()
+                .filter(|repository| !repository.is_empty())
+                .map(|repository| format!("--{name}={repository}")),
+        );
+    }
     Ok(Box::new(Package {
         names,
+        options,
         state: match arguments.text("state").as_deref() {
             Some("latest") => "latest",
             Some("absent" | "removed") => "absent",

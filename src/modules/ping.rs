@@ -38,7 +38,11 @@ impl Module for Ping {
                 return Err(command_failed("run a command that does nothing", &output));
             }
             if self.data == "crash" {
-                return Err(ModuleError::failed("boom"));
+                // In Ansible this is a module that dies of an exception.
+                return Err(ModuleError::failed("boom")
+                    .with_value("rc", 1)
+                    .with_value("module_stdout", "")
+                    .with_value("module_stderr", "Exception: boom"));
             }
             Ok(Plan::satisfied().with("ping", self.data.as_str()))
         }

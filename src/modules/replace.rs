@@ -1,10 +1,7 @@
 //! `replace`: every match of a regular expression in a file.
 
-use std::borrow::Cow;
-
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use regex::Regex;
 
 use super::arguments::Given;
 use super::attributes::{Attributes, BACKUP, GROUP, MODE, OWNER, UNSAFE_WRITES, VALIDATE};
@@ -16,6 +13,7 @@ use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Look, Module, ModuleError, ModuleSpec, Plan,
     StepOutput,
 };
+use crate::python_regex::PythonRegex as Regex;
 
 /// The module's declaration.
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
@@ -87,18 +85,16 @@ impl Replace {
         let (start, end) = match &self.section {
             None => (0, text.len()),
             Some(section) => {
-                let part = section.captures(text)?.name("subsection")?;
+                let part = section.first(text)?.name("subsection")?;
                 (part.start(), part.end())
             }
         };
         let mut count = 0;
         let part = text.get(start..end).unwrap_or_default();
-        let new: Cow<'_, str> = self
-            .pattern
-            .replace_all(part, |found: &regex::Captures<'_>| {
-                count += 1;
-                expanded(&self.with, found)
-            });
+        let new = self.pattern.replace_with(part, |found, new| {
+            count += 1;
+            new.push_str(&expanded(&self.with, found));
+        });
         let before = text.get(..start).unwrap_or_default();
         let after = text.get(end..).unwrap_or_default();
         Some((format!("{before}{new}{after}"), count))

@@ -50,7 +50,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 };
 
 struct Setup {
-    filter: Vec<regex::Regex>,
+    filter: Vec<crate::python_regex::PythonRegex>,
     subset: Subset,
     fact_path: Option<String>,
 }

@@ -68,6 +68,32 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             ArgumentKind::Choice(&["system", "user", "global"]),
             "whose units; `system` by default",
         ),
+        Argument::optional(
+            "sleep",
+            ArgumentKind::Integer,
+            "`service`: seconds between stop and start elsewhere; systemd needs none",
+        ),
+        Argument::optional(
+            "pattern",
+            ArgumentKind::Text,
+            "`service`: how its process is found elsewhere; systemd knows it",
+        ),
+        Argument::optional(
+            "runlevel",
+            ArgumentKind::Text,
+            "`service`: of OpenRC; without effect",
+        ),
+        Argument::optional(
+            "arguments",
+            ArgumentKind::Text,
+            "`service`: for an init script; without effect",
+        )
+        .or(&["args"]),
+        Argument::optional(
+            "use",
+            ArgumentKind::Text,
+            "`service`: the init system; systemd in any case",
+        ),
     ],
     examples: r"- name: the service runs, now and after a boot
   systemd_service:

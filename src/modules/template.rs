@@ -14,6 +14,7 @@ use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Content, Look, Module, ModuleError, ModuleSpec,
     Plan, StepOutput,
 };
+use crate::template::Syntax;
 
 /// The module's declaration.
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
@@ -38,6 +39,46 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "newline_sequence",
             ArgumentKind::Choice(&["\n", "\r", "\r\n", "\\n", "\\r", "\\r\\n"]),
             "what ends a line; `\\n` by default",
+        ),
+        Argument::optional(
+            "trim_blocks",
+            ArgumentKind::Boolean,
+            "the line break after a tag goes; true by default",
+        ),
+        Argument::optional(
+            "lstrip_blocks",
+            ArgumentKind::Boolean,
+            "the white space before a tag that begins a line goes; false by default",
+        ),
+        Argument::optional(
+            "variable_start_string",
+            ArgumentKind::Text,
+            "what begins an expression; `{{` by default",
+        ),
+        Argument::optional(
+            "variable_end_string",
+            ArgumentKind::Text,
+            "what ends an expression; `}}` by default",
+        ),
+        Argument::optional(
+            "block_start_string",
+            ArgumentKind::Text,
+            "what begins a tag; `{%` by default",
+        ),
+        Argument::optional(
+            "block_end_string",
+            ArgumentKind::Text,
+            "what ends a tag; `%}` by default",
+        ),
+        Argument::optional(
+            "comment_start_string",
+            ArgumentKind::Text,
+            "what begins a comment; `{#` by default",
+        ),
+        Argument::optional(
+            "comment_end_string",
+            ArgumentKind::Text,
+            "what ends a comment; `#}` by default",
         ),
         Argument::optional(
             "output_encoding",
@@ -68,17 +109,14 @@ struct Template {
     attributes: Attributes,
     keep_existing: bool,
     follow: bool,
-    newline: Option<&'static str>,
+    syntax: Syntax,
     care: Care,
 }
 
 impl Module for Template {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
-            let mut text = look.files.template(&self.src)?;
-            if let Some(newline) = self.newline {
-                text = text.replace("\r\n", "\n").replace('\n', newline);
-            }
+            let text = look.files.template(&self.src, &self.syntax, &self.dest)?;
             let mut attributes = self.attributes.clone();
             if attributes.mode == Some(Mode::Preserve) {
                 attributes.mode = look.files.template_mode(&self.src).map(Mode::Bits);
@@ -112,18 +150,13 @@ impl Module for Template {
 }
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
-    let newline = match arguments.filled("newline_sequence").as_deref() {
-        Some("\r" | "\\r") => Some("\r"),
-        Some("\r\n" | "\\r\\n") => Some("\r\n"),
-        _ => None,
-    };
     Ok(Box::new(Template {
         src: arguments.required_text("src")?,
         dest: host_path(&arguments, "dest")?,
         attributes: Attributes::from_arguments(&arguments),
         keep_existing: !arguments.boolean("force", true),
         follow: arguments.boolean("follow", false),
-        newline,
+        syntax: Syntax::from_arguments(|name| arguments.value(name).cloned()),
         care: Care::from_arguments(&arguments)?,
     }))
 }

@@ -5,6 +5,7 @@ use super::{
     apply_plan, spec,
 };
 use crate::remote::Session;
+use crate::template::Syntax;
 use serde_json::Value;
 
 /// Files and templates that a test made up.
@@ -18,11 +19,11 @@ impl Files for TestFiles {
         if src.starts_with('/') {
             return Ok(FileSource::Path(src.into()));
         }
-        self.template(src)
+        self.template(src, &Syntax::default(), "")
             .map(|text| FileSource::Bytes(text.into()))
     }
 
-    fn template(&self, src: &str) -> Result<String, ModuleError> {
+    fn template(&self, src: &str, _: &Syntax, _: &str) -> Result<String, ModuleError> {
         self.files
             .get(src)
             .cloned()

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::apply::command_failed;
@@ -16,6 +15,7 @@ use super::{
     Step, StepOutput,
 };
 use crate::connect::Command;
+use crate::python_regex::PythonRegex as Regex;
 
 /// The module's declaration.
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
@@ -314,13 +314,13 @@ impl WaitFor {
         let captures = self
             .pattern
             .as_ref()
-            .and_then(|pattern| pattern.captures(value("match=")?));
+            .and_then(|pattern| pattern.first(value("match=")?));
         if let (Some(captures), Some(pattern)) = (captures, &self.pattern) {
-            let word = |group: Option<regex::Match<'_>>| {
+            let word = |group: Option<crate::python_regex::Match<'_>>| {
                 group.map_or(Value::Null, |group| group.as_str().into())
             };
             groups.extend(captures.iter().skip(1).map(word));
-            for name in pattern.capture_names().flatten() {
+            for name in pattern.names() {
                 names.insert(name.to_owned(), word(captures.name(name)));
             }
         }

@@ -7,7 +7,7 @@ use super::load::Loader;
 use super::{Action, ArgumentValue, EngineAction, Frame, arguments, includes, meta};
 use crate::diagnostic::Diagnostic;
 use crate::modules;
-use crate::template::Template;
+use crate::template::{Syntax, Template};
 use crate::yaml::{Fields, Node};
 
 /// Actions that are part of the engine.
@@ -69,6 +69,7 @@ const FORMS: &[Form] = &[
             "files_matching",
             "ignore_files",
             "ignore_unknown_extensions",
+            "hash_behaviour",
         ],
         needs: &[],
         free: Some("file"),
@@ -402,8 +403,11 @@ fn check_source(
                     }
                 };
                 if folder == "templates"
-                    && let Err(diagnostic) =
-                        crate::template::check_file(&entry.name, &String::from_utf8_lossy(&bytes))
+                    && let Err(diagnostic) = crate::template::check_file(
+                        &entry.name,
+                        &String::from_utf8_lossy(&bytes),
+                        &Syntax::from_arguments(|name| literal(name).cloned()),
+                    )
                 {
                     loader.found.push(if is_secret {
                         // Nothing of the text may be shown.

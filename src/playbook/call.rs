@@ -180,11 +180,37 @@ impl Call {
     }
 }
 
+/// The name of a module, which may be put together of what is known before the run.
+fn module_name(
+    loader: &mut Loader<'_>,
+    name: &str,
+    place: &Place,
+    frame: &Frame,
+) -> Option<String> {
+    if !is_template(name) {
+        return Some(name.to_owned());
+    }
+    let template = Template::parse(name, Some(place))
+        .map_err(|diagnostic| loader.found.push(diagnostic))
+        .ok()?;
+    let before = loader.found.0.len();
+    let known = loader.known_now(&template, frame);
+    if known.is_none() {
+        loader.found.0.truncate(before);
+        loader.found.push(
+            Diagnostic::at(place, "the name of a module must be known before the run")
+                .hint("write one task per module, each with a `when`"),
+        );
+    }
+    known.map(|name| name.trim().to_owned())
+}
+
 /// The module and its arguments that `action:` or `local_action:` names, as `word: value`.
 pub(super) fn of_action(
     loader: &mut Loader<'_>,
     keyword: &str,
     value: &Node,
+    frame: &Frame,
 ) -> Option<(Node, Node)> {
     if let Kind::Mapping(pairs) = &value.kind {
         let Some((_, word)) = pairs.iter().find(|(key, _)| key.as_str() == Some("module")) else {
@@ -197,7 +223,8 @@ pub(super) fn of_action(
         let others = pairs
             .iter()
             .filter(|(key, _)| key.as_str() != Some("module"));
-        let (name, text) = match word.as_str().and_then(|text| text.split_once(' ')) {
+        let word_text = word.as_str().filter(|text| !is_template(text));
+        let (name, text) = match word_text.and_then(|text| text.split_once(' ')) {
             Some((name, text)) => (name.to_owned(), text.to_owned()),
             None => (word.as_str().unwrap_or_default().to_owned(), String::new()),
         };
@@ -219,6 +246,7 @@ pub(super) fn of_action(
             tag: None,
             kind: Kind::Mapping(all),
         };
+        let name = module_name(loader, &name, &word.place, frame)?;
         return Some((scalar(&name), arguments));
     }
     let Some(text) = value.as_str() else {
@@ -237,12 +265,18 @@ pub(super) fn of_action(
             plain: text.is_empty(),
         },
     };
-    if is_template(name) {
-        loader.found.push(
-            Diagnostic::at(&value.place, "the name of a module must be literal")
-                .hint("write one task per module, each with a `when`"),
-        );
-        return None;
-    }
-    Some((node(name), node(rest.trim())))
+    // The name ends behind the markup in it.
+    let (name, rest) = match text.rfind("}}").filter(|_| is_template(name)) {
+        Some(_) => {
+            let end = text.find("}}").map_or(text.len(), |at| at + 2);
+            let tail = text.get(end..).unwrap_or_default();
+            let more = tail.find(char::is_whitespace).unwrap_or(tail.len());
+            text.split_at(end + more)
+        }
+        None => (name, rest),
+    };
+    Some((
+        node(&module_name(loader, name, &value.place, frame)?),
+        node(rest.trim()),
+    ))
 }

@@ -12,7 +12,7 @@ use super::call::Call;
 use super::frame::within;
 use super::load::{Included, Loader, Resolved, flatten};
 use super::play::names_of;
-use super::roles::{From, Wanted};
+use super::roles::{From, Wanted, reading_mark};
 use super::{Action, Block, Frame, Include, IncludeTarget, Item, RoleReference};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::template::Template;
@@ -213,12 +213,16 @@ pub(super) fn include(
             IncludeTarget::Role(reference) => reference.name.place(),
         };
         let place = place.unwrap_or(&call.place).clone();
-        let may_end = fields.value("when").is_some()
-            || task.chain().any(|frame| !frame.when.is_empty())
+        let is_conditional =
+            fields.value("when").is_some() || task.chain().any(|frame| !frame.when.is_empty());
+        let may_end = is_conditional
             || super::loops::keywords()
                 .chain(["loop"])
                 .any(|keyword| fields.value(keyword).is_some());
-        read_now(loader, &resolved, &frame, &place, may_end)
+        loader.conditions_around += usize::from(is_conditional);
+        let included = read_now(loader, &resolved, &frame, &place, may_end);
+        loader.conditions_around -= usize::from(is_conditional);
+        included
     } else {
         loader.is_open = true;
         None
@@ -367,10 +371,14 @@ impl Loader<'_> {
                 .task_files(file, frame)
                 .iter()
                 .any(|place| self.reading.contains(place)),
-            Resolved::Role { name, .. } => self
-                .reading
-                .iter()
-                .any(|open| Path::new(open).file_name() == Path::new(name).file_name()),
+            Resolved::Role {
+                name, tasks_from, ..
+            } => {
+                let mark = reading_mark(name, tasks_from.as_deref());
+                self.reading
+                    .iter()
+                    .any(|open| Path::new(open).file_name() == Path::new(&mark).file_name())
+            }
         }
     }
 
@@ -389,6 +397,9 @@ impl Loader<'_> {
             add(within(folder, file));
         }
         for role in frame.roles() {
+            if self.in_handlers {
+                add(format!("{}/handlers/{file}", role.folder));
+            }
             add(format!("{}/tasks/{file}", role.folder));
             add(format!("{}/{file}", role.folder));
         }

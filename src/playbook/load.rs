@@ -131,6 +131,8 @@ pub(super) struct Loader<'a> {
     pub(super) included_handlers: Vec<String>,
     /// An include of the play has a name that is not known yet: so are its handlers.
     pub(super) is_open: bool,
+    /// How many includes that stand under a condition are around what is being read.
+    pub(super) conditions_around: usize,
     /// The list that is being read is one of handlers.
     pub(super) in_handlers: bool,
     /// Roles whose variables the whole play sees.
@@ -156,6 +158,7 @@ impl<'a> Loader<'a> {
             handlers_of: Vec::new(),
             included_handlers: Vec::new(),
             is_open: false,
+            conditions_around: 0,
             in_handlers: false,
             public: Vec::new(),
             role_names: Vec::new(),
@@ -334,7 +337,11 @@ impl<'a> Loader<'a> {
                     &node.place,
                     format!("`{key}` is an expression already: the braces are not needed"),
                 )
-                .hint(format!("write `{key}: {}`", condition.source())),
+                .hint(if crate::template::is_template(condition.source()) {
+                    "name the variables themselves".to_owned()
+                } else {
+                    format!("write `{key}: {}`", condition.source())
+                }),
             );
         }
         if let Some(inner) = text_literal(condition.source()) {

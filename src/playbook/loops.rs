@@ -1,9 +1,11 @@
 //! `loop`, `with_…` and `loop_control`.
 
+use std::sync::LazyLock;
+
 use super::ArgumentValue;
 use super::load::Loader;
 use crate::diagnostic::Diagnostic;
-use crate::template::{Template, is_template};
+use crate::template::{LOOKUPS, Template, is_template};
 use crate::yaml::{Fields, Node};
 
 /// `loop` or `with_…`, and `loop_control`.
@@ -31,72 +33,36 @@ pub enum LoopSource {
     /// `loop`: a list.
     List(ArgumentValue),
     /// `with_…`: a lookup and its terms.
-    With(With, ArgumentValue),
+    With(&'static str, ArgumentValue),
 }
 
-/// The lookups that `with_…` names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum With {
-    /// Mappings as lists of `key` and `value`.
-    Dict,
-    /// Files that match a pattern.
-    FileGlob,
-    /// The first file that is there.
-    FirstFound,
-    /// Lists in lists taken apart, however deep.
-    Flattened,
-    /// Items with their index.
-    IndexedItems,
-    /// Hosts of a pattern.
-    InventoryHostnames,
-    /// A list whose inner lists are taken apart.
-    Items,
-    /// A list as it is.
-    List,
-    /// Every combination.
-    Nested,
-    /// Numbers.
-    Sequence,
-    /// Items with each of what they hold under a key.
-    SubElements,
-    /// The first of each list, the second of each list and so on.
-    Together,
+/// The keywords, each with its lookup.
+fn lookups() -> &'static [(&'static str, &'static str)] {
+    static KEYWORDS: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
+        let keyword = |name: &'static str| (&*format!("with_{name}").leak(), name);
+        LOOKUPS.iter().copied().map(keyword).collect()
+    });
+    &KEYWORDS
 }
-
-const LOOKUPS: &[(&str, With)] = &[
-    ("with_cartesian", With::Nested),
-    ("with_dict", With::Dict),
-    ("with_fileglob", With::FileGlob),
-    ("with_first_found", With::FirstFound),
-    ("with_flattened", With::Flattened),
-    ("with_indexed_items", With::IndexedItems),
-    ("with_inventory_hostnames", With::InventoryHostnames),
-    ("with_items", With::Items),
-    ("with_list", With::List),
-    ("with_nested", With::Nested),
-    ("with_sequence", With::Sequence),
-    ("with_subelements", With::SubElements),
-    ("with_together", With::Together),
-];
 
 /// The keywords, for lists of all of them.
 pub(super) fn keywords() -> impl Iterator<Item = &'static str> {
-    LOOKUPS.iter().map(|(keyword, _)| *keyword)
+    lookups().iter().map(|(keyword, _)| *keyword)
 }
 
 /// What a task repeats for.
 pub(super) fn read(loader: &mut Loader<'_>, fields: &Fields<'_>) -> Option<Repeat> {
     let control = fields.value("loop_control");
-    let mut sources: Vec<(&'static str, &Node, Option<With>)> = Vec::new();
+    let mut sources: Vec<(&'static str, &Node, Option<&'static str>)> = Vec::new();
     if let Some(node) = fields.value("loop") {
         sources.push(("loop", node, None));
     }
-    for (keyword, with) in LOOKUPS {
+    for (keyword, name) in lookups() {
         if let Some(node) = fields.value(keyword) {
-            sources.push((keyword, node, Some(*with)));
+            sources.push((keyword, node, Some(*name)));
         }
     }
-    let Some((keyword, node, with)) = sources.first().copied() else {
+    let Some((keyword, node, lookup)) = sources.first().copied() else {
         if let Some(control) = control {
             loader.found.push(
                 Diagnostic::at(&control.place, "`loop_control` without a `loop`")
@@ -114,7 +80,7 @@ pub(super) fn read(loader: &mut Loader<'_>, fields: &Fields<'_>) -> Option<Repea
             .related(&node.place, format!("the `{keyword}`")),
         );
     }
-    let source = match with {
+    let source = match lookup {
         None => {
             let is_text = node.as_str().is_some_and(is_template);
             if node.as_sequence().is_none() && !is_text {
@@ -124,7 +90,7 @@ pub(super) fn read(loader: &mut Loader<'_>, fields: &Fields<'_>) -> Option<Repea
             }
             LoopSource::List(ArgumentValue::any(node, &mut loader.found))
         }
-        Some(with) => LoopSource::With(with, ArgumentValue::any(node, &mut loader.found)),
+        Some(name) => LoopSource::With(name, ArgumentValue::any(node, &mut loader.found)),
     };
     let mut repeat = Repeat {
         source,

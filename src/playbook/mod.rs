@@ -6,6 +6,7 @@
 mod action;
 mod arguments;
 mod call;
+mod elsewhere;
 mod frame;
 mod includes;
 mod library;
@@ -13,6 +14,7 @@ mod load;
 mod loops;
 mod manuals;
 mod meta;
+mod mistaken;
 mod play;
 mod reads;
 mod roles;
@@ -33,7 +35,7 @@ pub use arguments::{ArgumentValue, OMIT, late};
 pub use frame::Frame;
 pub use library::{Entry, Library};
 pub use load::{Included, Resolved, load, load_all, parse_variables, read_included};
-pub use loops::{LoopSource, Repeat, With};
+pub use loops::{LoopSource, Repeat};
 pub use manuals::MANUALS;
 pub use meta::Meta;
 pub use reads::Reads;
@@ -63,6 +65,8 @@ pub struct Play {
     pub gather_facts: Option<Template>,
     /// Which facts; all where it says nothing.
     pub gather_subset: Option<ArgumentValue>,
+    /// `fact_path`: the folder of local facts.
+    pub fact_path: Option<Template>,
     /// `pre_tasks`, then roles and `tasks`, then `post_tasks`; handlers run after each.
     pub sections: Vec<Vec<Item>>,
     /// Handlers of its roles and of the play itself, in order.
@@ -246,6 +250,8 @@ pub enum Action {
         name: &'static str,
         /// What is wrong.
         message: String,
+        /// The `msg` of its result.
+        result: String,
     },
     /// `include_tasks` or `include_role`.
     Include(Arc<Include>),

@@ -157,6 +157,7 @@ impl Loader<'_> {
             .value("gather_subset")
             .map(|node| ArgumentValue::any(node, &mut self.found));
         let _ = (fields.node("gather_timeout"), fields.node("user"));
+        let fact_path = self.template(&fields, "fact_path");
         self.collections(&fields);
         let mut frame = self.frame(&fields, None);
         if frame.remote_user.is_none() {
@@ -219,6 +220,7 @@ impl Loader<'_> {
             frame,
             gather_facts,
             gather_subset,
+            fact_path,
             sections,
             handlers,
             roles: std::mem::take(&mut self.public),

@@ -43,6 +43,14 @@ pub(super) struct Wanted<'a> {
 /// Keys of a role entry that name the role.
 const NAMES: &[&str] = &["role", "name"];
 
+/// What tells that a role is being read: its folder, and the file of its tasks where it is not the usual one.
+pub(super) fn reading_mark(folder: &str, tasks_from: Option<&str>) -> String {
+    match tasks_from.map(stem).filter(|tasks| *tasks != "main") {
+        Some(tasks) => format!("{folder}#{tasks}"),
+        None => folder.to_owned(),
+    }
+}
+
 impl Loader<'_> {
     /// One entry of `roles:` or of a role's dependencies.
     pub(super) fn role_entry(
@@ -147,8 +155,9 @@ impl Loader<'_> {
         let Some(role) = self.role(name, place, wanted.from, &parent) else {
             return (Vec::new(), None);
         };
-        if self.reading.contains(&role.folder) {
-            let circle = format!("{} -> {}", self.reading.join(" -> "), role.folder);
+        let mark = reading_mark(&role.folder, wanted.from.tasks.as_deref());
+        if self.reading.contains(&mark) {
+            let circle = format!("{} -> {mark}", self.reading.join(" -> "));
             self.found.push(
                 Diagnostic::at(place, format!("the role `{name}` depends on itself"))
                     .hint(format!("it is reached by {circle}")),
@@ -157,7 +166,7 @@ impl Loader<'_> {
         }
         let again = wanted.again || role.allow_duplicates;
         let once = (!again).then(|| given(&role, wanted, &parent).into());
-        self.reading.push(role.folder.clone());
+        self.reading.push(mark);
         let mut items = Vec::new();
         if let Some(meta) = self.role_file(&role.folder, "meta", "main") {
             let around = Arc::new(Frame {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::action::{action, action_name, is_action, refuse_keywords, short_name};
+use super::action::{action, is_action, refuse_keywords, short_name};
 use super::load::Loader;
+use super::mistaken::mistaken;
 use super::unsupported::{NOT_SUPPORTED, not_supported};
-use super::{Action, Block, Frame, Item, Task, call, includes, loops};
-use crate::diagnostic::{Diagnostic, Severity};
+use super::{Action, Block, Frame, Item, Task, call, elsewhere, includes, loops};
+use crate::diagnostic::Diagnostic;
 use crate::modules;
 use crate::template::Template;
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node};
 
 /// Keywords of a task, apart from `with_…`; any other key is its module.
 const KEYWORDS: &[&str] = &[
@@ -80,7 +81,7 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
     for keyword in ["action", "local_action"] {
         if let Some(value) = fields.value(keyword) {
             is_local |= keyword == "local_action";
-            match call::of_action(loader, keyword, value) {
+            match call::of_action(loader, keyword, value, parent) {
                 Some(pair) if is_action(pair.0.as_str().unwrap_or_default()) => actions.push(pair),
                 Some((word, _)) => {
                     is_reported = true;
@@ -94,8 +95,8 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
         let name = pair.0.as_str().unwrap_or_default();
         if is_action(name) {
             actions.push(pair.clone());
-        } else if is_of_windows(name) {
-            actions.push(refusal(&pair.0, name));
+        } else if let Some(pair) = elsewhere::refusal(loader, &pair.0, &fields, parent) {
+            actions.push(pair);
         } else {
             is_reported = true;
             unknown_word(loader, &pair.0);
@@ -136,30 +137,6 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
             Vec::new()
         }
     }
-}
-
-/// Whether a module is for hosts that kk does not manage. Roles for many systems name them under conditions.
-fn is_of_windows(name: &str) -> bool {
-    name.starts_with("win_")
-        || name.starts_with("ansible.windows.")
-        || name.starts_with("community.windows.")
-}
-
-/// A `fail` in the place of a module of Windows: it says so where the run comes to it.
-fn refusal(word: &Node, name: &str) -> (Node, Node) {
-    let plain = |text: String| Node {
-        kind: Kind::Scalar {
-            text: text.into(),
-            plain: true,
-        },
-        ..word.clone()
-    };
-    let message = plain(format!("`{name}` is for Windows, which kk does not manage"));
-    let arguments = Node {
-        kind: Kind::Mapping(vec![(plain("msg".to_owned()), message)]),
-        ..word.clone()
-    };
-    (plain("fail".to_owned()), arguments)
 }
 
 /// Reports a word that should be a module.
@@ -296,35 +273,6 @@ fn task(
         poll: loader.count(fields, "poll"),
         place: word.place.clone(),
         frame,
-    })
-}
-
-/// In the place of an action with mistakes, of a task that may fail, one that fails when the run comes to it, as in
-/// Ansible. The mistakes are warnings then.
-fn mistaken(
-    loader: &mut Loader<'_>,
-    before: usize,
-    word: &Node,
-    frame: &Frame,
-    fields: &Fields<'_>,
-) -> Option<Action> {
-    let mistakes = loader.found.0.get_mut(before..)?;
-    let is_mistaken = mistakes
-        .iter()
-        .any(|found| found.severity == Severity::Error);
-    if !is_mistaken || !frame.may_fail() && fields.value("failed_when").is_none() {
-        return None;
-    }
-    let mut messages = Vec::new();
-    for mistake in mistakes {
-        if mistake.severity == Severity::Error {
-            mistake.severity = Severity::Warning;
-            messages.push(mistake.message.clone());
-        }
-    }
-    Some(Action::Mistaken {
-        name: action_name(word.as_str().unwrap_or_default()),
-        message: messages.join("; "),
     })
 }
 

@@ -7,7 +7,6 @@ pub(super) const NOT_SUPPORTED: &[&str] = &[
     "become_exe",
     "become_flags",
     "debugger",
-    "fact_path",
     "include",
     "vars_prompt",
     "with_lines",

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{RemoteError, Session};
-use crate::connect::{Command, Output, Stdin, TransportError};
+use crate::connect::{Command, Output, Sharing, Stdin, TransportError};
 
 /// Takes the lock, from a silent holder as soon as that gives up; waits for a step that a killed run left behind, says so
 /// in the lock's file, and holds on as long as something arrives on standard input.
@@ -155,7 +155,8 @@ impl Session {
             let session = session.clone();
             let stop = stop.clone();
             async move {
-                let exec = session.send(hold, Stdin::Stream(Bytes::new(), receiver), false);
+                let exec =
+                    session.send(hold, Stdin::Stream(Bytes::new(), receiver), Sharing::Alone);
                 tokio::pin!(exec);
                 let mut beat = tokio::time::interval(HEARTBEAT);
                 loop {
@@ -182,7 +183,7 @@ impl Session {
                 ],
             ),
             Stdin::Empty,
-            false,
+            Sharing::Look,
         );
         let output = tokio::select! {
             ended = &mut task => match ended {

@@ -3,6 +3,7 @@
 //! Everything here is built from [`Connector::exec`](crate::connect::Connector::exec): scripts for a POSIX `sh`, data
 //! as arguments or standard input, never pasted into the script. It knows neither modules nor tasks.
 
+mod environment;
 mod files;
 mod forward;
 mod found;
@@ -14,15 +15,19 @@ pub(crate) mod testing;
 mod upload;
 mod wrap;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::connect::{Command, Connector, ExecRequest, Output, Stdin, TransportError};
+use crate::connect::{
+    Command, Connector, ExecRequest, Output, ParentProcess, Sharing, Stdin, TransportError,
+};
 use crate::secret::SecretString;
 
+use environment::Environment;
+pub use environment::check_variable;
 pub use files::check_removable;
 pub(crate) use files::{aside_function, settle_function};
 pub(crate) use files::{digest_function, look_function};
@@ -62,7 +67,7 @@ pub struct Session {
     cancel: CancellationToken,
     state_dir: Arc<str>,
     note: Option<Arc<Note>>,
-    environment: Arc<[(String, String)]>,
+    environment: Environment,
 }
 
 /// Why an operation on the host failed.
@@ -145,37 +150,17 @@ impl Session {
             cancel,
             state_dir: STATE_DIR.into(),
             note: None,
-            environment: Arc::default(),
+            environment: Environment::default(),
         }
     }
 
-    /// The same session with one more variable in its environment.
+    /// The same connection, whose commands see these environment variables; each has passed [`check_variable`].
     #[must_use]
-    pub fn with_variable(&self, name: &str, value: &str) -> Self {
-        let mut environment = self.environment.to_vec();
-        environment.push((name.to_owned(), value.to_owned()));
-        self.with_environment(environment)
-    }
-
-    /// The same connection, whose commands see these environment variables.
-    #[must_use]
-    pub fn with_environment(&self, environment: Vec<(String, String)>) -> Self {
+    pub fn with_environment(&self, variables: &[(String, String)]) -> Self {
         Self {
-            environment: environment.into(),
+            environment: Environment::new(variables),
             ..self.clone()
         }
-    }
-
-    /// A command with the environment around it.
-    fn with_variables(&self, command: Command) -> Command {
-        if self.environment.is_empty() {
-            return command;
-        }
-        let pairs = self
-            .environment
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        command.prefixed(Command::new("env").args(pairs))
     }
 
     /// The same connection with another limit for each command.
@@ -284,8 +269,9 @@ impl Session {
         command: Command,
         input: Bytes,
     ) -> Result<Output, TransportError> {
-        self.send(self.with_variables(command), Stdin::Bytes(input), true)
-            .await
+        let command = self.environment.around(command);
+        let stdin = wrap::after(self.environment.input(), Stdin::Bytes(input));
+        self.send(command, stdin, Sharing::Look).await
     }
 
     /// Runs a command that changes something, with privilege and standard input: in its own session, so that it can
@@ -302,9 +288,12 @@ impl Session {
         stdin: Stdin,
     ) -> Result<Output, TransportError> {
         let name = wrap::random_name();
-        let command = self.with_variables(command);
+        let command = self.environment.around(command);
+        let stdin = wrap::after(self.environment.input(), stdin);
         let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
-        let result = self.send(step, stdin, false).await;
+        let parent = Arc::new(OnceLock::new());
+        let sharing = Sharing::Step(Arc::clone(&parent));
+        let result = self.send(step, stdin, sharing).await;
         if let Err(
             TransportError::Cancelled
             | TransportError::TimedOut { .. }
@@ -312,13 +301,14 @@ impl Session {
             | TransportError::TooMuchOutput,
         ) = &result
         {
-            self.stop(&name).await;
+            self.stop(&name, parent.get()).await;
         }
         result
     }
 
-    /// Ends what still runs under a step's wrapper. A failure changes nothing about why we came here.
-    async fn stop(&self, name: &str) {
+    /// Ends what still runs under a step's wrapper, or under the shell that it runs in. A failure changes nothing about
+    /// why we came here.
+    async fn stop(&self, name: &str, parent: Option<&ParentProcess>) {
         let patient = Self {
             cancel: CancellationToken::new(),
             timeout: Some(Duration::from_secs(stop::GRACE_SECONDS + 15)),
@@ -330,16 +320,18 @@ impl Session {
                 wrap::STEP_NAME.to_owned(),
                 name.to_owned(),
                 stop::GRACE_SECONDS.to_string(),
+                parent.map_or_else(String::new, |parent| parent.number.to_string()),
+                parent.map_or_else(String::new, |parent| parent.started_ticks.to_string()),
             ],
         );
-        let _ = patient.send(command, Stdin::Empty, false).await;
+        let _ = patient.send(command, Stdin::Empty, Sharing::Alone).await;
     }
 
     async fn send(
         &self,
         command: Command,
         stdin: Stdin,
-        is_shared: bool,
+        sharing: Sharing,
     ) -> Result<Output, TransportError> {
         let target = self.connector.describe();
         let wrapped = wrap::privilege(command, &self.privilege, self.connector.user(), &target)?;
@@ -348,7 +340,7 @@ impl Session {
             .stdin(stdin)
             .cancel(self.cancel.clone());
         request.timeout = self.timeout;
-        request.is_shared = is_shared;
+        request.sharing = sharing;
         let output = self.connector.exec(request).await?;
         wrapped.judge(output, &target)
     }

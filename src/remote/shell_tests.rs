@@ -103,6 +103,28 @@ async fn operations(session: &Session, home: &std::path::Path) -> Result<(), Rem
     assert_eq!(absent.kind, FoundKind::Absent);
     assert_eq!(absent.missing, [path("a"), path("a/b")]);
 
+    let told = [
+        ("KK_A", "two\nlines\n"),
+        ("KK_B", "it's \\0101 \\ $HOME `id` \"%s\" = \u{e4}"),
+        ("KK_C", ""),
+        ("KK_A", "the later\n\n"),
+    ];
+    let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let shown = session
+        .with_environment(&told)
+        .run(
+            Command::script(
+                "printf '%s|%s|%s|' \"$KK_A\" \"$KK_B\" \"${KK_C-none}\"; cat; env | grep -c ^kk_",
+                [""; 0],
+            ),
+            Bytes::from_static(b"KK_D=input\n\n\\n"),
+        )
+        .await?;
+    assert_eq!(
+        shown.stdout_text(),
+        format!("the later\n\n|{}||KK_D=input\n\n\\n0\n", told[1].1)
+    );
+
     let source = home.join("source");
     std::fs::write(&source, vec![3_u8; 5_000_000]).unwrap();
     let (sha256, size) = sha256_of_file(&source).unwrap();

@@ -2,10 +2,19 @@
 //! with the same privilege, looks for the step's wrapper and ends what runs under it.
 
 /// `$1` and `$2` are the two halves of the wrapper's name (whole, this script would find itself), `$3` the seconds
-/// between asking and killing. Ends the descendants of the wrapper and the process groups they lead; a daemon that
+/// between asking and killing. `$4` and `$5` are, for a step in a kept shell, that shell's process and when it started;
+/// then nothing else is looked for. Ends the descendants of the wrapper and the process groups they lead; a daemon that
 /// has left both on purpose lives on.
 pub(super) const STOP: &str = r#"name=$1$2
-marked=$(grep -lF -e "$name" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3)
+marked=
+if [ -n "$4" ]; then
+  # Another process that got the number since started later.
+  started=$(sed -n 's/^.*) //p' 2>/dev/null <"/proc/$4/stat" | cut -d' ' -f20)
+  [ "$started" = "$5" ] || exit 0
+  marked=$4
+else
+  marked=$(grep -lF -e "$name" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3)
+fi
 if [ -z "$marked" ]; then
   for file in /proc/[0-9]*/cmdline; do
     if tr '\0' '\n' 2>/dev/null <"$file" | grep -qxF -e "$1$2"; then

@@ -49,6 +49,31 @@ fn a_password_goes_over_standard_input_only() {
     assert!(matches!(broken, Err(TransportError::Privilege { .. })));
 }
 
+#[tokio::test]
+async fn the_environment_follows_the_password_on_standard_input() {
+    let host = crate::connect::fake::FakeConnector::named("ubuntu", "ubuntu@h:22");
+    host.containing("sudo", crate::connect::fake::Reply::ok(""));
+    let session = Session::new(
+        host.clone(),
+        become_root(Some("canary-123")),
+        CancellationToken::new(),
+    );
+    let session = session.with_environment(&[("TOKEN".to_owned(), "canary-456".to_owned())]);
+    let _ = session.run(Command::new("id"), "data".into()).await;
+    let _ = session.probe_with(Command::new("id"), "data".into()).await;
+    let executed = host.executed();
+    assert_eq!(executed.len(), 2);
+    for one in executed {
+        assert!(!one.command.contains("canary"), "{}", one.command);
+        let text = String::from_utf8(one.stdin.to_vec()).unwrap();
+        let lines: Vec<&str> = text.split('\n').collect();
+        assert_eq!(
+            [lines[0], lines[2], lines[3], lines[4]],
+            ["canary-123", "TOKEN=canary-456", "", "data"]
+        );
+    }
+}
+
 #[test]
 fn without_a_password_sudo_must_not_ask() {
     let wrapped = wrap::privilege(Command::new("id"), &become_root(None), "ubuntu", "h").unwrap();

@@ -164,20 +164,7 @@ pub(super) fn privilege(
 impl Wrapped {
     /// The input that the host gets for what the command is to read.
     pub(super) fn stdin(&self, stdin: Stdin) -> Stdin {
-        if self.prefix.is_empty() {
-            return stdin;
-        }
-        let join = |bytes: &Bytes| {
-            let mut joined = Vec::with_capacity(self.prefix.len() + bytes.len());
-            joined.extend_from_slice(&self.prefix);
-            joined.extend_from_slice(bytes);
-            Bytes::from(joined)
-        };
-        match stdin {
-            Stdin::Empty => Stdin::Bytes(self.prefix.clone()),
-            Stdin::Bytes(bytes) => Stdin::Bytes(join(&bytes)),
-            Stdin::Stream(first, rest) => Stdin::Stream(join(&first), rest),
-        }
+        after(&self.prefix, stdin)
     }
 
     /// The command's own output, or why sudo did not let it run.
@@ -201,6 +188,24 @@ impl Wrapped {
             reason,
             hint,
         })
+    }
+}
+
+/// Input with something before it.
+pub(super) fn after(prefix: &Bytes, stdin: Stdin) -> Stdin {
+    if prefix.is_empty() {
+        return stdin;
+    }
+    let join = |bytes: &Bytes| {
+        let mut joined = Vec::with_capacity(prefix.len() + bytes.len());
+        joined.extend_from_slice(prefix);
+        joined.extend_from_slice(bytes);
+        Bytes::from(joined)
+    };
+    match stdin {
+        Stdin::Empty => Stdin::Bytes(prefix.clone()),
+        Stdin::Bytes(bytes) => Stdin::Bytes(join(&bytes)),
+        Stdin::Stream(first, rest) => Stdin::Stream(join(&first), rest),
     }
 }
 

@@ -4,25 +4,45 @@
 //! connection, with their place. Rendering is lazy in Ansible's way: a variable whose value is itself a template is
 //! resolved when it is used (see [`Scope`]). This room knows nothing of tasks, hosts or files.
 
+mod access;
+mod compiled;
 mod environment;
 mod filters;
+mod format;
+mod functions;
+mod known;
+mod literal;
+mod lookups;
+mod methods;
 mod missing;
 mod names;
+mod operators;
 mod outside;
+mod python;
+mod rewrite;
 mod scope;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod tests_of_values;
-mod written;
+mod text_methods;
+mod values;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Place};
+use compiled::{Form, Formula};
+use rewrite::{Backslashes, Mistake};
+use scope::Trouble;
 
+pub use filters::json_text;
+pub use lookups::{LOOKUPS, unknown_lookup};
 pub use outside::Outside;
-pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, has_template};
+pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, converted, has_template};
+pub use syntax::Syntax;
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).
 #[derive(Debug, Clone)]
@@ -36,10 +56,14 @@ pub struct Template {
 enum Kind {
     /// No markup at all.
     Literal,
-    /// Exactly one `{{ … }}`: keeps the native type of its value.
-    Expression,
-    /// Anything else: renders to a text.
-    Mixed,
+    /// A text with markup.
+    Text,
+    /// An expression, as in `when:`.
+    Condition,
+    /// An expression, as it stands within `{{ }}`.
+    Inner,
+    /// Renders to a text that is an expression itself.
+    Rendered,
 }
 
 /// Whether a text contains template markup.
@@ -50,19 +74,12 @@ pub fn is_template(text: &str) -> bool {
 impl Template {
     /// A text that may contain markup. `place` is the scalar in the user's file.
     pub fn parse(text: &str, place: Option<&Place>) -> Result<Self, Diagnostic> {
-        if !is_template(text) {
-            return Ok(Self {
-                text: text.into(),
-                kind: Kind::Literal,
-                place: place.cloned(),
-            });
-        }
-        environment::check(text, place, text, 0)?;
-        let kind = match sole_expression(text) {
-            Some(_) => Kind::Expression,
-            None => Kind::Mixed,
+        let kind = if is_template(text) {
+            compiled::form(text).map_err(|mistake| in_scalar(&mistake, place, text))?;
+            Kind::Text
+        } else {
+            Kind::Literal
         };
-        let text = sole_expression(text).unwrap_or(text);
         Ok(Self {
             text: text.into(),
             kind,
@@ -73,23 +90,41 @@ impl Template {
     /// A bare expression, as in `when:`.
     pub fn expression(text: &str, place: Option<&Place>) -> Result<Self, Diagnostic> {
         if is_template(text) {
-            let inner = sole_expression(text).ok_or_else(|| {
-                let message = "expected an expression without `{{ }}`";
-                place
-                    .map_or_else(
-                        || Diagnostic::error(message),
-                        |place| Diagnostic::at(place, message),
-                    )
-                    .hint("a condition is an expression already: write `name == 'x'`")
-            })?;
-            return Self::expression(inner, place);
+            let Some(inner) = sole_expression(text) else {
+                // What the markup becomes is part of the expression, as in old playbooks.
+                return Ok(Self {
+                    kind: Kind::Rendered,
+                    ..Self::parse(text, place)?
+                });
+            };
+            return Self::bare(inner, Kind::Inner, place);
         }
-        environment::check(&format!("{{{{ {text} }}}}"), place, text, "{{ ".len())?;
-        Ok(Self {
+        Self::bare(text, Kind::Condition, place)
+    }
+
+    /// The inside of `{{ }}`: backslashes in its strings stand for themselves.
+    pub fn inner(text: &str, place: Option<&Place>) -> Result<Self, Diagnostic> {
+        Self::bare(text, Kind::Inner, place)
+    }
+
+    fn bare(text: &str, kind: Kind, place: Option<&Place>) -> Result<Self, Diagnostic> {
+        let template = Self {
             text: text.trim().into(),
-            kind: Kind::Expression,
+            kind,
             place: place.cloned(),
-        })
+        };
+        match template.formula() {
+            Ok(_) => Ok(template),
+            Err(mistake) => Err(in_scalar(&mistake, place, &template.text)),
+        }
+    }
+
+    fn formula(&self) -> Result<Arc<Formula>, Mistake> {
+        let backslashes = match self.kind {
+            Kind::Condition => Backslashes::Escape,
+            _ => Backslashes::Stand,
+        };
+        compiled::formula(&self.text, backslashes)
     }
 
     /// The text, if it has no markup.
@@ -99,7 +134,10 @@ impl Template {
 
     /// The text as it was written (without the braces of a sole expression).
     pub fn source(&self) -> &str {
-        &self.text
+        match self.kind {
+            Kind::Text => sole_expression(&self.text).unwrap_or(&self.text),
+            _ => &self.text,
+        }
     }
 
     /// Where it stands in the user's file.
@@ -107,22 +145,50 @@ impl Template {
         self.place.as_ref()
     }
 
-    /// The value: native for a sole expression, text otherwise.
+    /// The value: of its own kind for an expression, by Ansible's rules for a text with markup.
     pub fn evaluate(&self, scope: &Scope) -> Result<Json, Diagnostic> {
         let result = match self.kind {
             Kind::Literal => return Ok(Json::String(self.text.to_string())),
-            Kind::Expression => scope.evaluate(&self.text),
-            Kind::Mixed => scope.render(&self.text).map(Json::String),
+            Kind::Text => scope.text_value(&self.text),
+            Kind::Rendered => scope.text_value(&self.text).and_then(|text| {
+                let expression = display(&text);
+                // Data must not become a call of something that reads files or runs programs.
+                let brings = |name: &str| expression.contains(name) && !self.text.contains(name);
+                if ["lookup", "query", "q("].into_iter().any(brings) {
+                    return Err(
+                        environment::invalid("the data in the condition call a lookup").into(),
+                    );
+                }
+                let formula = compiled::formula(&expression, Backslashes::Escape)?;
+                Ok(environment::json_of(&scope.value_of(&formula)?)?)
+            }),
+            Kind::Condition | Kind::Inner => self.value(scope).and_then(|value| {
+                if missing::is_harmless(&value) {
+                    return Ok(Json::from(""));
+                }
+                Ok(environment::json_of(&value)?)
+            }),
         };
-        result.map_err(|message| self.located(&message))
+        result.map_err(|trouble| self.located(&trouble.message))
+    }
+
+    fn value(&self, scope: &Scope) -> Result<minijinja::Value, Trouble> {
+        scope.value_of(&*self.formula()?)
     }
 
     /// The value, or nothing when it is not defined.
     pub fn evaluate_if_defined(&self, scope: &Scope) -> Result<Option<Json>, Diagnostic> {
-        if self.kind == Kind::Expression {
-            let question = format!("({}) is defined", self.text);
-            let is_defined = scope.evaluate(&question);
-            if is_defined.map_err(|message| self.located(&message))? == Json::Bool(false) {
+        let formula = match self.kind {
+            Kind::Literal | Kind::Rendered => None,
+            Kind::Text => match compiled::form(&self.text) {
+                Ok(Form::Sole(formula)) => Some(formula),
+                _ => None,
+            },
+            Kind::Condition | Kind::Inner => self.formula().ok(),
+        };
+        if let Some(formula) = formula {
+            let is_defined = scope.is_defined(&formula);
+            if !is_defined.map_err(|trouble| self.located(&trouble.message))? {
                 return Ok(None);
             }
         }
@@ -134,8 +200,14 @@ impl Template {
         Ok(display(&self.evaluate(scope)?))
     }
 
-    /// The value as a condition, by the rules of a `when`.
+    /// The value as a condition: an expression as Python sees it, the value of a text with markup by its words.
     pub fn is_true(&self, scope: &Scope) -> Result<bool, Diagnostic> {
+        if self.kind == Kind::Condition {
+            let value = self.value(scope);
+            return value
+                .map(|value| value.is_true())
+                .map_err(|trouble| self.located(&trouble.message));
+        }
         Ok(truthy(&self.evaluate(scope)?))
     }
 
@@ -147,59 +219,125 @@ impl Template {
     }
 }
 
+/// A mistake in a text of the user's file.
+fn in_scalar(mistake: &Mistake, place: Option<&Place>, shown: &str) -> Diagnostic {
+    let diagnostic = match place {
+        Some(place) => Diagnostic::at(
+            &locate(place, shown, mistake.range.clone()),
+            &mistake.message,
+        ),
+        None => Diagnostic::error(format!("{} (in `{shown}`)", mistake.message)),
+    };
+    match &mistake.hint {
+        Some(hint) => diagnostic.hint(hint),
+        None => diagnostic,
+    }
+}
+
+/// A range of a template's text in the user's file; the whole scalar where they differ, as with escapes.
+fn locate(place: &Place, shown: &str, range: Option<Range<usize>>) -> Place {
+    let written = place.source.text.get(place.span.start..place.span.end);
+    let start = written.and_then(|written| written.find(shown));
+    let (Some(start), Some(range)) = (start, range) else {
+        return place.clone();
+    };
+    // The inside of a sole expression is a part of what is shown.
+    let from = range.start.min(shown.len());
+    let to = range.end.clamp(from, shown.len());
+    if !shown.is_char_boundary(from) || !shown.is_char_boundary(to) {
+        return place.clone();
+    }
+    place.within(start + from, to - from)
+}
+
 /// Renders the whole text of a template file; errors name the line.
-pub fn render_file(name: &str, text: &str, scope: &Scope) -> Result<String, Diagnostic> {
-    let source = crate::diagnostic::Source::new(name, text);
-    scope.render_named(text).map_err(|error| {
-        let line = error.line().unwrap_or(1);
-        let start: usize = text
-            .lines()
-            .take(line.saturating_sub(1))
-            .map(|line| line.len() + 1)
-            .sum();
-        let span = error.range().unwrap_or_else(|| {
-            start
-                ..start
-                    + text
-                        .get(start..)
-                        .and_then(|rest| rest.lines().next())
-                        .map_or(0, str::len)
-        });
-        let place = Place::new(
-            &source,
-            crate::diagnostic::Span {
-                start: span.start,
-                end: span.end,
-            },
-        );
-        Diagnostic::at(&place, environment::describe(&error))
+pub fn render_file(
+    name: &str,
+    text: &str,
+    syntax: &Syntax,
+    scope: &Scope,
+) -> Result<String, Diagnostic> {
+    let collection = compiled::collection();
+    let unit = file_unit(&collection, name, text, syntax)?;
+    scope.rendered(&collection, &unit, text).map_err(|error| {
+        // The innermost template that the error is about.
+        let mut innermost = &error;
+        let mut place = placed(&collection, &error);
+        while let Some(inner) =
+            std::error::Error::source(innermost).and_then(|source| source.downcast_ref())
+        {
+            place = placed(&collection, inner).or(place);
+            innermost = inner;
+        }
+        let message = environment::describe(&error);
+        match place {
+            Some(place) => Diagnostic::at(&place, message),
+            None => Diagnostic::error(format!("{name}: {message}")),
+        }
     })
 }
 
-/// Checks the text of a template file without rendering it.
-pub fn check_file(name: &str, text: &str) -> Result<(), Diagnostic> {
-    let source = crate::diagnostic::Source::new(name, text);
-    let place = Place::new(
-        &source,
-        crate::diagnostic::Span {
-            start: 0,
-            end: text.len(),
-        },
-    );
-    environment::check(text, Some(&place), text, 0)
+/// Where in a template an error is.
+fn placed(collection: &compiled::Collection, error: &minijinja::Error) -> Option<Place> {
+    let unit = collection.named(error.name()?)?;
+    let range = unit.range(error)?;
+    Some(in_file(&unit.shown, &unit.source, range))
 }
 
-/// A value as it appears inside a text.
+fn in_file(name: &str, text: &str, range: Range<usize>) -> Place {
+    let source = crate::diagnostic::Source::new(name, text);
+    let span = crate::diagnostic::Span {
+        start: range.start,
+        end: range.end,
+    };
+    Place::new(&source, span)
+}
+
+fn file_unit(
+    collection: &compiled::Collection,
+    name: &str,
+    text: &str,
+    syntax: &Syntax,
+) -> Result<Arc<compiled::Unit>, Diagnostic> {
+    let (syntax, header) = syntax.of_file(text).map_err(|message| {
+        Diagnostic::at(
+            &in_file(name, text, 0..text.find('\n').unwrap_or(text.len())),
+            message,
+        )
+    })?;
+    let body = text.get(header..).unwrap_or_default();
+    collection
+        .unit(name, body, &syntax, Backslashes::Escape)
+        .map_err(|mistake| {
+            let range = mistake.range.clone().unwrap_or(0..body.len());
+            let place = in_file(name, text, range.start + header..range.end + header);
+            let diagnostic = Diagnostic::at(&place, &mistake.message);
+            match &mistake.hint {
+                Some(hint) => diagnostic.hint(hint),
+                None => diagnostic,
+            }
+        })
+}
+
+/// Checks the text of a template file without rendering it.
+pub fn check_file(name: &str, text: &str, syntax: &Syntax) -> Result<(), Diagnostic> {
+    file_unit(&compiled::collection(), name, text, syntax).map(|_| ())
+}
+
+/// A value as it appears inside a text: as Python writes it.
 pub fn display(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         Json::Null => String::new(),
-        Json::Bool(boolean) => if *boolean { "True" } else { "False" }.to_owned(),
-        other => other.to_string(),
+        other => {
+            let mut text = String::new();
+            python::write_json(other, &mut text);
+            text
+        }
     }
 }
 
-/// Truth as Ansible sees a condition's value: texts count by their words.
+/// Truth as Ansible sees the value of a boolean keyword: texts count by their words.
 pub fn truthy(value: &Json) -> bool {
     match value {
         Json::Null => false,
@@ -214,13 +352,14 @@ pub fn truthy(value: &Json) -> bool {
     }
 }
 
-/// The inside of a text that is exactly one `{{ … }}`.
+/// The inside of a text that is exactly one `{{ … }}`, but for a line break at its end.
 fn sole_expression(text: &str) -> Option<&str> {
-    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
     let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
-    let inner = inner.strip_suffix(['-', '+']).unwrap_or(inner).trim();
+    let inner = inner.strip_suffix('-').unwrap_or(inner).trim();
     let is_plain = !["}}", "{{", "{%", "{#"]
         .iter()
         .any(|mark| inner.contains(mark));
-    (is_plain || environment::is_expression(inner)).then_some(inner)
+    (is_plain || compiled::formula(inner, Backslashes::Stand).is_ok()).then_some(inner)
 }

@@ -1,143 +1,70 @@
 //! The names of every filter, test and function, for "unknown filter" and "did you mean".
 
-/// Filters that minijinja brings; it offers no way to list them.
-pub(super) const BUILTIN_FILTERS: &[&str] = &[
-    "abs",
-    "attr",
-    "batch",
-    "bool",
-    "capitalize",
-    "chain",
-    "count",
-    "d",
-    "default",
-    "dictsort",
-    "e",
-    "escape",
-    "first",
-    "float",
-    "format",
-    "groupby",
-    "indent",
-    "int",
-    "items",
-    "join",
-    "last",
-    "length",
-    "lines",
-    "list",
-    "lower",
-    "map",
-    "max",
-    "min",
-    "pprint",
-    "reject",
-    "rejectattr",
-    "replace",
-    "reverse",
-    "round",
-    "safe",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "split",
-    "string",
-    "sum",
-    "title",
-    "tojson",
-    "trim",
-    "unique",
-    "upper",
-    "urlencode",
-    "zip",
-];
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
-/// Tests that minijinja brings.
-pub(super) const BUILTIN_TESTS: &[&str] = &[
-    "undefined",
-    "defined",
-    "none",
-    "safe",
-    "escaped",
-    "boolean",
-    "odd",
-    "even",
-    "divisibleby",
-    "number",
-    "integer",
-    "int",
-    "float",
-    "string",
-    "sequence",
-    "iterable",
-    "mapping",
-    "startingwith",
-    "endingwith",
-    "lower",
-    "upper",
-    "sameas",
-    "eq",
-    "equalto",
-    "==",
-    "ne",
-    "!=",
-    "lt",
-    "lessthan",
-    "<",
-    "le",
-    "<=",
-    "gt",
-    "greaterthan",
-    ">",
-    "ge",
-    ">=",
-    "in",
-    "true",
-    "false",
-    "filter",
-    "test",
-];
+use super::{filters, tests_of_values};
 
-/// Ansible's filters that are added here.
-pub(super) const OWN_FILTERS: &[&str] = &[
-    "b64decode",
-    "b64encode",
-    "basename",
-    "combine",
-    "dict2items",
-    "difference",
-    "dirname",
-    "flatten",
-    "from_json",
-    "intersect",
-    "ipwrap",
-    "items2dict",
-    "mandatory",
-    "quote",
-    "regex_replace",
-    "regex_search",
-    "splitext",
-    "ternary",
-    "to_json",
-    "to_nice_json",
-    "to_nice_yaml",
-    "to_yaml",
-    "union",
-];
+/// Filters that minijinja brings and that are not made anew here; it offers no way to list them.
+const BUILTIN_FILTERS: &[&str] = &["lines"];
 
-/// Ansible's tests that are added here.
-pub(super) const OWN_TESTS: &[&str] = &[
-    "changed",
-    "contains",
-    "failed",
-    "match",
-    "search",
-    "skipped",
-    "succeeded",
-    "success",
-    "version",
-];
+/// Tests that minijinja brings and that are not made anew here.
+const BUILTIN_TESTS: &[&str] = &["safe", "sameas", "int", "startingwith", "endingwith"];
 
 /// Functions that a template can call.
-pub(super) const FUNCTIONS: &[&str] = &["dict", "lookup", "namespace", "q", "query", "range"];
+const FUNCTIONS: &[&str] = &[
+    "dict",
+    "lookup",
+    "namespace",
+    "now",
+    "q",
+    "query",
+    "range",
+    "undef",
+];
+
+/// Filters that Ansible users know and that are left out, with what to do instead.
+const LEFT_OUT: &[(&str, &str)] = &[
+    (
+        "json_query",
+        "`json_query` is left out: use `selectattr`, `map(attribute='…')` and `items2dict`",
+    ),
+    (
+        "jc",
+        "`jc` is left out: ask the command for JSON and use `from_json`",
+    ),
+    ("urlize", "`urlize` is left out: write the link yourself"),
+];
+
+/// The names of all filters.
+pub(super) fn filters() -> &'static BTreeSet<String> {
+    static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let builtin = BUILTIN_FILTERS.iter().map(|name| (*name).to_owned());
+        filters::names().chain(builtin).collect()
+    })
+}
+
+/// The names of all tests.
+pub(super) fn tests() -> &'static BTreeSet<String> {
+    static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let builtin = BUILTIN_TESTS.iter().map(|name| (*name).to_owned());
+        tests_of_values::names().chain(builtin).collect()
+    })
+}
+
+/// The names of all functions.
+pub(super) fn functions() -> &'static BTreeSet<String> {
+    static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
+    NAMES.get_or_init(|| FUNCTIONS.iter().map(|name| (*name).to_owned()).collect())
+}
+
+/// What to do instead of something that is left out.
+pub(super) fn left_out(name: &str) -> Option<&'static str> {
+    let short = name.rsplit('.').next().unwrap_or(name);
+    LEFT_OUT
+        .iter()
+        .find(|(other, _)| *other == short)
+        .map(|(_, hint)| *hint)
+}

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::Scope;
 use super::environment::{invalid, json_of, value_of};
-use super::scope::scope_of;
+use super::scope::root_of;
 
 /// Answers what a template asks beyond its variables.
 pub trait Outside: Send + Sync {
@@ -65,6 +65,7 @@ pub(super) fn short_name(name: &str) -> &str {
         "ansible.legacy.",
         "ansible.posix.",
         "ansible.utils.",
+        "ansible.netcommon.",
         "community.general.",
     ]
     .iter()
@@ -80,10 +81,10 @@ fn ask(
     wants_list: bool,
 ) -> Result<Value, Error> {
     let name = short_name(name);
-    let scope = scope_of(state);
-    let outside = scope
+    let root = root_of(state);
+    let outside = root
         .as_ref()
-        .and_then(|scope| Some((scope, scope.outside()?)));
+        .and_then(|root| Some((&root.scope, root.scope.outside()?)));
     let Some((scope, outside)) = outside else {
         return Err(invalid(format!("the lookup `{name}` cannot be made here")));
     };

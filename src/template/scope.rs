@@ -4,23 +4,37 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::value::{Object, Value};
+use minijinja::value::{Enumerator, Object, Value};
 use serde_json::{Map, Value as Json};
 
-use super::missing::{self, Asked, tracked};
+use super::compiled::{Collection, Form, Formula, Unit, collection, form};
+use super::missing::{is_harmless, missing, undefined_error};
 use super::outside::Outside;
-use super::{environment, is_template};
+use super::rewrite::Mistake;
+use super::{environment, is_template, literal, python, values};
 use crate::vault::{envelope_of, has_marked};
 
 /// How deep variables may refer to variables.
 pub const MAX_RECURSION: usize = 40;
 
 /// One layer of variables.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Layer {
     variables: Arc<Map<String, Json>>,
     /// Texts in it are data, never templates: facts, results of tasks, settings.
     raw: bool,
+    /// Variables without templates as the engine takes them, for all scopes that have this layer.
+    ready: Arc<Mutex<HashMap<String, Option<Value>>>>,
+}
+
+impl std::fmt::Debug for Layer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Layer")
+            .field("variables", &self.variables)
+            .field("raw", &self.raw)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Layer {
@@ -29,6 +43,7 @@ impl Layer {
         Self {
             variables: variables.into(),
             raw: false,
+            ready: Arc::default(),
         }
     }
 
@@ -37,6 +52,7 @@ impl Layer {
         Self {
             variables: variables.into(),
             raw: true,
+            ready: Arc::default(),
         }
     }
 
@@ -44,6 +60,21 @@ impl Layer {
     pub fn variables(&self) -> &Map<String, Json> {
         &self.variables
     }
+
+    /// A variable in which there is no template; `None` when there is one.
+    fn ready(&self, name: &str, json: &Json) -> Option<Value> {
+        let known = lock(&self.ready).get(name).cloned();
+        known.unwrap_or_else(|| {
+            let is_data = self.raw && !has_marked(json) || !has_template(json);
+            let value = is_data.then(|| environment::value_of(json));
+            lock(&self.ready).insert(name.to_owned(), value.clone());
+            value
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Layers of variables, the later ones stronger, and values that stand above all of them.
@@ -74,13 +105,36 @@ pub(super) struct Trouble {
     undefined: bool,
 }
 
-impl From<&minijinja::Error> for Trouble {
-    fn from(error: &minijinja::Error) -> Self {
+impl From<minijinja::Error> for Trouble {
+    fn from(error: minijinja::Error) -> Self {
         Self {
-            message: environment::describe(error),
-            undefined: error.kind() == minijinja::ErrorKind::UndefinedError,
+            message: environment::describe(&error),
+            undefined: is_about_undefined(&error),
         }
     }
+}
+
+impl From<Mistake> for Trouble {
+    fn from(mistake: Mistake) -> Self {
+        Self {
+            message: mistake.message,
+            undefined: false,
+        }
+    }
+}
+
+/// Whether something undefined is at the bottom of an error.
+fn is_about_undefined(error: &minijinja::Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<minijinja::Error>()
+            && error.kind() == minijinja::ErrorKind::UndefinedError
+        {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 /// Gives the scope of a host by its name.
@@ -108,7 +162,19 @@ impl Scope {
 
     /// With `hostvars`: the scope of each host.
     pub fn with_hosts(layers: Vec<Layer>, hosts: HostScopes) -> Self {
-        let hosts = Value::from_object(HostVariables(hosts));
+        let all = layers
+            .iter()
+            .rev()
+            .find_map(|layer| layer.variables.get("groups"));
+        let all = all
+            .and_then(|groups| groups.get("all"))
+            .and_then(Json::as_array);
+        let names = all.into_iter().flatten().filter_map(Json::as_str);
+        let hosts = Value::from_object(HostVariables {
+            scopes: hosts,
+            known: Mutex::default(),
+            names: names.map(Value::from).collect(),
+        });
         Self {
             inner: Arc::new(Inner {
                 layers,
@@ -184,7 +250,12 @@ impl Scope {
         if self.raw(name).is_none() {
             return Ok(None);
         }
-        self.evaluate(name).map(Some)
+        let formula = super::compiled::formula(name, super::rewrite::Backslashes::Stand);
+        let value = formula.map_err(Trouble::from).and_then(|formula| {
+            let value = self.value_of(&formula)?;
+            Ok(environment::json_of(&value)?)
+        });
+        value.map(Some).map_err(|trouble| trouble.message)
     }
 
     /// A value with every template in it resolved.
@@ -195,10 +266,7 @@ impl Scope {
     fn resolved(&self, value: &Json) -> Result<Json, Trouble> {
         Ok(match value {
             Json::String(text) if envelope_of(text).is_some() => Json::String(revealed(text)?),
-            Json::String(text) if is_template(text) => match super::sole_expression(text) {
-                Some(expression) => self.value_of(expression)?,
-                None => Json::String(self.text_of(text)?),
-            },
+            Json::String(text) if is_template(text) => self.text_value(text)?,
             Json::Array(items) => Json::Array(
                 items
                     .iter()
@@ -221,94 +289,116 @@ impl Scope {
         })
     }
 
-    pub(super) fn evaluate(&self, expression: &str) -> Result<Json, String> {
-        self.value_of(expression).map_err(|trouble| trouble.message)
-    }
-
-    fn value_of(&self, expression: &str) -> Result<Json, Trouble> {
-        let environment = environment::environment();
-        let result = tracked(Asked::find(expression, true), || {
-            let compiled = environment.compile_expression(expression)?;
-            let value = compiled.eval(self.context())?;
-            if value.is_undefined() {
-                let name = expression.trim();
-                return Err(minijinja::Error::new(
-                    minijinja::ErrorKind::UndefinedError,
-                    format!("`{name}` is undefined"),
-                ));
+    /// The value of a text with markup, by the rules of Ansible: a list, a mapping or a boolean keeps its kind, and so
+    /// does a text that looks like one; everything else is a text.
+    pub(super) fn text_value(&self, text: &str) -> Result<Json, Trouble> {
+        match form(text)? {
+            Form::Sole(formula) => self.sole_value(&formula),
+            Form::Mixed(unit) => {
+                let rendered = self.rendered(&collection(), &unit, text)?;
+                Ok(converted(rendered))
             }
-            environment::json_of(&value)
-        });
-        result.map_err(|error| Trouble::from(&error))
+        }
     }
 
-    pub(super) fn render(&self, text: &str) -> Result<String, String> {
-        self.text_of(text).map_err(|trouble| trouble.message)
-    }
-
-    fn text_of(&self, text: &str) -> Result<String, Trouble> {
-        self.render_named(text)
-            .map_err(|error| Trouble::from(&error))
-    }
-
-    pub(super) fn render_named(&self, text: &str) -> Result<String, minijinja::Error> {
-        let environment = environment::environment();
-        tracked(Asked::find(text, false), || {
-            environment.template_from_str(text)?.render(self.context())
+    fn sole_value(&self, formula: &Formula) -> Result<Json, Trouble> {
+        // A name alone keeps numbers and nothing.
+        if let Some(name) = &formula.name
+            && let Some(raw @ (Json::Bool(_) | Json::Number(_) | Json::Null)) = self.raw(name)
+        {
+            return Ok(raw.clone());
+        }
+        let value = self.value_of(formula)?;
+        if value.is_none() || is_harmless(&value) {
+            return Ok(Json::from(""));
+        }
+        Ok(match environment::json_of(&value)? {
+            Json::String(text) if formula.is_text => Json::String(text),
+            Json::String(text) => converted(text),
+            number @ Json::Number(_) => Json::String(super::display(&number)),
+            Json::Array(_) if value.is_tuple() => Json::String(python::text(&value)?),
+            other => other,
         })
     }
 
-    fn context(&self) -> Value {
-        Value::from_object(Context(self.clone()))
+    /// The value of an expression as the engine has it. Something undefined is an error.
+    pub(super) fn value_of(&self, formula: &Formula) -> Result<Value, Trouble> {
+        let value = formula
+            .expression
+            .eval(self.context(&collection(), formula.mutates))?;
+        match undefined_error(&value) {
+            Some(error) if !is_harmless(&value) => Err(error.into()),
+            _ => Ok(value),
+        }
+    }
+
+    /// Whether an expression has a value that is defined.
+    pub(super) fn is_defined(&self, formula: &Formula) -> Result<bool, Trouble> {
+        match self.value_of(formula) {
+            Ok(value) => Ok(!is_harmless(&value)),
+            Err(trouble) if trouble.undefined => Ok(false),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// A template's text, with the line breaks at its end that the engine has taken away.
+    pub(super) fn rendered(
+        &self,
+        collection: &Arc<Collection>,
+        unit: &Unit,
+        text: &str,
+    ) -> Result<String, minijinja::Error> {
+        let template = collection.environment.get_template(&unit.name)?;
+        let mut rendered = template.render(self.context(collection, unit.mutates))?;
+        let count = |text: &str| text.len() - text.trim_end_matches('\n').len();
+        let lost = count(text).saturating_sub(count(&rendered));
+        rendered.push_str(&unit.syntax.newline.repeat(lost));
+        Ok(rendered)
+    }
+
+    fn context(&self, collection: &Arc<Collection>, mutates: bool) -> Value {
+        Value::from_object(Context {
+            scope: self.clone(),
+            collection: Arc::clone(collection),
+            own: mutates.then(Mutex::default),
+        })
     }
 
     fn lookup(&self, name: &str) -> Option<Value> {
-        if let Some(value) = self
-            .inner
-            .resolved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-        {
+        if let Some(value) = lock(&self.inner.resolved).get(name) {
             return Some(value.clone());
-        }
-        if name == "hostvars"
-            && let Some(hosts) = &self.inner.hosts
-        {
-            return Some(hosts.clone());
         }
         let layer = self
             .inner
             .layers
             .iter()
             .rev()
-            .find(|layer| layer.variables.contains_key(name))?;
+            .find(|layer| layer.variables.contains_key(name));
+        let Some(layer) = layer else {
+            return match name {
+                "hostvars" => self.inner.hosts.clone(),
+                "vars" => Some(self.context(&collection(), false)),
+                _ => None,
+            };
+        };
         let json = layer.variables.get(name)?;
-        let value = if layer.raw && !has_marked(json) || !has_template(json) {
-            environment::value_of(json)
-        } else {
-            let resolved = if layer.raw {
+        let resolved = || {
+            if layer.raw {
                 decrypted(json)
             } else {
                 self.resolve_guarded(name, json)
-            };
-            match resolved {
-                Ok(json) => environment::value_of(&json),
-                Err(trouble) if trouble.undefined => {
-                    missing::note_undefined(name, trouble.message);
-                    return None;
-                }
-                Err(trouble) => {
-                    missing::note_failure(trouble.message);
-                    return None;
-                }
             }
         };
-        self.inner
-            .resolved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), value.clone());
+        let value = match layer.ready(name, json) {
+            Some(value) => value,
+            None => match resolved() {
+                Ok(json) => environment::value_of(&json),
+                // It is an error where it is used, and not where a `default` takes its place.
+                Err(trouble) if trouble.undefined => return Some(missing(trouble.message)),
+                Err(trouble) => return Some(Value::from(environment::invalid(trouble.message))),
+            },
+        };
+        lock(&self.inner.resolved).insert(name.to_owned(), value.clone());
         Some(value)
     }
 
@@ -377,33 +467,67 @@ pub fn has_template(value: &Json) -> bool {
     }
 }
 
+/// A rendered text as data, where it looks like a list, a mapping or a boolean.
+pub fn converted(text: String) -> Json {
+    let is_data = text.starts_with(['{', '[']) || matches!(text.as_str(), "True" | "False");
+    let data = is_data.then(|| literal::evaluate(&text)).flatten();
+    data.unwrap_or(Json::String(text))
+}
+
 /// The name under which functions find the root of a rendering.
 const ROOT: &str = "kk root";
 
-/// The scope of the rendering that calls a function.
-pub(super) fn scope_of(state: &minijinja::State) -> Option<Scope> {
-    let root = state.lookup(ROOT)?;
-    Some(root.downcast_object_ref::<Context>()?.0.clone())
+/// The root of the rendering that calls a function.
+pub(super) fn root_of(state: &minijinja::State) -> Option<Arc<Context>> {
+    state.lookup(ROOT)?.downcast_object::<Context>()
 }
 
 /// The root of a rendering.
-#[derive(Debug)]
-struct Context(Scope);
+pub(super) struct Context {
+    pub(super) scope: Scope,
+    pub(super) collection: Arc<Collection>,
+    /// Copies of variables, for a template that changes them.
+    own: Option<Mutex<HashMap<String, Value>>>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.scope.fmt(formatter)
+    }
+}
 
 impl Object for Context {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let name = key.as_str()?;
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
         if name == ROOT {
             return Some(Value::from_dyn_object(Arc::clone(self)));
         }
-        self.0
-            .lookup(name)
-            .or_else(|| missing::nothing_called(name))
+        let Some(own) = &self.own else {
+            return self.scope.lookup(name);
+        };
+        if let Some(value) = lock(own).get(name) {
+            return Some(value.clone());
+        }
+        let value = values::deep_copy(&self.scope.lookup(name)?);
+        lock(own).insert(name.to_owned(), value.clone());
+        Some(value)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.scope.names().into_iter().map(Value::from).collect())
     }
 }
 
 /// `hostvars`.
-struct HostVariables(HostScopes);
+struct HostVariables {
+    scopes: HostScopes,
+    /// The hosts that were asked for.
+    known: Mutex<HashMap<String, Option<Value>>>,
+    names: Vec<Value>,
+}
 
 impl std::fmt::Debug for HostVariables {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -411,19 +535,22 @@ impl std::fmt::Debug for HostVariables {
     }
 }
 
-impl HostVariables {
-    fn of(&self, host: &str) -> Option<Value> {
-        (self.0)(host).map(|scope| Value::from_object(Context(scope)))
-    }
-}
-
 impl Object for HostVariables {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let host = key.as_str()?;
-        self.of(host).or_else(|| missing::nothing_at(host))
+        self.get_value_by_str(key.as_str()?)
     }
 
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        self.of(key).or_else(|| missing::nothing_called(key))
+    fn get_value_by_str(self: &Arc<Self>, host: &str) -> Option<Value> {
+        if let Some(known) = lock(&self.known).get(host) {
+            return known.clone();
+        }
+        let scope = (self.scopes)(host);
+        let value = scope.map(|scope| scope.context(&collection(), false));
+        lock(&self.known).insert(host.to_owned(), value.clone());
+        value
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.names.clone())
     }
 }

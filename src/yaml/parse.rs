@@ -1,5 +1,6 @@
 //! From the parser's events to a tree of nodes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,15 +35,53 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Diagnostic> {
 
 /// All documents of a source.
 pub fn parse_documents(source: &Arc<Source>) -> Result<Vec<Node>, Diagnostic> {
-    let mut builder = Builder::new(source);
-    let mut documents = Vec::new();
-    for event in Parser::new_from_str(&source.text) {
-        let (event, span) = event.map_err(|error| builder.scan_error(&error))?;
-        if let Some(document) = builder.event(event, span)? {
-            documents.push(document);
+    let mut text: Cow<'_, str> = Cow::Borrowed(&source.text);
+    for _ in 0..MAX_CLOSED {
+        let mut builder = Builder::new(source);
+        let mut documents = Vec::new();
+        let mut closed = None;
+        for event in Parser::new_from_str(&text) {
+            let (event, span) = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    let at = builder.byte(error.marker().index());
+                    closed =
+                        Some(closing_joined(&text, at).ok_or_else(|| builder.scan_error(&error))?);
+                    break;
+                }
+            };
+            if let Some(document) = builder.event(event, span)? {
+                documents.push(document);
+            }
+        }
+        match closed {
+            Some(joined) => text = Cow::Owned(joined),
+            None => return Ok(documents),
         }
     }
-    Ok(documents)
+    let place = Place::new(source, Span::default());
+    Err(Diagnostic::at(
+        &place,
+        "too many brackets are closed at the left edge",
+    ))
+}
+
+/// How many brackets of a text may be closed further left than YAML allows.
+const MAX_CLOSED: usize = 1000;
+
+/// PyYAML lets the bracket that closes a list or a mapping stand at the very left, the parser here does not: such a line
+/// is joined to the one before it. No character moves, so that places stay right. `None` where the error at `at` is
+/// another one.
+fn closing_joined(text: &str, at: usize) -> Option<String> {
+    let start = text.get(..at)?.rfind('\n')?;
+    let line = text.get(start + 1..)?.trim_start_matches([' ', '\t']);
+    let before = text.get(..start)?.rsplit('\n').next()?;
+    if !line.starts_with(['}', ']']) || before.contains('#') {
+        return None;
+    }
+    let mut joined = text.to_owned();
+    joined.replace_range(start..=start, " ");
+    Some(joined)
 }
 
 fn null(source: &Arc<Source>) -> Node {
@@ -146,14 +185,12 @@ impl<'a> Builder<'a> {
                     text: text.as_ref().into(),
                     plain,
                 };
-                (
-                    Node {
-                        place: self.place(start, end),
-                        tag: name(tag),
-                        kind,
-                    },
-                    anchor,
-                )
+                let node = Node {
+                    place: self.place(start, end),
+                    tag: name(tag),
+                    kind,
+                };
+                (defused(node), anchor)
             }
             Event::Alias(anchor) => {
                 let place = self.place(start, end);
@@ -215,14 +252,12 @@ impl<'a> Builder<'a> {
                 } else {
                     Kind::Sequence(open.items)
                 };
-                (
-                    Node {
-                        place,
-                        tag: open.tag,
-                        kind,
-                    },
-                    open.anchor,
-                )
+                let node = Node {
+                    place,
+                    tag: open.tag,
+                    kind,
+                };
+                (defused(node), open.anchor)
             }
             _ => return Ok(None),
         };
@@ -316,6 +351,46 @@ fn size_of(node: &Node) -> usize {
             .map(|(key, value)| size_of(key) + size_of(value))
             .sum(),
     }
+}
+
+/// A text that is tagged `!unsafe` is no template: it becomes one that gives the text as it is.
+fn defused(node: Node) -> Node {
+    if node.tag.as_deref() != Some("!unsafe") {
+        return node;
+    }
+    let mut data = as_data(node);
+    data.tag = None;
+    if let Kind::Scalar { plain, .. } = &mut data.kind {
+        *plain = false;
+    }
+    data
+}
+
+fn as_data(node: Node) -> Node {
+    let kind = match node.kind {
+        Kind::Scalar { text, .. } if ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) => {
+            let text = if text.contains("endraw") {
+                // Within a tag, unlike within braces, a backslash is an escape.
+                let quoted = serde_json::Value::from(text.as_ref()).to_string();
+                format!("{{% set text = {quoted} %}}{{{{ text }}}}")
+            } else {
+                format!("{{% raw %}}{text}{{% endraw %}}")
+            };
+            Kind::Scalar {
+                text: text.into(),
+                plain: false,
+            }
+        }
+        Kind::Sequence(items) => Kind::Sequence(items.into_iter().map(as_data).collect()),
+        Kind::Mapping(pairs) => Kind::Mapping(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key, as_data(value)))
+                .collect(),
+        ),
+        kind @ Kind::Scalar { .. } => kind,
+    };
+    Node { kind, ..node }
 }
 
 #[cfg(test)]

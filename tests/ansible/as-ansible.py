@@ -97,6 +97,7 @@ class Printer:
 
     def __init__(self):
         self.tasks = {}
+        self.is_verbose = any(word.startswith("-v") for word in GIVEN)
 
     def say(self, event):
         """Prints one."""
@@ -137,6 +138,11 @@ class Printer:
                     content = {"msg": json.loads(said)}
                 except ValueError:
                     pass
+        if module == "debug" and item is not None:
+            try:
+                content["item"] = json.loads(item)
+            except ValueError:
+                content["item"] = item
         label = f" => (item={item})" if item is not None else ""
         is_indented = module in ("debug", "assert") and outcome in ("ok", "changed")
         text = json.dumps(content, indent=4 if is_indented else None, sort_keys=True, ensure_ascii=False)
@@ -155,14 +161,20 @@ class Printer:
                 print(f"{said} for {host}")
             elif module == "debug" and said is not None:
                 print(f"ok: [{host}]{label} => {text}")
+            elif self.is_verbose and isinstance(event.get("result"), dict):
+                print(f"{outcome}: [{host}]{label} => {text}")
             else:
                 print(f"{outcome}: [{host}]{label}")
 
 
 def main():
     """Runs kk."""
+    if "--version" in GIVEN:
+        return subprocess.run([KK, "version"], check=False).returncode
     named, options, inventories = translated()
     shared = ["--yes", "--workdir", WORKDIR]
+    if os.environ.get("ANSIBLE_FORCE_HANDLERS", "").lower() in ("1", "true", "yes"):
+        shared.append("--force-handlers")
     if PROGRAM == "ansible":
         if "-m" not in options:
             at = options.index("-a") if "-a" in options else None

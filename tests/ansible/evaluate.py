@@ -42,7 +42,7 @@ def plain(value):
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):
-        return str(value)
+        return str(value).encode(errors="replace").decode()
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, Mapping):

@@ -181,7 +181,7 @@ impl Expression {
 }
 
 fn evaluate(expression: &Expression, scope: &Scope) -> Outcome {
-    let template = match Template::expression(&expression.text, None) {
+    let template = match Template::inner(&expression.text, None) {
         Ok(template) => template,
         Err(diagnostic) if diagnostic.message.starts_with("unknown ") => {
             return Outcome::Unknown(diagnostic.message);
@@ -190,6 +190,9 @@ fn evaluate(expression: &Expression, scope: &Scope) -> Outcome {
     };
     match template.evaluate(scope) {
         Ok(value) => Outcome::Value(value),
+        Err(diagnostic) if diagnostic.message.contains(": unknown ") => {
+            Outcome::Unknown(diagnostic.message)
+        }
         Err(diagnostic) => Outcome::Error(diagnostic.message),
     }
 }
@@ -223,9 +226,7 @@ fn answers(tables: &[Table], oracle: &Oracle) -> Result<BTreeMap<String, Vec<Out
 fn outcome(answer: &Json) -> Outcome {
     match (answer.get("value"), answer["error"].as_str()) {
         (Some(value), _) => Outcome::Value(value.clone()),
-        (None, Some(message))
-            if message.contains("No filter named") || message.contains("No test named") =>
-        {
+        (None, Some(message)) if message.contains("Could not load ") => {
             Outcome::Unknown(message.to_owned())
         }
         (None, message) => Outcome::Error(message.unwrap_or_default().to_owned()),

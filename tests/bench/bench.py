@@ -3,23 +3,20 @@
 import argparse
 import json
 import os
-import shutil
 import signal
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import report
+import suites
 from hosts import CIPHER, Hosts
-from report import Goal, median, ratio
-from tools import COMMANDS, TEMPLATES, Tools, sha256
+from report import Goal
+from tools import Tools
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENT = REPOSITORY / "docs" / "benchmarks.md"
-SUITES = ["commands", "templates", "upload", "program"]
-USUAL = {"HOSTS": 50, "ROUNDS": 3, "SIZE_MIB": 1024, "FORKS": 10}
+USUAL = {"HOSTS": 50, "FLEET": 500, "ROUNDS": 3, "SIZE_MIB": 1024, "FORKS": 10}
 LIMIT_SECONDS = 600
 
 
@@ -35,15 +32,20 @@ class Bench:
         self.kk = os.environ["KK"]
         self.without = arguments.without.split()
         self.rounds = setting("ROUNDS")
+        self.fleet = setting("FLEET")
+        self.size_mib = setting("SIZE_MIB")
         self.hosts = Hosts(setting("HOSTS"))
         self.tools = Tools(self.hosts, arguments.cache, self.kk, setting("FORKS"))
         self.results = {}
         self.goals = []
 
-    def measure(self, suite, tool, command):
-        """Runs one command and remembers what it took. A command that fails ends the benchmarks."""
+    def measure(self, suite, tool, command, is_remote=True):
+        """Runs one command and remembers what it took. A command that fails ends the benchmarks. The command may be
+        made only now: what a tool needs is not there when the tool is left out."""
         if tool.split()[0] in self.without:
             return None
+        if callable(command):
+            command = command()
         result = self.hosts.folder / "result.json"
         log = self.hosts.folder / "tool.log"
         before = self.hosts.commands_started()
@@ -64,102 +66,15 @@ class Bench:
         if not run["complete"]:
             sys.exit(f"{suite}: {tool} left processes behind; its CPU time is not known")
         run["commands"] = self.hosts.commands_started() - before
-        if run["commands"] == 0:
+        if is_remote and run["commands"] == 0:
             sys.exit(f"{suite}: {tool} asked no host for anything")
         self.results.setdefault(suite, {}).setdefault(tool, []).append(run)
-        print(f"  {suite:9} {tool:22} {run['wall']:7.2f} s wall {run['cpu']:7.2f} s CPU {run['memory_mib']:5.0f} MiB", flush=True)
+        print(f"  {suite:16} {tool:10} {run['wall']:7.2f} s wall {run['cpu']:7.2f} s CPU {run['memory_mib']:5.0f} MiB", flush=True)
         return log.read_text(errors="replace")
 
     def runs(self, suite, tool):
         """What was measured."""
         return self.results.get(suite, {}).get(tool, [])
-
-    # ---- suites ------------------------------------------------------------------------------------------------------
-
-    def commands(self):
-        """Facts and ten commands on every host."""
-        suite, tools = "commands", self.tools
-        # Interleaved, so that what else the machine does meets all sides. The slow ones once, in the middle.
-        for number in range(self.rounds):
-            self.measure(suite, "kk", tools.kk_run("commands.yaml"))
-            self.measure(suite, "ssh", tools.ssh_commands())
-            if number < 2:
-                self.measure(suite, "pyinfra", tools.pyinfra("pyinfra_commands.py"))
-            if number == self.rounds // 2:
-                self.measure(suite, "mitogen", tools.ansible("commands.yaml", "mitogen_linear"))
-                self.measure(suite, "ansible", tools.ansible("commands.yaml"))
-        kk, ssh, ansible = (self.runs(suite, tool) for tool in ("kk", "ssh", "ansible"))
-        mitogen, pyinfra = self.runs(suite, "mitogen"), self.runs(suite, "pyinfra")
-        what = f"{len(self.hosts.addresses)} hosts, facts + {len(COMMANDS)} commands: "
-        self.goal(what + "wall against multiplexed OpenSSH", ratio(kk, ssh, "wall"), "", "≤", 0.55)
-        self.goal(what + "faster than ansible-core with pipelining", ratio(ansible, kk, "wall"), " ×", "≥", 40)
-        self.goal(what + "faster than ansible-core with mitogen", ratio(mitogen, kk, "wall"), " ×", "≥", 15)
-        self.goal(what + "faster than pyinfra", ratio(pyinfra, kk, "wall"), " ×", "≥", 2.2)
-        self.goal("the same: CPU of the controller less than ansible-core's", ratio(ansible, kk, "cpu"), " ×", "≥", 100)
-        self.goal("the same: memory of the controller", max(run["memory_mib"] for run in kk), " MiB", "≤", 25)
-
-    def templates(self):
-        """Ten templates on every host, a second time."""
-        suite, tools = "templates", self.tools
-        tools.fresh_output()
-        self.measure("templates, first", "kk", tools.kk_run("templates.yaml"))
-        for number in range(self.rounds):
-            said = self.measure(suite, "kk", tools.kk_run("templates.yaml"))
-            self.measure(suite, "ssh", tools.ssh_templates())
-            if number == self.rounds // 2:
-                self.measure(suite, "pyinfra", tools.pyinfra("pyinfra_templates.py"))
-                self.measure(suite, "ansible", tools.ansible("templates.yaml"))
-        changed = [line for line in said.splitlines() if "changed=" in line and "changed=0" not in line]
-        if changed:
-            sys.exit("templates: the second run changed something:\n" + "\n".join(changed))
-        kk = self.runs(suite, "kk")
-        what = f"{len(self.hosts.addresses)} hosts, {TEMPLATES} unchanged templates: "
-        each = median(kk, "commands") / len(self.hosts.addresses) / TEMPLATES
-        self.goal(what + "commands on the host for each", each, "", "≤", 1)
-        self.goal(what + "wall against a hash of each by multiplexed OpenSSH", ratio(kk, self.runs(suite, "ssh"), "wall"), "", "≤", None)
-        self.goal(what + "faster than ansible-core with pipelining", ratio(self.runs(suite, "ansible"), kk, "wall"), " ×", "≥", None)
-        self.goal(what + "faster than pyinfra", ratio(self.runs(suite, "pyinfra"), kk, "wall"), " ×", "≥", None)
-
-    def upload(self):
-        """One big file to one host."""
-        suite, tools, size = "upload", self.tools, setting("SIZE_MIB")
-        # In memory where there is room: neither side waits for a durable write, so the disk would only add noise.
-        memory = Path("/dev/shm")
-        roomy = memory.is_dir() and shutil.disk_usage(memory).free > 3 * size * 1024 * 1024
-        folder = (memory if roomy else self.hosts.folder) / self.hosts.folder.name
-        folder.mkdir(exist_ok=True)
-        try:
-            source, dest = folder / "source", folder / "dest"
-            with open(source, "wb") as file:
-                for _ in range(size):
-                    file.write(os.urandom(1024 * 1024))
-            # Written now: hashing the file is no part of what is measured.
-            kk, expected = tools.kk_upload(source, dest), sha256(source)
-            for number in range(self.rounds):
-                sides = [("kk", kk), ("scp", tools.scp(source, dest)), ("cat | ssh", tools.cat_ssh(source, dest))]
-                for tool, command in sides[number % 3 :] + sides[: number % 3]:
-                    dest.unlink(missing_ok=True)
-                    self.measure(suite, tool, command)
-                    if sha256(dest) != expected:
-                        sys.exit(f"upload: what {tool} sent is not what arrived")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        kk = self.runs(suite, "kk")
-        what = f"upload of {size} MiB, sha256 verified on the host: "
-        rate = f"{size / median(kk, 'wall'):.0f} MiB/s, into {'memory' if roomy else 'a file on disk'}"
-        self.goal(what + "faster than scp", ratio(self.runs(suite, "scp"), kk, "wall"), " ×", "≥", 1.4, rate)
-        self.goal(what + "faster than `cat | ssh 'cat >'`", ratio(self.runs(suite, "cat | ssh"), kk, "wall"), " ×", "≥", 1.0)
-        self.goal("the same: memory of the controller", max(run["memory_mib"] for run in kk), " MiB", "≤", None)
-
-    def program(self):
-        """The program itself."""
-        taken = []
-        for _ in range(101):
-            began = time.perf_counter()
-            subprocess.run([self.kk, "--help"], stdout=subprocess.DEVNULL, env=self.hosts.environment(), check=True)
-            taken.append((time.perf_counter() - began) * 1000)
-        self.goal("start-up: `kk --help`", statistics.median(taken), " ms", "≤", 10, "median of 101")
-        self.goal("size of the release program", os.path.getsize(self.kk) / 1e6, " MB", "≤", 25)
 
     # ---- results -----------------------------------------------------------------------------------------------------
 
@@ -189,7 +104,7 @@ class Bench:
                 "## Goals",
                 "",
                 report.table(["what", "goal", "measured", "", "note"], [goal.cells() for goal in self.goals]),
-                "Not measured here, and why: a delay of 20 ms and many channels (loopback has none), 500 connections, reading of archives.",
+                "Not measured here, and why: a delay of 20 ms and many channels (loopback has none), reading of archives.",
                 "",
                 "## Times",
                 "",
@@ -198,11 +113,15 @@ class Bench:
                 "",
                 "- The hosts are addresses of loopback, all served by OpenSSH servers with throw-away keys; 50 of them share the machine",
                 "  with the tools, so the servers' own cost (some 20 ms of CPU for a connection, 5 ms for a command) is in every wall time.",
-                "- `ssh` is a shell loop over the hosts with one master connection each: the facts script of kk, then a call of `ssh` for",
-                "  each command. ansible-core has pipelining and ControlPersist, and gathers its own facts; pyinfra asks for eight facts.",
+                "- `ssh` is a shell loop over the hosts with one master connection each: the facts script that kk sends, then a call of",
+                "  `ssh` for each command. ansible-core has pipelining and ControlPersist, and gathers its own facts; pyinfra asks for eight.",
                 "- An upload is verified on the host within kk's time, and not within the others'. No side waits for a durable write.",
-                "- In `templates` the files are there already and nothing changes; `ssh` only hashes each file by a command of its own.",
-                "- The commands that a host was asked to start are counted in its server's log.",
+                "- `templates` begins with empty folders; the second run finds every file as it should be. `ssh` sends files that are",
+                "  rendered already by a command each, and the second time only hashes them.",
+                "- The sessions that a host was asked for are counted in its server's log; kk runs most commands in one shell per host.",
+                "- `fleet` is the playbook of `commands` on ten times as many hosts, by kk alone.",
+                "- `load` reads an inventory and a playbook and checks both, without a host: a tenth of the hosts, a tenth of the tasks,",
+                "  and the whole.",
                 "",
             ]
         )
@@ -215,9 +134,9 @@ def main():
     parser.add_argument("--without", default="")
     parser.add_argument("suites", nargs="*")
     arguments = parser.parse_args()
-    unknown = [suite for suite in arguments.suites if suite not in SUITES]
+    unknown = [suite for suite in arguments.suites if suite not in suites.ALL]
     if unknown:
-        parser.error(f"there is no suite `{unknown[0]}`; there is: {', '.join(SUITES)}")
+        parser.error(f"there is no suite `{unknown[0]}`; there is: {', '.join(suites.ALL)}")
     # Ended from outside, the servers and what they hold go as well.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
@@ -226,8 +145,8 @@ def main():
         print(f"warning: the machine is busy (load average {load:.1f}); ratios will vary", file=sys.stderr)
     bench = Bench(arguments)
     try:
-        for suite in arguments.suites or SUITES:
-            getattr(bench, suite)()
+        for suite in arguments.suites or suites.ALL:
+            suites.ALL[suite](bench)
         text = bench.text(load)
     finally:
         bench.hosts.close()

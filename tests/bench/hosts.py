@@ -49,14 +49,16 @@ class Hosts:
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", self.folder / name], check=True
             )
         shutil.copy(self.folder / "key.pub", self.folder / "authorized_keys")
-        host_key = " ".join((self.folder / "host_key.pub").read_text().split()[:2])
-        self.known_hosts.write_text("".join(f"[{address}]:{self.port} {host_key}\n" for address in self.addresses))
+        self._know(self.addresses)
         self.inventory(self.addresses, "inventory.ini")
         self._ssh_config()
+        self._serve(self.addresses)
+
+    def _serve(self, addresses):
         program = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-        for first in range(0, len(self.addresses), ADDRESSES_PER_SERVER):
-            config = self.folder / f"sshd_config.{first}"
-            listen = "".join(f"ListenAddress {a}\n" for a in self.addresses[first : first + ADDRESSES_PER_SERVER])
+        for first in range(0, len(addresses), ADDRESSES_PER_SERVER):
+            config = self.folder / f"sshd_config.{len(self.processes)}"
+            listen = "".join(f"ListenAddress {a}\n" for a in addresses[first : first + ADDRESSES_PER_SERVER])
             config.write_text(
                 f"Port {self.port}\n{listen}HostKey {self.folder}/host_key\nPidFile none\nStrictModes no\n"
                 f"UsePAM no\nAuthorizedKeysFile {self.folder}/authorized_keys\nPasswordAuthentication no\n"
@@ -74,8 +76,20 @@ class Hosts:
                         start_new_session=True,
                     )
                 )
-        for address in self.addresses:
+        for address in addresses:
             self._wait_for(address)
+
+    def grow(self, count):
+        """More hosts, so many in all, for those who name their inventory; their addresses."""
+        addresses = [f"127.0.{1 + n // 250}.{1 + n % 250}" for n in range(count)]
+        more = [address for address in addresses if address not in self.addresses]
+        self._know(addresses)
+        self._serve(more)
+        return addresses
+
+    def _know(self, addresses):
+        host_key = " ".join((self.folder / "host_key.pub").read_text().split()[:2])
+        self.known_hosts.write_text("".join(f"[{address}]:{self.port} {host_key}\n" for address in addresses))
 
     def _wait_for(self, address):
         deadline = time.monotonic() + 20

@@ -22,6 +22,8 @@ COMMANDS = [
 ]
 TEMPLATES = 10
 PROBES = Path(__file__).resolve().parents[2] / "src" / "facts" / "probes"
+# What kk sends for a playbook that gathers facts.
+FACTS = ("00-environment", "00-prelude", "10-system", "12-limit", "15-ansible", "20-network", "60-end")
 
 
 class Tools:
@@ -59,7 +61,7 @@ class Tools:
         (self.folder / "templates.yaml").write_text("\n".join(lines) + "\n")
 
         # The same script that kk sends, as a command for those who read facts by a shell.
-        script = "".join(path.read_text() for path in sorted(PROBES.glob("[0-9]*.sh")))
+        script = "".join((PROBES / f"{name}.sh").read_text() for name in FACTS)
         (self.folder / "facts").write_text(f"exec sh -c {shlex.quote(script)} sh '' '' /")
 
     # ---- kk ----------------------------------------------------------------------------------------------------------
@@ -100,6 +102,15 @@ class Tools:
         return self._for_each_host("\n".join(lines), "commands")
 
     def ssh_templates(self):
+        """Files that somebody has rendered, each sent by a command of its own and renamed into its place."""
+        lines = []
+        for number in range(TEMPLATES):
+            dest = f"{self.folder}/out/$1/{number}.conf"
+            source = self.folder / "templates" / f"{number}.conf.j2"
+            lines.append(f'ssh "$1" "cat >{dest}.new && chmod 0644 {dest}.new && mv {dest}.new {dest}" <{source}')
+        return self._for_each_host("\n".join(lines), "files")
+
+    def ssh_hashes(self):
         """What looking at unchanged files costs at least: one hash per file."""
         lines = [f'ssh -n "$1" "sha256sum {self.folder}/out/$1/{number}.conf"' for number in range(TEMPLATES)]
         return self._for_each_host("\n".join(lines), "hashes")
@@ -158,6 +169,40 @@ class Tools:
             str(self.cache / "pyinfra" / "bin" / "pyinfra"), "-y", "--parallel", self.forks,
             str(inventory), str(self.folder / deploy),
         ]
+
+    def large(self, hosts, tasks):
+        """An inventory with so many hosts, in racks and rows, and a playbook with so many tasks."""
+        name = f"{hosts}x{tasks}"
+        inventory, playbook = self.folder / f"{name}.ini", self.folder / f"{name}.yaml"
+        racks = hosts // 100
+        lines = []
+        for rack in range(racks):
+            lines.append(f"[rack{rack:03}]")
+            for number in range(rack * 100, rack * 100 + 100):
+                role = "web" if number % 3 else "db"
+                address = f"10.{number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
+                lines.append(f"node{number:05} ansible_host={address} role={role} number={number}")
+            lines.append(f"[rack{rack:03}:vars]\nrack={rack}")
+        lines += ["[row:children]", *(f"rack{rack:03}" for rack in range(0, racks, 2)), "[all:vars]", "region=north"]
+        inventory.write_text("\n".join(lines) + "\n")
+        lines = ["- hosts: all", "  gather_facts: false", "  vars: {greeting: hello}", "  tasks:"]
+        kinds = [
+            "command: echo {n} '{{{{ rack }}}}'\n      register: said\n      changed_when: false",
+            'debug: {{msg: "{{{{ greeting }}}} {{{{ inventory_hostname }}}} {n}"}}\n      when: role == "web"',
+            'copy: {{content: "{{{{ number }}}}", dest: /tmp/kk-{n}, mode: "0644"}}\n      notify: again',
+            'file: {{path: "/tmp/{{{{ item }}}}", state: directory}}\n      loop: [a, b, c]\n      tags: [files]',
+            "set_fact: {{fact_{n}: \"{{{{ said.stdout | default('') | upper }}}}\"}}",
+        ]
+        for number in range(tasks):
+            text = kinds[number % len(kinds)].format(n=number)
+            lines += [f"    - name: task {number}", f"      ansible.builtin.{text}"]
+        lines += ["  handlers:", "    - name: again", "      ansible.builtin.command: 'true'"]
+        playbook.write_text("\n".join(lines) + "\n")
+        return inventory, playbook
+
+    def kk_validate(self, inventory, playbook):
+        """kk reads and checks, and asks no host."""
+        return [self.kk, "validate", str(playbook), "-i", str(inventory)]
 
     def fresh_output(self):
         """The empty folders that templates go to: all hosts are this machine, so each has its own."""

@@ -11,10 +11,13 @@
 
 mod commands;
 mod differential;
+mod environment;
 mod host_keys;
 mod links;
 mod login;
 mod people;
+mod rounds;
 mod routes;
 mod server;
 mod shell;
+mod steps;

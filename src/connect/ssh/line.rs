@@ -154,6 +154,11 @@ impl Progress {
         (&self.stdout, &self.stderr)
     }
 
+    /// How it ended, once it has.
+    pub(super) fn status(&self) -> Option<&ExitStatus> {
+        self.status.as_ref()
+    }
+
     /// Leaves out what came so far.
     pub(super) fn forget_outputs(&mut self) {
         self.stdout = Vec::new();

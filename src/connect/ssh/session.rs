@@ -57,7 +57,7 @@ impl SshConnector {
             stdin,
             timeout,
             cancel,
-            is_shared: _,
+            sharing: _,
         } = request;
         let (shell_name, script) = command.to_named_script();
         let text = login_shell_text(&shell_name, &script, &self.marker)

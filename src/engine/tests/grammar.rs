@@ -146,14 +146,27 @@ async fn the_environment_reaches_the_host() {
     world
         .run("- hosts: all\n  gather_facts: false\n  environment: {A: play, B: play}\n  tasks:\n    - {name: one, command: do-one, environment: {B: 'the task'}}\n")
         .await;
-    let commands = world.host("a").commands();
-    let command = commands
+    let executed = world.host("a").executed();
+    let command = executed
         .iter()
-        .find(|text| text.contains("do-one"))
+        .find(|executed| executed.command.contains("do-one"))
         .unwrap();
+    // Never among the arguments, which anybody on the host can read.
+    assert_eq!(command.stdin, "A=play\nB=the task\n\n");
+    assert!(!command.command.contains("play"), "{}", command.command);
+}
+
+#[tokio::test]
+async fn an_environment_variable_needs_a_name() {
+    let mut world = World::new(&["a"]);
+    let story = world
+        .run("- hosts: all\n  gather_facts: false\n  tasks:\n    - {name: one, command: do-one, environment: {a-b: x}}\n")
+        .await;
+    assert!(world.host("a").commands().is_empty());
+    let text = story.text();
     assert!(
-        command.contains("A=play") && command.contains("B=the task"),
-        "{command}"
+        text.contains("`environment`: `a-b` is no name of an environment variable"),
+        "{text}"
     );
 }
 

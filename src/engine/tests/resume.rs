@@ -11,7 +11,7 @@ fn noting(names: &[&str]) -> World {
 }
 
 /// The journal of what happened so far.
-fn past(events: &[EventKind]) -> Option<Arc<Resume>> {
+fn past(events: &[EventKind]) -> Arc<Resume> {
     let events: Vec<Event> = events
         .iter()
         .map(|kind| Event {
@@ -28,13 +28,13 @@ fn past(events: &[EventKind]) -> Option<Arc<Resume>> {
         .iter()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    Some(Arc::new(Resume::new("earlier", &events)))
+    Arc::new(Resume::new("earlier", &events))
 }
 
 /// Another run of the same playbook that goes on.
 async fn goes_on(names: &[&str], after: &Story, playbook: &str) -> (World, Story) {
     let mut world = noting(names);
-    world.options.resume = past(&after.events);
+    world.options.resume = Some(past(&after.events));
     let story = world.run(playbook).await;
     (world, story)
 }
@@ -75,7 +75,7 @@ async fn a_host_goes_on_with_everything_that_it_knew() {
 
     let mut world = noting(&["a", "b"]);
     with_more(&mut world);
-    world.options.resume = past(&first.events);
+    world.options.resume = Some(past(&first.events));
     let second = world.run(PLAYBOOK).await;
     assert_eq!(second.report.exit().code(), 0);
     assert_eq!(world.ran("a"), Vec::<String>::new());
@@ -108,7 +108,7 @@ async fn wherever_a_run_is_cut_off_the_next_one_ends_as_if_it_had_not_been() {
         seen = dones(before);
         let mut world = noting(&["a", "b"]);
         with_more(&mut world);
-        world.options.resume = past(before);
+        world.options.resume = Some(past(before));
         let story = world.run(PLAYBOOK).await;
         assert_eq!(story.report.exit().code(), 0, "{cut}");
         for host in ["a", "b"] {
@@ -268,7 +268,7 @@ async fn what_is_secret_is_asked_again_and_what_follows_when_it_is_another() {
     ] {
         let mut world = noting(&["a"]);
         world.on("a", "do-token", Reply::ok(token));
-        world.options.resume = past(&first.events);
+        world.options.resume = Some(past(&first.events));
         let story = world.run(playbook).await;
         assert_eq!(world.ran("a"), expected);
         let said: Vec<&str> = story

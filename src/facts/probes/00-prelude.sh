@@ -21,32 +21,11 @@ read_line() {
   [ -r "$1" ] && read -r line <"$1"
 }
 
-# limit SECONDS COMMAND...: ends a command that hangs, also where there is no timeout program.
-if timeout -s KILL 5 true; then
-  limit() { timeout -s KILL "$@"; }
-elif timeout -t 5 -s KILL true; then
-  limit() {
-    limit_seconds=$1
-    shift
-    timeout -t "$limit_seconds" -s KILL "$@"
-  }
-else
-  limit() {
-    limit_seconds=$1
-    shift
-    "$@" &
-    limit_child=$!
-    (
-      sleep "$limit_seconds"
-      kill -9 "$limit_child"
-    ) >/dev/null &
-    limit_watch=$!
-    wait "$limit_child"
-    limit_status=$?
-    kill "$limit_watch"
-    return "$limit_status"
-  }
-fi
+# A whole file, line by line, without a process for it.
+show() {
+  [ -r "$1" ] || return 1
+  while IFS= read -r line || [ -n "$line" ]; do printf '%s\n' "$line"; done <"$1"
+}
 
 section clock-start
 date +%s.%N

@@ -1,7 +1,15 @@
 
 section identity
-value kernel "$(uname -srm)"
-value uid "$(id -u)"
+# What no file of the kernel says is asked of programs.
+read_line /proc/sys/kernel/ostype
+kernel=$line
+read_line /proc/sys/kernel/osrelease
+kernel="$kernel $line"
+read_line /proc/sys/kernel/arch
+if [ -n "$line" ]; then value kernel "$kernel $line"; else value kernel "$(uname -srm)"; fi
+uid=
+while read -r name _ uid _ && [ "$name" != Uid: ]; do uid=; done </proc/self/status
+value uid "${uid:-$(id -u)}"
 read_line /proc/sys/kernel/hostname
 value hostname "$line"
 read_line /etc/machine-id
@@ -13,7 +21,7 @@ value init "$line"
 [ -e /.dockerenv ] && value container docker
 
 section os-release
-cat /etc/os-release || cat /usr/lib/os-release || sed 's/^/REDHAT_RELEASE=/' /etc/redhat-release
+show /etc/os-release || show /usr/lib/os-release || sed 's/^/REDHAT_RELEASE=/' /etc/redhat-release
 
 section processors
 read_line /sys/devices/system/cpu/online
@@ -21,10 +29,15 @@ value online "$line"
 [ -n "$line" ] || value counted "$(grep -c '^processor' /proc/cpuinfo)"
 
 section memory
-grep -E '^(MemTotal|MemAvailable|SwapTotal):' /proc/meminfo
+while read -r name line; do
+  case $name in MemTotal: | MemAvailable: | SwapTotal:) printf '%s %s\n' "$name" "$line" ;; esac
+  [ "$name" != SwapTotal: ] || break
+done </proc/meminfo
 
 section kernel
-grep -qw overlay /proc/filesystems && value overlay yes
+while read -r line; do
+  case $line in *overlay) value overlay yes ;; esac
+done </proc/filesystems
 [ -e /sys/fs/cgroup/cgroup.controllers ] && value cgroup 2
 [ -d /sys/fs/cgroup/memory ] && value cgroup 1
 
@@ -44,4 +57,4 @@ value selinux_enforce "$line"
 [ -e /etc/selinux/config ] && value selinux_config yes
 read_line /sys/module/apparmor/parameters/enabled
 value apparmor "$line"
-grep -i '^[[:space:]]*ENABLED=' /etc/ufw/ufw.conf
+[ ! -r /etc/ufw/ufw.conf ] || grep -i '^[[:space:]]*ENABLED=' /etc/ufw/ufw.conf

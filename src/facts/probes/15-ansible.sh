@@ -1,16 +1,22 @@
 
 # What Ansible's playbooks ask for by Ansible's names. A line that may be anything begins with a blank.
+indented() { while IFS= read -r line || [ -n "$line" ]; do printf ' %s\n' "$line"; done; }
 section environment
-printf '%s\n' "$first_environment" | sed 's/^/ /'
+printf '%s\n' "$first_environment" | indented
 
 section user
 me=$(id)
 value id "$me"
 name=${me#*\(}
 name=${name%%\)*}
-value passwd "$(getent passwd "$name" || grep "^$name:" /etc/passwd)"
-value real_uid "$(id -ru)"
-value real_gid "$(id -rg)"
+passwd=
+while IFS= read -r line; do
+  case $line in "$name:"*) passwd=$line && break ;; esac
+done </etc/passwd
+value passwd "${passwd:-$(getent passwd "$name")}"
+while read -r name line _; do
+  case $name in Uid:) value real_uid "$line" ;; Gid:) value real_gid "$line" && break ;; esac
+done </proc/self/status
 
 section date
 date '+%Y %m %d %H %M %S %s %Z %z %A %w %W'
@@ -26,7 +32,8 @@ for name in /proc/cmdline /proc/loadavg /proc/uptime /etc/debian_version /etc/re
   read_line "$name"
   value "${name##*/}" "$line"
 done
-value kernel_version "$(uname -v)"
+read_line /proc/sys/kernel/version
+value kernel_version "$line"
 # The whole name, as Python's getfqdn finds it: by the address that the own name has. DNS is asked only when the
 # file does not know it.
 read_line /proc/sys/kernel/hostname
@@ -60,7 +67,7 @@ done
 value fc_ports "$ports"
 set -f
 [ -e /proc/1/root/. ] && ! [ / -ef /proc/1/root/. ] && value chroot yes
-grep -qw hypervisor /proc/cpuinfo && value hypervisor yes
+grep -qwm 1 hypervisor /proc/cpuinfo && value hypervisor yes
 grep -qa 'container=lxc' /proc/1/environ && value lxc yes
 [ -e /dev/kvm ] && value kvm yes
 [ -e /proc/xen ] && value xen yes
@@ -77,14 +84,21 @@ section processor-lines
 grep -E '^(processor|vendor_id|model name|physical id|siblings|cpu cores)' /proc/cpuinfo
 
 section memory-lines
-grep -E '^(MemTotal|MemFree|Buffers|Cached|SwapTotal|SwapFree|SwapCached):' /proc/meminfo
+while read -r name line; do
+  case $name in
+    MemTotal: | MemFree: | Buffers: | Cached: | SwapTotal: | SwapCached: | SwapFree:) printf '%s %s\n' "$name" "$line" ;;
+  esac
+  [ "$name" != SwapFree: ] || break
+done </proc/meminfo
 
 section resolver
-grep -E '^(nameserver|search|domain|options)' /etc/resolv.conf
+while IFS= read -r line || [ -n "$line" ]; do
+  case $line in nameserver* | search* | domain* | options*) printf '%s\n' "$line" ;; esac
+done </etc/resolv.conf
 
 section host-keys
 set +f
-cat /etc/ssh/ssh_host_*_key.pub
+for path in /etc/ssh/ssh_host_*_key.pub; do show "$path"; done
 
 section link-details
 for link in /sys/class/net/*; do
@@ -114,15 +128,18 @@ for path in /sys/block/*/holders/* /sys/block/*/slaves/* /sys/block/*/*/holders/
 done
 
 for path in "${fact_path:-/etc/ansible/facts.d}"/*.fact; do
-  [ -f "$path" ] && [ -r "$path" ] || continue
+  [ -e "$path" ] || [ -h "$path" ] || continue
   section local-fact
   value path "$path"
-  if [ -x "$path" ]; then
+  if [ ! -e "$path" ]; then
+    value gone yes
+    continue
+  elif [ -x "$path" ]; then
     said=$(limit 10 "$path") && value ran 0 || value ran "$?"
   else
     said=$(cat "$path")
   fi
-  printf '%s\n' "$said" | sed 's/^/ /'
+  printf '%s\n' "$said" | indented
 done
 set -f
 

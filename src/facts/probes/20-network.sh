@@ -12,11 +12,11 @@ set -f
 
 if command -v ip >/dev/null; then
   section addresses
-  limit 5 ip -o addr show
+  ip -o addr show
   section routes
-  limit 5 ip -4 route show default
+  ip -4 route show default
   section routes6
-  limit 5 ip -6 route show default
+  ip -6 route show default
 fi
 if ! command -v ip >/dev/null; then
   section proc-route

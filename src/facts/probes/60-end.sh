@@ -1,4 +1,1 @@
-
-section clock-end
-date +%s.%N
 section end

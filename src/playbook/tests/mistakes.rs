@@ -60,7 +60,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     (
         "unknown filter, test and function",
-        "- debug: {msg: '{{ a | uper }}'}\n- debug: {msg: a}\n  when: a is defnied\n- debug: {msg: '{{ lookup(1) }}'}\n- debug: {msg: \"a\\n{{ b | nosuchfilter }}\"}\n- debug: {msg: '{{ a | zzzzzzzzz }}'}",
+        "- debug: {msg: '{{ a | uper }}'}\n- debug: {msg: a}\n  when: a is defnied\n- debug: {msg: '{{ lookup(\"flie\", 1) }}'}\n- debug: {msg: \"a\\n{{ b | nosuchfilter }}\"}\n- debug: {msg: '{{ a | zzzzzzzzz }}'}",
     ),
     (
         "templates deep in values",

@@ -108,7 +108,7 @@ fn a_large_run_is_still_a_page() {
         for (index, host) in names.iter().enumerate() {
             let from = task * 1000 + index as u64;
             events.push(at(from, begins(task, host)));
-            let outcome = if (index as u64 + task) % 3 == 0 {
+            let outcome = if (index as u64 + task).is_multiple_of(3) {
                 Outcome::Changed
             } else {
                 Outcome::Ok

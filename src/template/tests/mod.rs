@@ -90,7 +90,7 @@ fn mistakes_are_found_without_rendering() {
      --> play.yaml:1:11
       |
     1 | when: a | defualt(1)
-      |           ^^^^^^^^^^
+      |           ^^^^^^^
       |
       = hint: did you mean `default`?
     ");
@@ -104,10 +104,12 @@ fn mistakes_are_found_without_rendering() {
 }
 
 #[test]
-fn conditions_read_texts_by_their_words() {
+fn conditions_are_python_s_and_texts_with_braces_count_by_their_words() {
     for (text, expected) in [
-        ("'no'", false),
-        ("'yes'", true),
+        ("'no'", true),
+        ("''", false),
+        ("{{ 'no' }}", false),
+        ("{{ 'yes' }}", true),
         ("0", false),
         ("[]", false),
         ("none", false),
@@ -165,7 +167,7 @@ fn ansible_filters() {
         ),
         ("{{ [1, 2, 3] | intersect([3, 1]) }}", json!([1, 3])),
         (
-            "{{ 'aXbX' | regex_replace('(.)X', '\\\\1$') }}",
+            "{{ 'aXbX' | regex_replace('(.)X', '\\1$') }}",
             json!("a$b$"),
         ),
         ("{{ 'abc' is match('b') }}", json!(false)),

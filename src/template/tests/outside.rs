@@ -13,8 +13,8 @@ impl Outside for Answers {
         scope: &Scope,
     ) -> Result<Vec<Json>, String> {
         match name {
-            "echo" => Ok(terms.to_vec()),
-            "options" => Ok(vec![Json::Object(options.clone())]),
+            "list" => Ok(terms.to_vec()),
+            "ini" => Ok(vec![Json::Object(options.clone())]),
             "vars" => Ok(terms
                 .iter()
                 .filter_map(|term| scope.variable(term.as_str()?).ok()?)
@@ -35,20 +35,41 @@ fn lookups_join_texts_and_queries_do_not() {
         let template = Template::expression(text, None).unwrap();
         template.evaluate(&scope).map_err(|error| error.message)
     };
-    assert_eq!(ask("lookup('echo', 'x', 'y')"), Ok(json!("x,y")));
+    assert_eq!(ask("lookup('list', 'x', 'y')"), Ok(json!("x,y")));
     assert_eq!(
-        ask("lookup('ansible.builtin.echo', 'x', wantlist=True)"),
+        ask("lookup('ansible.builtin.list', 'x', wantlist=True)"),
         Ok(json!(["x"]))
     );
-    assert_eq!(ask("query('echo', 'x', 'y')"), Ok(json!(["x", "y"])));
-    assert_eq!(ask("lookup('echo', [1, 2])"), Ok(json!([1, 2])));
+    assert_eq!(ask("query('list', 'x', 'y')"), Ok(json!(["x", "y"])));
+    assert_eq!(ask("lookup('list', [1, 2])"), Ok(json!([1, 2])));
     assert_eq!(ask("lookup('vars', 'a')"), Ok(json!(5)));
-    assert_eq!(ask("lookup('options', k=1)"), Ok(json!({"k": 1})));
-    assert_eq!(ask("lookup('other', errors='ignore')"), Ok(Json::Null));
-    assert_eq!(ask("q('other', errors='ignore')"), Ok(json!([])));
+    assert_eq!(ask("lookup('ini', k=1)"), Ok(json!({"k": 1})));
+    assert_eq!(ask("lookup('file', errors='ignore')"), Ok(Json::Null));
+    assert_eq!(ask("q('file', errors='ignore')"), Ok(json!([])));
     assert!(
-        ask("lookup('other')")
+        ask("lookup('file')")
             .unwrap_err()
-            .contains("lookup `other`: no such thing")
+            .contains("lookup `file`: no such thing")
     );
+}
+
+#[test]
+fn a_lookup_that_is_not_there_is_found_before_anything_is_asked() {
+    let said = |text: &str| {
+        let found = Template::parse(text, None).unwrap_err();
+        format!("{}; {}", found.message, found.hint.unwrap_or_default())
+    };
+    assert_eq!(
+        said("{{ lookup('flie', 'a') }}"),
+        "unknown lookup `flie` (in `{{ lookup('flie', 'a') }}`); did you mean `file`?"
+    );
+    assert!(said("{{ q(\"ansible.builtin.config\") }}").contains("`ansible.cfg`"));
+    for fine in [
+        "{{ lookup('ansible.builtin.file', 'a') }}",
+        "{{ lookup(name) }}",
+        "{{ lookup('fi' ~ 'le') }}",
+        "{{ query('community.general.flattened', a) }}",
+    ] {
+        assert!(Template::parse(fine, None).is_ok(), "{fine}");
+    }
 }

@@ -83,8 +83,8 @@ proptest! {
         if let Ok(expression) = Template::expression(&text, None) {
             let _ = expression.evaluate(&scope);
         }
-        let _ = check_file("file", &text);
-        let _ = render_file("file", &text, &scope);
+        let _ = check_file("file", &text, &Syntax::default());
+        let _ = render_file("file", &text, &Syntax::default(), &scope);
     }
 
     #[test]

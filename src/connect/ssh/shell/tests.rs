@@ -1,0 +1,192 @@
+//! The loop under every shell that a host may have.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command as Process, Stdio};
+
+use super::*;
+use crate::connect::Stdin;
+
+/// Shells that may be a host's `sh`, as far as this machine has them.
+fn shells() -> Vec<Vec<&'static str>> {
+    let all: [&[&str]; 8] = [
+        &["sh"],
+        &["dash"],
+        &["bash"],
+        &["bash", "--posix"],
+        &["busybox", "sh"],
+        &["ksh"],
+        &["mksh"],
+        &["yash"],
+    ];
+    let found: Vec<Vec<&str>> = all
+        .iter()
+        .filter(|shell| {
+            Process::new(shell[0])
+                .arg("--help")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok()
+        })
+        .map(|shell| shell.to_vec())
+        .collect();
+    assert!(found.len() >= 3);
+    found
+}
+
+/// The loop in a shell, with this home.
+fn start(shell: &[&str], home: &std::path::Path) -> Child {
+    Process::new(shell[0])
+        .args(&shell[1..])
+        .args(["-c", LOOP, "sh", "M"])
+        .env("HOME", home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// What it says for some lines, after what it says of itself.
+fn say(shell: &[&str], lines: &str) -> (String, String) {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = start(shell, home.path());
+    let process = child.id();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{shell:?}: {output:?}");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let stdout = text(&output.stdout);
+    let (itself, rest) = stdout.split_once(':').unwrap();
+    let (number, ticks) = itself
+        .strip_prefix("M.0=")
+        .unwrap()
+        .split_once('-')
+        .unwrap();
+    assert_eq!(number, process.to_string());
+    assert!(ticks.parse::<u64>().unwrap() > 0);
+    (rest.to_owned(), text(&output.stderr))
+}
+
+/// One request as the shell reads it.
+fn line(number: u64, checks: &str, script: &'static str, input: &'static [u8]) -> String {
+    let request = ExecRequest::new(Command::script(script, [""; 0])).shared();
+    let request = request.stdin(Stdin::Bytes(input.into()));
+    Shared::of(&request).unwrap().text(number, checks)
+}
+
+#[test]
+fn every_shell_runs_the_loop() {
+    let scripts: [(&str, &[u8]); 8] = [
+        ("echo a; echo b >&2; exit 3", b""),
+        (
+            "set -- \"x y\" '\\z'; printf '%s|' \"$@\"; printf '\n\n'; read -r x; echo $?",
+            b"",
+        ),
+        ("exit 0\n", b""),
+        ("kk_mark=other; kk_number=9; cd /; exec false", b""),
+        ("echo $#", b""),
+        // Bytes that some shells keep for themselves.
+        ("printf %s '\u{81}\u{88}\u{101} \\n'", b""),
+        (
+            "IFS= read -r a; echo \"[$a]\"; cat",
+            b" one\\\t \ntwo\nthree",
+        ),
+        ("echo \"${kk_line-none}\"", b"not read"),
+    ];
+    let mut lines = String::new();
+    for (number, (script, input)) in scripts.into_iter().enumerate() {
+        lines.push_str(&line(number as u64 + 1, "-", script, input));
+    }
+    let stdout = "M.1?a\nM.1=3:M.2?x y|\\z|\n\n1\nM.2=0:M.3?M.3=0:M.4?M.4=1:M.5?0\nM.5=0:\
+                  M.6?\u{81}\u{88}\u{101} \\nM.6=0:M.7?[ one\\\t ]\ntwo\nthreeM.7=0:M.8?none\nM.8=0:";
+    let stderr = "b\nM.1:M.2:M.3:M.4:M.5:M.6:M.7:M.8:";
+    for shell in shells() {
+        assert_eq!(
+            say(&shell, &lines),
+            (stdout.to_owned(), stderr.to_owned()),
+            "{shell:?}"
+        );
+    }
+}
+
+#[test]
+fn a_shell_whose_outputs_somebody_holds_is_used_up() {
+    let harmless = [
+        "sleep 50 >/dev/null 2>&1 & echo $!",
+        "sleep 0 & wait; (sleep 0; echo) | cat",
+    ];
+    for shell in shells() {
+        for holder in [
+            "sleep 50 2>/dev/null & echo $!",
+            "sleep 50 >/dev/null & echo $!",
+            "setsid sh -c 'exec 7>&1 >/dev/null 2>&1; sleep 50 & echo $! >&7' & wait",
+        ] {
+            let mut lines = String::new();
+            for (number, script) in harmless.into_iter().enumerate() {
+                lines.push_str(&line(number as u64 + 1, "-hs", script, b""));
+            }
+            lines.push_str(&line(3, "-hs", holder, b""));
+            lines.push_str(&line(4, "-h", "echo never", b""));
+            // What this process starts meanwhile has the other end of the outputs for a moment, and no host has that.
+            let stdout = (0..50)
+                .map(|_| said_until(&shell, &lines, '!'))
+                .find(|stdout| !stdout.ends_with("M.2!") && !stdout.ends_with("M.3!"));
+            let stdout = stdout.unwrap();
+            assert!(stdout.ends_with("M.3=0:M.4!"), "{shell:?}: {stdout}");
+            for process in stdout.split(['?', '\n']) {
+                if process.parse::<u32>().is_ok() {
+                    let _ = Process::new("kill").arg(process).status();
+                }
+            }
+        }
+    }
+}
+
+/// What it says until this; somebody else may hold its outputs for longer.
+fn said_until(shell: &[&str], lines: &str, last: char) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = start(shell, home.path());
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines.as_bytes()).unwrap();
+    drop(input);
+    let mut stdout = child.stdout.take().unwrap();
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).ends_with(last) {
+        let mut piece = [0; 512];
+        let count = stdout.read(&mut piece).unwrap();
+        assert!(count > 0, "{shell:?}: {}", String::from_utf8_lossy(&said));
+        said.extend_from_slice(&piece[..count]);
+    }
+    assert!(child.wait().unwrap().success(), "{shell:?}");
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn a_shell_older_than_its_start_files_is_used_up() {
+    for shell in shells() {
+        let mut lines = line(1, "-s", "true", b"");
+        lines.push_str(&line(
+            2,
+            "-sr",
+            "sleep 0.05; echo x >>\"$HOME/.profile\"",
+            b"",
+        ));
+        lines.push_str(&line(
+            3,
+            "-sr",
+            "sleep 0.05; echo x >>\"$HOME/.bashrc\"",
+            b"",
+        ));
+        lines.push_str(&line(4, "-", "echo looks all the same", b""));
+        lines.push_str(&line(5, "-sr", "echo never", b""));
+        let stdout = said_until(&shell, &lines, '!');
+        assert!(
+            stdout.ends_with("M.3=0:M.4?looks all the same\nM.4=0:M.5!"),
+            "{shell:?}: {stdout}"
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! The lookup `url`: what a web server or a file answers, asked from this machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use serde_json::Value as Json;
+
+use super::options::Options;
+use super::programs::blocking;
+use crate::template::display;
+
+/// What pages say, line by line or whole.
+pub(super) fn get(terms: &[Json], options: &Options<'_>) -> Result<Vec<Json>, String> {
+    let splits = options.flag("split_lines", true);
+    let request = Request::new(options)?;
+    let mut found = Vec::new();
+    for term in terms {
+        let url = display(term);
+        let text = match url.strip_prefix("file://") {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read `{path}`: {error}"))?,
+            None => blocking(|| request.send(&url))?,
+        };
+        if splits {
+            found.extend(text.lines().map(Json::from));
+        } else {
+            found.push(text.into());
+        }
+    }
+    Ok(found)
+}
+
+/// What is the same for every page.
+struct Request {
+    headers: HeaderMap,
+    user: Option<(String, Option<String>)>,
+    timeout: Duration,
+    agent: String,
+    uses_proxy: bool,
+    follows: bool,
+    tls: ClientConfig,
+}
+
+impl Request {
+    fn new(options: &Options<'_>) -> Result<Self, String> {
+        let mut headers = HeaderMap::new();
+        match options.value("headers") {
+            None => {}
+            Some(Json::Object(given)) => {
+                for (name, value) in given {
+                    let header = HeaderName::try_from(name)
+                        .map_err(|_| format!("`{name}` is no name of a header"))?;
+                    // The value may be a secret: it is not shown.
+                    let mut value = HeaderValue::try_from(display(value))
+                        .map_err(|_| format!("the value of the header `{name}` is none"))?;
+                    value.set_sensitive(true);
+                    headers.insert(header, value);
+                }
+            }
+            Some(_) => return Err("`headers` is not a mapping".to_owned()),
+        }
+        if options.flag("force", false) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+        let password = options.text("password");
+        if let Some(password) = &password {
+            crate::vault::redactor().learn(password);
+        }
+        let timeout = options.text("timeout").unwrap_or_else(|| "10".to_owned());
+        let timeout = timeout
+            .parse()
+            .ok()
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .ok_or_else(|| format!("`timeout` is no number of seconds: `{timeout}`"))?;
+        let follows = options.text("follow_redirects");
+        Ok(Self {
+            headers,
+            user: options.text("username").map(|user| (user, password)),
+            timeout,
+            agent: options
+                .text("http_agent")
+                .unwrap_or_else(|| "ansible-httpget".to_owned()),
+            uses_proxy: options.flag("use_proxy", true),
+            follows: !follows.is_some_and(|word| {
+                matches!(word.to_lowercase().as_str(), "none" | "no" | "false")
+            }),
+            tls: trust(options)?,
+        })
+    }
+
+    /// On a runtime of its own: whoever asks waits.
+    fn send(&self, url: &str) -> Result<String, String> {
+        let failed = |error: &dyn std::error::Error| {
+            let mut message = format!("cannot get `{url}`: {error}");
+            let mut source = error.source();
+            while let Some(inner) = source {
+                message.push_str(&format!(": {inner}"));
+                source = inner.source();
+            }
+            message
+        };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(self.agent.as_str())
+            .default_headers(self.headers.clone())
+            .timeout(self.timeout)
+            .tls_backend_preconfigured(self.tls.clone());
+        if !self.uses_proxy {
+            builder = builder.no_proxy();
+        }
+        if !self.follows {
+            builder = builder.redirect(reqwest::redirect::Policy::none());
+        }
+        let client = builder
+            .build()
+            .map_err(|error| failed(&error.without_url()))?;
+        let ask = async {
+            let mut request = client.get(url);
+            if let Some((user, password)) = &self.user {
+                request = request.basic_auth(user, password.as_ref());
+            }
+            let answer = request.send().await?;
+            let status = answer.status();
+            Ok::<_, reqwest::Error>((status, answer.text().await?))
+        };
+        let asked = std::thread::scope(|threads| {
+            let thread = threads.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?;
+                Ok::<_, std::io::Error>(runtime.block_on(ask))
+            });
+            thread.join()
+        });
+        let (status, text) = match asked {
+            Ok(Ok(asked)) => asked.map_err(|error| failed(&error.without_url()))?,
+            Ok(Err(error)) => return Err(failed(&error)),
+            Err(_) => return Err(format!("cannot get `{url}`")),
+        };
+        // A redirection that is not followed is an answer.
+        if status.is_client_error() || status.is_server_error() {
+            return Err(format!("`{url}` answers {status}"));
+        }
+        Ok(text)
+    }
+}
+
+/// Whom to trust.
+fn trust(options: &Options<'_>) -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+    if !options.flag("validate_certs", true) {
+        return Ok(builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+            .with_no_client_auth());
+    }
+    let mut roots = RootCertStore::empty();
+    match options.text("ca_path") {
+        Some(path) => {
+            let certificates = CertificateDer::pem_file_iter(&path)
+                .map_err(|error| format!("cannot read `{path}`: {error}"))?;
+            roots.add_parsable_certificates(certificates.flatten());
+        }
+        // Single broken files in the system's store are not this program's to judge.
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Trusts whoever answers, as `validate_certs: false` asks for.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

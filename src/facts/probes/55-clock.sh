@@ -1,0 +1,3 @@
+section clock-end
+date +%s.%N
+

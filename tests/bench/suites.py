@@ -1,0 +1,161 @@
+"""The suites: what is run, in which order, and against which goals."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from report import median, ratio
+from tools import COMMANDS, TEMPLATES, sha256
+
+
+def commands(bench):
+    """Facts and ten commands on every host."""
+    suite, tools = "commands", bench.tools
+    # Interleaved, so that what else the machine does meets all sides. The slow ones once, in the middle.
+    for number in range(bench.rounds):
+        bench.measure(suite, "kk", tools.kk_run("commands.yaml"))
+        bench.measure(suite, "ssh", tools.ssh_commands())
+        if number < 2:
+            bench.measure(suite, "pyinfra", lambda: tools.pyinfra("pyinfra_commands.py"))
+        if number == bench.rounds // 2:
+            bench.measure(suite, "mitogen", lambda: tools.ansible("commands.yaml", "mitogen_linear"))
+            bench.measure(suite, "ansible", lambda: tools.ansible("commands.yaml"))
+    kk, ssh, ansible = (bench.runs(suite, tool) for tool in ("kk", "ssh", "ansible"))
+    mitogen, pyinfra = bench.runs(suite, "mitogen"), bench.runs(suite, "pyinfra")
+    what = f"{len(bench.hosts.addresses)} hosts, facts + {len(COMMANDS)} commands: "
+    bench.goal(what + "wall against multiplexed OpenSSH", ratio(kk, ssh, "wall"), "", "≤", 0.55)
+    bench.goal(what + "faster than ansible-core with pipelining", ratio(ansible, kk, "wall"), " ×", "≥", 40)
+    bench.goal(what + "faster than ansible-core with mitogen", ratio(mitogen, kk, "wall"), " ×", "≥", 15)
+    bench.goal(what + "faster than pyinfra", ratio(pyinfra, kk, "wall"), " ×", "≥", 2.2)
+    bench.goal("the same: CPU of the controller less than ansible-core's", ratio(ansible, kk, "cpu"), " ×", "≥", 100)
+    bench.goal("the same: memory of the controller", memory(kk), " MiB", "≤", 25)
+    bench.goal("the same: sessions on each host", median(kk, "commands") / len(bench.hosts.addresses), "", "≤", None)
+
+
+def templates(bench):
+    """Ten templates on every host, into empty folders and again."""
+    suite, tools = "templates", bench.tools
+    first = suite + ", first"
+
+    def both(tool, command, again=None):
+        """From nothing, and then with nothing to do; the output of the second."""
+        tools.fresh_output()
+        bench.measure(first, tool, command)
+        return bench.measure(suite, tool, again or command)
+
+    for number in range(bench.rounds):
+        both("ssh", tools.ssh_templates(), tools.ssh_hashes())
+        if number == bench.rounds // 2:
+            both("pyinfra", lambda: tools.pyinfra("pyinfra_templates.py"))
+            both("mitogen", lambda: tools.ansible("templates.yaml", "mitogen_linear"))
+            both("ansible", lambda: tools.ansible("templates.yaml"))
+        said = both("kk", tools.kk_run("templates.yaml"))
+        changed = [line for line in said.splitlines() if "changed=" in line and "changed=0" not in line]
+        if changed:
+            sys.exit("templates: the second run changed something:\n" + "\n".join(changed))
+    hosts = len(bench.hosts.addresses)
+    for runs, words, ssh in (
+        (first, "new", "the rendered files by multiplexed OpenSSH"),
+        (suite, "unchanged", "a hash of each by multiplexed OpenSSH"),
+    ):
+        kk = bench.runs(runs, "kk")
+        what = f"{hosts} hosts, {TEMPLATES} {words} templates: "
+        bench.goal(what + f"wall against {ssh}", ratio(kk, bench.runs(runs, "ssh"), "wall"), "", "≤", None)
+        for tool, name in (
+            ("ansible", "ansible-core with pipelining"),
+            ("mitogen", "ansible-core with mitogen"),
+            ("pyinfra", "pyinfra"),
+        ):
+            bench.goal(what + f"faster than {name}", ratio(bench.runs(runs, tool), kk, "wall"), " ×", "≥", None)
+
+
+def fleet(bench):
+    """The same commands on ten times as many hosts: what a host costs must not grow with their number."""
+    suite, tools = "fleet", bench.tools
+    few = bench.hosts.addresses
+    many = bench.hosts.grow(bench.fleet)
+    inventories = {
+        f"kk, {len(few)}": bench.hosts.inventory(few, "few.ini"),
+        f"kk, {len(many)}": bench.hosts.inventory(many, "many.ini"),
+    }
+    for _ in range(2):
+        for tool, inventory in inventories.items():
+            bench.measure(suite, tool, tools.kk_run("commands.yaml", inventory))
+    small, large = (bench.runs(suite, tool) for tool in inventories)
+    times = len(many) / len(few)
+    what = f"{len(many)} hosts, facts + {len(COMMANDS)} commands, against {len(few)}: "
+    bench.goal(what + "wall for each host", ratio(large, small, "wall") / times, " ×", "≤", 1.3)
+    bench.goal(what + "CPU of the controller for each host", ratio(large, small, "cpu") / times, " ×", "≤", 1.3)
+    grown = (memory(large) - memory(small)) * 1024 / (len(many) - len(few))
+    bench.goal(what + "memory of the controller for each more", grown, " KiB", "≤", 400)
+
+
+def load(bench):
+    """A big inventory and a long playbook, read and checked: time and memory grow with them and no faster."""
+    suite, tools = "load", bench.tools
+    sizes = {"whole": (10_000, 1_000), "hosts / 10": (1_000, 1_000), "tasks / 10": (10_000, 100)}
+    files = {name: tools.large(*size) for name, size in sizes.items()}
+    for _ in range(5):
+        for name, (inventory, playbook) in files.items():
+            bench.measure(suite, f"kk, {name}", tools.kk_validate(inventory, playbook), is_remote=False)
+    whole, fewer, shorter = (bench.runs(suite, f"kk, {name}") for name in sizes)
+    what = "inventory of 10,000 hosts and playbook of 1,000 tasks, read and checked: "
+    bench.goal(what + "time", min(run["wall"] for run in whole), " s", "≤", 1)
+    bench.goal(what + "CPU against a tenth of the hosts", ratio(whole, fewer, "cpu"), " ×", "≤", 12)
+    bench.goal(what + "CPU against a tenth of the tasks", ratio(whole, shorter, "cpu"), " ×", "≤", 12)
+    bench.goal(what + "memory against a tenth of the hosts", ratio(whole, fewer, "memory_mib"), " ×", "≤", 10)
+
+
+def upload(bench):
+    """One big file to one host."""
+    suite, tools, size = "upload", bench.tools, bench.size_mib
+    # In memory where there is room: neither side waits for a durable write, so the disk would only add noise.
+    shared = Path("/dev/shm")
+    roomy = shared.is_dir() and shutil.disk_usage(shared).free > 3 * size * 1024 * 1024
+    folder = (shared if roomy else bench.hosts.folder) / bench.hosts.folder.name
+    folder.mkdir(exist_ok=True)
+    try:
+        source, dest = folder / "source", folder / "dest"
+        with open(source, "wb") as file:
+            for _ in range(size):
+                file.write(os.urandom(1024 * 1024))
+        # Written now: hashing the file is no part of what is measured.
+        kk, expected = tools.kk_upload(source, dest), sha256(source)
+        for number in range(bench.rounds):
+            sides = [("kk", kk), ("scp", tools.scp(source, dest)), ("cat | ssh", tools.cat_ssh(source, dest))]
+            for tool, command in sides[number % 3 :] + sides[: number % 3]:
+                dest.unlink(missing_ok=True)
+                bench.measure(suite, tool, command)
+                if sha256(dest) != expected:
+                    sys.exit(f"upload: what {tool} sent is not what arrived")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    kk = bench.runs(suite, "kk")
+    what = f"upload of {size} MiB, sha256 verified on the host: "
+    rate = f"{size / median(kk, 'wall'):.0f} MiB/s, into {'memory' if roomy else 'a file on disk'}"
+    bench.goal(what + "faster than scp", ratio(bench.runs(suite, "scp"), kk, "wall"), " ×", "≥", 1.4, rate)
+    bench.goal(what + "faster than `cat | ssh 'cat >'`", ratio(bench.runs(suite, "cat | ssh"), kk, "wall"), " ×", "≥", 1.0)
+    bench.goal("the same: memory of the controller", memory(kk), " MiB", "≤", None)
+
+
+def program(bench):
+    """The program itself."""
+    taken = []
+    for _ in range(101):
+        began = time.perf_counter()
+        subprocess.run([bench.kk, "--help"], stdout=subprocess.DEVNULL, env=bench.hosts.environment(), check=True)
+        taken.append((time.perf_counter() - began) * 1000)
+    bench.goal("start-up: `kk --help`", statistics.median(taken), " ms", "≤", 10, "median of 101")
+    bench.goal("size of the release program", os.path.getsize(bench.kk) / 1e6, " MB", "≤", 25)
+
+
+def memory(runs):
+    """The most memory that any of the runs took, in MiB."""
+    return max(run["memory_mib"] for run in runs)
+
+
+ALL = {suite.__name__: suite for suite in (commands, templates, fleet, load, upload, program)}
