@@ -22,6 +22,7 @@ mod modules_for_real;
 mod registry;
 mod registry_answers;
 mod resume;
+mod rootfs;
 mod scale;
 mod ssh;
 mod timings;

@@ -1,4 +1,4 @@
-//! Commands that need no host and no file of the user: version, completion, manual pages, module descriptions.
+//! Commands that need no host and no file of the user: version, completion, manual pages.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,12 +8,9 @@ use clap::CommandFactory as _;
 use serde_json::{Value, json};
 
 use super::arguments::{
-    Arguments, CompletionArguments, DataFormat, DocArguments, ManArguments, VersionArguments,
+    Arguments, CompletionArguments, DataFormat, ManArguments, VersionArguments,
 };
-use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::modules::{self, Argument, ArgumentKind, Documentation};
-use crate::playbook::DOCUMENTED_ACTIONS;
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -81,141 +78,6 @@ fn write_pages(command: &clap::Command, directory: &Path) -> anyhow::Result<()> 
         write_pages(subcommand, directory)?;
     }
     Ok(())
-}
-
-/// `kk doc [MODULE]`.
-pub fn doc(arguments: &DocArguments) -> anyhow::Result<Exit> {
-    let all = documented();
-    let Some(name) = &arguments.module else {
-        return match arguments.output {
-            DataFormat::Text => print(&module_list(&all)),
-            DataFormat::Json => print_json(&all.iter().map(described).collect()),
-        };
-    };
-    let short = name.strip_prefix("ansible.builtin.").unwrap_or(name);
-    let found = match modules::spec(name) {
-        Some(spec) => Some(spec.documentation()),
-        None => all.iter().find(|one| one.name == short).copied(),
-    };
-    let Some(found) = found else {
-        let names = all.iter().map(|one| one.name);
-        let mut diagnostic = Diagnostic::error(format!("no module `{name}`")).suggest(name, names);
-        diagnostic
-            .hint
-            .get_or_insert_with(|| "`kk doc` lists every module".to_owned());
-        return Err(diagnostic.into());
-    };
-    match arguments.output {
-        DataFormat::Text => print(&module_page(&found)),
-        DataFormat::Json => print_json(&described(&found)),
-    }
-}
-
-/// Every module and every action of the engine, by name.
-fn documented() -> Vec<Documentation> {
-    let modules = modules::specs().iter().map(|spec| spec.documentation());
-    let mut all: Vec<Documentation> = modules.chain(DOCUMENTED_ACTIONS.iter().copied()).collect();
-    all.sort_by_key(|one| one.name);
-    all.dedup_by_key(|one| one.name);
-    all
-}
-
-fn module_list(specs: &[Documentation]) -> String {
-    let width = specs.iter().map(|spec| spec.name.len()).max().unwrap_or(0);
-    specs
-        .iter()
-        .map(|spec| format!("{:width$}  {}\n", spec.name, spec.summary))
-        .collect()
-}
-
-fn module_page(spec: &Documentation) -> String {
-    let mut text = format!("{}: {}\n", spec.name, spec.summary);
-    if !spec.aliases.is_empty() {
-        text.push_str(&format!("\nalso called: {}\n", spec.aliases.join(", ")));
-    }
-    match (spec.free_form, spec.arguments.is_empty()) {
-        (Some(argument), false) => text.push_str(&format!(
-            "\n`{}: TEXT` is short for its argument `{argument}`.\n\narguments:\n",
-            spec.name
-        )),
-        (Some(what), true) => {
-            text.push_str(&format!("\n`{}: TEXT` takes {what}.\n", spec.name));
-        }
-        (None, true) => text.push_str("\nIt takes no arguments.\n"),
-        (None, false) => text.push_str("\narguments:\n"),
-    }
-    for argument in spec.arguments {
-        let required = if argument.required { ", required" } else { "" };
-        text.push_str(&format!(
-            "\n  {} ({}{required})\n",
-            argument.name,
-            kind(argument)
-        ));
-        text.push_str(&format!("      {}\n", argument.summary));
-        if !argument.aliases.is_empty() {
-            text.push_str(&format!(
-                "      also called: {}\n",
-                argument.aliases.join(", ")
-            ));
-        }
-    }
-    if !spec.examples.is_empty() {
-        text.push_str("\nexample:\n\n");
-    }
-    for line in spec.examples.lines() {
-        let line = format!("  {line}");
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    if !spec.returns.is_empty() {
-        text.push_str("\nreturn values, besides `changed`, `failed` and `msg`:\n\n");
-    }
-    for (name, meaning) in spec.returns {
-        text.push_str(&format!("  {name}\n      {meaning}\n"));
-    }
-    text
-}
-
-/// What an argument takes, in words.
-fn kind(argument: &Argument) -> String {
-    match argument.kind {
-        ArgumentKind::Text => "text".to_owned(),
-        ArgumentKind::Secret => "secret text".to_owned(),
-        ArgumentKind::Path => "path".to_owned(),
-        ArgumentKind::Boolean => "boolean".to_owned(),
-        ArgumentKind::Number => "number".to_owned(),
-        ArgumentKind::Integer => "whole number".to_owned(),
-        ArgumentKind::Mode => "file mode".to_owned(),
-        ArgumentKind::Choice(words) => format!("one of {}", words.join(", ")),
-        ArgumentKind::Texts => "list of texts".to_owned(),
-        ArgumentKind::Mapping => "mapping".to_owned(),
-        ArgumentKind::Any => "anything".to_owned(),
-    }
-}
-
-fn described(spec: &Documentation) -> Value {
-    let arguments: Vec<Value> = spec
-        .arguments
-        .iter()
-        .map(|argument| {
-            json!({
-                "name": argument.name,
-                "aliases": argument.aliases,
-                "takes": kind(argument),
-                "required": argument.required,
-                "summary": argument.summary,
-            })
-        })
-        .collect();
-    json!({
-        "name": spec.name,
-        "aliases": spec.aliases,
-        "summary": spec.summary,
-        "free_form": spec.free_form,
-        "arguments": arguments,
-        "examples": spec.examples,
-        "returns": spec.returns.iter().map(|(name, meaning)| json!({"name": name, "summary": meaning})).collect::<Vec<_>>(),
-    })
 }
 
 pub(super) fn print_json(value: &Value) -> anyhow::Result<Exit> {

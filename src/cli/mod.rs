@@ -6,6 +6,7 @@
 pub mod arguments;
 mod assess;
 mod delete;
+pub mod doc;
 mod exec;
 mod execution;
 mod extra;
@@ -64,7 +65,7 @@ fn start(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Version(version) => local::version(version),
         Command::Completion(completion) => local::completion(completion),
         Command::Man(man) => local::man(man),
-        Command::Doc(doc) => local::doc(doc),
+        Command::Doc(doc) => doc::doc(doc),
         _ => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -105,7 +106,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Version(arguments) => local::version(&arguments),
         Command::Completion(arguments) => local::completion(&arguments),
         Command::Man(arguments) => local::man(&arguments),
-        Command::Doc(arguments) => local::doc(&arguments),
+        Command::Doc(arguments) => doc::doc(&arguments),
     }
 }
 

@@ -357,14 +357,22 @@ impl Doing<'_> {
                         )
                 })
         };
-        let subset = arguments
+        let asked = arguments
             .get("gather_subset")
             .map(words)
             .unwrap_or_default();
-        let facts: Map<String, Json> = facts
+        let subset = match crate::facts::Subset::parse(&asked) {
+            Ok(subset) => subset,
+            Err(message) => return Attempt::failed(message),
+        };
+        let is_own = |name: &str| !name.starts_with("ansible_");
+        let mut facts: Map<String, Json> = facts
             .into_iter()
-            .filter(|(name, _)| is_wanted(name) && is_of_subset(name, &subset))
+            .filter(|(name, _)| is_wanted(name) && (is_own(name) || subset.takes(name)))
             .collect();
+        if !asked.is_empty() && facts.contains_key("gather_subset") {
+            facts.insert("gather_subset".to_owned(), json!(asked));
+        }
         let mut attempt = Attempt::ended(Outcome::Ok, Map::new());
         attempt
             .result
@@ -388,33 +396,6 @@ fn merged(below: Json, above: Json) -> Json {
         }
         (_, above) => above,
     }
-}
-
-/// Whether a fact is of the parts that `gather_subset` asks for.
-fn is_of_subset(name: &str, subset: &[String]) -> bool {
-    const PARTS: &[(&str, &[&str])] = &[
-        (
-            "hardware",
-            &["mem", "swap", "processor", "mounts", "devices"],
-        ),
-        ("network", &["interfaces", "all_ipv", "default_ipv"]),
-        ("virtual", &["virtualization"]),
-    ];
-    let name = name.strip_prefix("ansible_").unwrap_or(name);
-    let Some((part, _)) = PARTS
-        .iter()
-        .find(|(_, starts)| starts.iter().any(|start| name.starts_with(start)))
-    else {
-        return true;
-    };
-    let asks = |word: &str| subset.iter().any(|asked| asked == word);
-    let refuses = |word: &str| {
-        subset
-            .iter()
-            .any(|asked| asked.strip_prefix('!') == Some(word))
-    };
-    let is_short = subset.iter().any(|asked| !asked.starts_with('!'));
-    !refuses(part) && (asks(part) || asks("all") || !is_short && !refuses("all"))
 }
 
 fn changed_or_ok(changed: bool) -> Attempt {

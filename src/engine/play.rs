@@ -302,7 +302,10 @@ impl Runner<'_> {
                         .and_then(|path| path.render(&scope).ok()),
                     ..crate::facts::Wanted::default()
                 };
-                self.gather_facts_of(task, &member, session, &wanted).await;
+                let asked = around.play.gather_subset.as_ref();
+                let asked = asked.and_then(|asked| asked.resolve(&scope).ok().flatten());
+                self.gather_facts_of(task, &member, session, &wanted, asked)
+                    .await;
             })
             .await;
         for host in around
@@ -321,6 +324,7 @@ impl Runner<'_> {
         member: &Member,
         session: Result<Session, TransportError>,
         wanted: &crate::facts::Wanted,
+        asked: Option<Json>,
     ) {
         let host = member.name.clone();
         let started = Instant::now();
@@ -335,6 +339,10 @@ impl Runner<'_> {
             Ok(session) => self.facts_of(member, &session, wanted).await,
             Err(error) => Err(error.into()),
         };
+        let facts = facts.and_then(|facts| match &asked {
+            Some(asked) => of_subset(facts, asked),
+            None => Ok(facts),
+        });
         let (outcome, error) = match facts {
             Ok(facts) => {
                 if let Some(state) = self.variables.host(&host) {
@@ -383,6 +391,27 @@ impl Runner<'_> {
         member.set_facts(Ok(facts));
         Ok(variables)
     }
+}
+
+/// The facts that `gather_subset` asks for, and what kk itself knows.
+fn of_subset(
+    mut facts: serde_json::Map<String, Json>,
+    asked: &Json,
+) -> Result<serde_json::Map<String, Json>, FactsError> {
+    let words: Vec<String> = match asked {
+        Json::Array(words) => words.iter().map(crate::template::display).collect(),
+        other => crate::template::display(other)
+            .split(',')
+            .map(|word| word.trim().to_owned())
+            .collect(),
+    };
+    let subset = crate::facts::Subset::parse(&words).map_err(|reason| FactsError::Incomplete {
+        reason,
+        details: String::new(),
+    })?;
+    facts.retain(|name, _| !name.starts_with("ansible_") || subset.takes(name));
+    facts.insert("gather_subset".to_owned(), serde_json::json!(words));
+    Ok(facts)
 }
 
 /// The hosts of a play in its order.

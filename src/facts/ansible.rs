@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::frame::{Frames, values};
-use super::{ansible_hardware, ansible_network, local_facts};
+use super::{ansible_devices, ansible_hardware, ansible_network, local_facts};
 
 /// The variables; empty where they were not asked for.
 pub(super) fn read(frames: &Frames<'_>) -> Map<String, Value> {
@@ -30,6 +30,8 @@ pub(super) fn read(frames: &Frames<'_>) -> Map<String, Value> {
         }
     }
     all.extend(host_keys(frames));
+    all.extend(ansible_devices::read(frames));
+    all.extend(initiators(&machine));
     all.insert("ansible_local".to_owned(), local_facts::read(frames));
     all.insert(
         "ansible_mounts".to_owned(),
@@ -284,6 +286,22 @@ fn release(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>) -> Value {
     })
 }
 
+/// What the host is called as the client of storage.
+fn initiators(machine: &BTreeMap<&str, &str>) -> Map<String, Value> {
+    let text = |name: &str| machine.get(name).copied().unwrap_or_default();
+    let ports = text("fc_ports").split_whitespace();
+    let ports: Vec<&str> = ports.map(|port| port.trim_start_matches("0x")).collect();
+    let iqn = text("iscsi").strip_prefix("InitiatorName=");
+    Map::from_iter([
+        ("ansible_fibre_channel_wwn".to_owned(), json!(ports)),
+        ("ansible_hostnqn".to_owned(), text("hostnqn").into()),
+        (
+            "ansible_iscsi_iqn".to_owned(),
+            iqn.unwrap_or_default().into(),
+        ),
+    ])
+}
+
 fn host_keys(frames: &Frames<'_>) -> Map<String, Value> {
     let mut keys = Map::new();
     for line in frames.lines("host-keys") {
@@ -364,7 +382,7 @@ search example.org example.net
 ssh-ed25519 AAAA root@x
 
 =kk= link-details
-eth0.5 0x1003 up 02:00:00:00:00:01 1400 1
+eth0.5 0x1003 up 02:00:00:00:00:01 1400 1 1000 virtio0
 
 =kk= addresses
 2: eth0.5@eth0    inet 10.0.0.12/20 brd 10.0.15.255 scope global eth0.5

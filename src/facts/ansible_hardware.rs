@@ -166,6 +166,7 @@ pub(super) fn mounts(frames: &Frames<'_>) -> Value {
             ))
         })
         .collect();
+    let uuids = super::ansible_devices::uuids(frames);
     let mut all = Vec::new();
     for line in frames.lines("file-systems") {
         let words: Vec<&str> = line.split(' ').collect();
@@ -173,7 +174,8 @@ pub(super) fn mounts(frames: &Frames<'_>) -> Value {
             continue;
         };
         let mut mount = json!({
-            "device": device, "mount": point, "fstype": kind, "options": options, "dump": 0, "passno": 0, "uuid": "N/A",
+            "device": device, "mount": point, "fstype": kind, "options": options, "dump": 0, "passno": 0,
+            "uuid": device.strip_prefix("/dev/").and_then(|name| uuids.get(name)).map_or("N/A", String::as_str),
         });
         if let (Some([size, total, available, inodes, free_inodes]), Value::Object(mount)) =
             (sizes.get(point).map(Vec::as_slice), &mut mount)

@@ -26,7 +26,7 @@ pub(super) fn read(frames: &Frames<'_>) -> Value {
     let mut all = Map::new();
     for line in frames.lines("link-details") {
         let words: Vec<&str> = line.split(' ').collect();
-        let [name, flags, state, address, mtu, kind] = words.as_slice() else {
+        let [name, flags, state, address, mtu, kind, speed, bus] = words.as_slice() else {
             continue;
         };
         let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or(0);
@@ -44,11 +44,21 @@ pub(super) fn read(frames: &Frames<'_>) -> Value {
             if !matches!(*address, "-" | "00:00:00:00:00:00") {
                 interface.insert("macaddress".to_owned(), (*address).into());
             }
+            if let Ok(speed) = speed.parse::<i64>() {
+                interface.insert("speed".to_owned(), speed.into());
+            }
+            if *bus != "-" {
+                interface.insert("pciid".to_owned(), (*bus).into());
+            }
             addresses(frames, name, interface);
         }
         all.insert((*name).to_owned(), interface);
     }
     let mut facts = Map::new();
+    facts.insert(
+        "ansible_locally_reachable_ips".to_owned(),
+        reachable(frames),
+    );
     for (section, version) in [("routes", "ipv4"), ("routes6", "ipv6")] {
         let default = default_route(frames.text(section), version, &all);
         facts.insert(format!("ansible_default_{version}"), default);
@@ -61,6 +71,32 @@ pub(super) fn read(frames: &Frames<'_>) -> Value {
         (format!("ansible_{plain}"), value)
     }));
     Value::Object(facts)
+}
+
+/// The addresses that the host answers to, as its table of local routes has them.
+fn reachable(frames: &Frames<'_>) -> Value {
+    let mut all: [std::collections::BTreeSet<&str>; 2] = Default::default();
+    let [ipv4, ipv6] = &mut all;
+    for line in frames.lines("addresses") {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, on, family, address, ..] = words.as_slice() else {
+            continue;
+        };
+        let plain = address.split('/').next().unwrap_or(address);
+        match *family {
+            "inet" => {
+                if *on == "lo" && plain.starts_with("127.") {
+                    ipv4.insert("127.0.0.0/8");
+                }
+                ipv4.insert(plain);
+            }
+            "inet6" => {
+                ipv6.insert(plain);
+            }
+            _ => {}
+        }
+    }
+    json!({"ipv4": ipv4, "ipv6": ipv6})
 }
 
 /// Puts the addresses of an interface into its fact.

@@ -5,6 +5,7 @@
 //! leaves its fact empty and never the others.
 
 mod ansible;
+mod ansible_devices;
 mod ansible_hardware;
 mod ansible_network;
 mod clock;
@@ -20,6 +21,7 @@ mod peers;
 mod services;
 mod sockets;
 mod storage;
+mod subset;
 mod system;
 mod vars;
 
@@ -28,4 +30,5 @@ pub use model::{
     Container, Engine, Facts, Folder, FolderContent, Interface, Listener, Mount, Os, ServiceFact,
 };
 pub use peers::{PEERS_SCRIPT, PeerProbe, PeerResult, parse as parse_peers, peers};
+pub use subset::Subset;
 pub use system::binary_type;

@@ -77,6 +77,10 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "packages that nothing needs any more go; false by default",
         ),
         flag(
+            "fail_on_autoremove",
+            "fail rather than take away any other package; false by default",
+        ),
+        flag(
             "autoclean",
             "files of packages that cannot be had any more go; false by default",
         ),
@@ -497,6 +501,7 @@ fn options_of(arguments: &Arguments) -> Vec<String> {
     }
     for (set, option) in [
         (is("only_upgrade"), "--only-upgrade"),
+        (is("fail_on_autoremove"), "--no-remove"),
         (
             is("force") || is("allow_unauthenticated"),
             "--allow-unauthenticated",

@@ -187,6 +187,14 @@ impl Module for Cron {
                     return Err(ModuleError::failed("the host has no program `crontab`")
                         .with_hint("install `cron` (or `cronie`) first"));
                 }
+                // An earlier task may have made the user.
+                _ if look.check_mode && output.stderr_text().contains("unknown") => {
+                    let user = self.user.as_str();
+                    return Ok(Plan::unknown(
+                        format!("there is no user `{user}` yet"),
+                        Vec::new(),
+                    ));
+                }
                 _ => return Err(command_failed("read the table of cron", &output)),
             }
             let old = output.stdout_text();

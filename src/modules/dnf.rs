@@ -76,6 +76,38 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         ),
         flag("download_only", "only fetch the files; false by default"),
         Argument::optional(
+            "download_dir",
+            ArgumentKind::Path,
+            "with `download_only` the folder for the files",
+        ),
+        flag(
+            "best",
+            "fail where the newest version cannot be had; as the host is set up by default",
+        ),
+        flag(
+            "cacheonly",
+            "take what is known of the sources already; false by default",
+        ),
+        flag(
+            "sslverify",
+            "check certificates of sources; true by default",
+        ),
+        Argument::optional(
+            "disable_excludes",
+            ArgumentKind::Text,
+            "packages left alone by settings are taken: `all`, `main` or a source",
+        ),
+        Argument::optional(
+            "disable_plugin",
+            ArgumentKind::Texts,
+            "plugins of dnf that stay off",
+        ),
+        Argument::optional(
+            "enable_plugin",
+            ArgumentKind::Texts,
+            "plugins of dnf that are on",
+        ),
+        Argument::optional(
             "enablerepo",
             ArgumentKind::Texts,
             "sources that are taken too",
@@ -290,6 +322,12 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         (is("disable_gpg_check"), "--nogpgcheck"),
         (is("allowerasing"), "--allowerasing"),
         (is("nobest"), "--nobest"),
+        (is("best"), "--best"),
+        (is("cacheonly"), "--cacheonly"),
+        (
+            !arguments.boolean("sslverify", true),
+            "--setopt=sslverify=0",
+        ),
         (is("skip_broken"), "--skip-broken"),
         (is("download_only"), "--downloadonly"),
         (is("security"), "--security"),
@@ -307,6 +345,8 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         ("enablerepo", "--enablerepo"),
         ("disablerepo", "--disablerepo"),
         ("exclude", "--exclude"),
+        ("disable_plugin", "--disableplugin"),
+        ("enable_plugin", "--enableplugin"),
     ] {
         for text in arguments.texts(name).iter().filter(|text| !text.is_empty()) {
             options.push(format!("{option}={text}"));
@@ -316,6 +356,8 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         ("conf_file", "--config"),
         ("installroot", "--installroot"),
         ("releasever", "--releasever"),
+        ("download_dir", "--downloaddir"),
+        ("disable_excludes", "--disableexcludes"),
     ] {
         if let Some(text) = arguments.filled(name).filter(|text| text != "/") {
             options.push(format!("{option}={text}"));

@@ -12,8 +12,8 @@ use super::attributes::{
 use super::copy::base_name;
 use super::file_state::{entries_for_new_file, host_path};
 use super::http::{
-    CLIENT_CERT, CLIENT_KEY, FORCE_BASIC, HEADERS, HTTP_AGENT, Settings, TIMEOUT, URL_PASSWORD,
-    URL_USERNAME, USE_PROXY, VALIDATE_CERTS, request_failed,
+    CIPHERS, CLIENT_CERT, CLIENT_KEY, DECOMPRESS, FORCE_BASIC, HEADERS, HTTP_AGENT, Settings,
+    TIMEOUT, URL_PASSWORD, URL_USERNAME, USE_NETRC, USE_PROXY, VALIDATE_CERTS, request_failed,
 };
 use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Look, Module, ModuleError, ModuleSpec, Plan,
@@ -62,6 +62,9 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         VALIDATE_CERTS,
         CLIENT_CERT,
         CLIENT_KEY,
+        USE_NETRC,
+        CIPHERS,
+        DECOMPRESS,
         USE_PROXY,
         HTTP_AGENT,
         UNSAFE_WRITES,

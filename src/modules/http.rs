@@ -36,6 +36,21 @@ pub(super) const CLIENT_CERT: Argument = Argument::optional(
     ArgumentKind::Path,
     "a file of the host with our certificate",
 );
+pub(super) const USE_NETRC: Argument = Argument::optional(
+    "use_netrc",
+    ArgumentKind::Boolean,
+    "users and passwords of `~/.netrc` on the host are taken; true by default",
+);
+pub(super) const CIPHERS: Argument = Argument::optional(
+    "ciphers",
+    ArgumentKind::Texts,
+    "ciphers for HTTPS, as OpenSSL calls them",
+);
+pub(super) const DECOMPRESS: Argument = Argument::optional(
+    "decompress",
+    ArgumentKind::Boolean,
+    "ask for a compressed answer and unpack it; an answer is asked for as it is by default",
+);
 pub(super) const CLIENT_KEY: Argument = Argument::optional(
     "client_key",
     ArgumentKind::Path,
@@ -99,6 +114,16 @@ impl Settings {
             if let Some(path) = arguments.filled(name) {
                 settings.set(option, &path);
             }
+        }
+        if arguments.boolean("use_netrc", true) {
+            settings.flag("netrc-optional");
+        }
+        let ciphers = arguments.texts("ciphers").join(":");
+        if !ciphers.is_empty() {
+            settings.set("ciphers", &ciphers);
+        }
+        if arguments.flag("decompress") == Some(true) {
+            settings.flag("compressed");
         }
         if !arguments.boolean("use_proxy", true) {
             settings.set("noproxy", "*");

@@ -50,6 +50,7 @@ mod known_hosts;
 mod ledger_remove;
 mod line_edit;
 mod lineinfile;
+mod manual;
 pub mod mode;
 mod modprobe;
 mod mount;
@@ -89,6 +90,7 @@ use futures::future::BoxFuture;
 
 pub use apply::{Progress, apply, apply_plan, ledger_lines};
 pub use arguments::{Argument, ArgumentKind, Arguments};
+pub use manual::Manual;
 pub use plan::{Change, Content, LedgerEntry, Plan, Reconnect, Step, StepOutput, Verdict};
 
 use crate::connect::TransportError;
@@ -119,53 +121,6 @@ pub struct ModuleSpec {
     pub build: fn(Arguments) -> Result<Box<dyn Module>, ModuleError>,
     /// Checks literal arguments against each other at load time (exclusive or required-together arguments).
     pub check: Option<Check>,
-}
-
-/// What `kk doc` says about a module or an action.
-#[derive(Debug, Clone, Copy)]
-pub struct Documentation {
-    /// Its name.
-    pub name: &'static str,
-    /// Other names.
-    pub aliases: &'static [&'static str],
-    /// One sentence.
-    pub summary: &'static str,
-    /// Every argument.
-    pub arguments: &'static [Argument],
-    /// How it is used: tasks in YAML.
-    pub examples: &'static str,
-    /// What a registered result holds besides `changed`, `failed` and `msg`: name and meaning.
-    pub returns: &'static [(&'static str, &'static str)],
-    /// What a free-form text stands for, if it may.
-    pub free_form: Option<&'static str>,
-}
-
-impl Documentation {
-    /// Says nothing yet.
-    pub const EMPTY: Self = Self {
-        name: "",
-        aliases: &[],
-        summary: "",
-        arguments: &[],
-        examples: "",
-        returns: &[],
-        free_form: None,
-    };
-}
-
-impl ModuleSpec {
-    /// What `kk doc` says about it.
-    pub const fn documentation(&self) -> Documentation {
-        Documentation {
-            name: self.name,
-            aliases: self.aliases,
-            summary: self.summary,
-            arguments: self.arguments,
-            examples: self.examples,
-            returns: self.returns,
-            free_form: self.free_form,
-        }
-    }
 }
 
 impl std::fmt::Debug for ModuleSpec {

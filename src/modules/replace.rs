@@ -164,3 +164,42 @@ fn check(given: &Given<'_>) -> Result<(), String> {
     check_expressions(given, &["regexp", "before", "after"])?;
     super::copy::check_validate(given)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Where what is put in does not match itself.
+        #[test]
+        fn doing_it_twice_is_doing_it_once(
+            text in "([a-c ]{0,5}\n?){0,5}",
+            pattern in "\\^?[a-c]{1,2}\\+?",
+            with in "[x-z]{0,3}",
+            after in proptest::option::of("[a-c]"),
+        ) {
+            let section = after.map(|text| format!("{text}(?P<subsection>.*)"));
+            let replace = Replace {
+                file: EditedFile {
+                    path: "/x".to_owned(),
+                    attributes: Attributes::default(),
+                    create: false,
+                    care: Care::default(),
+                    word: "Path",
+                },
+                pattern: expression_with(&pattern, "m").unwrap(),
+                with: format!("-{with}-"),
+                section: section.map(|text| expression_with(&text, "s").unwrap()),
+            };
+            if let Some((once, _)) = replace.edit(&text)
+                && let Some((twice, count)) = replace.edit(&once)
+                && replace.section.is_none()
+            {
+                prop_assert_eq!(count, 0, "{:?}", once);
+                prop_assert_eq!(twice, once);
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::find::name_pattern;
 use super::line_edit::expression;
 use super::{Argument, ArgumentKind, Arguments, Look, Module, ModuleError, ModuleSpec, Plan};
-use crate::facts::{FactsError, Wanted, gather};
+use crate::facts::{Extent, FactsError, Subset, Wanted, gather};
 
 /// The module's declaration.
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
@@ -23,7 +23,12 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         Argument::optional(
             "gather_subset",
             ArgumentKind::Texts,
-            "`all`, `min`, `hardware`, `network`, `virtual` or, with `!` before it, without that; `all` by default",
+            "collectors, as in `min`, `hardware`, `network`, `virtual`, or one of their facts; with `!` before it without that; `all` by default",
+        ),
+        Argument::optional(
+            "fact_path",
+            ArgumentKind::Path,
+            "the folder with the host's own facts, `*.fact`; `/etc/ansible/facts.d` by default",
         ),
         Argument::optional(
             "gather_timeout",
@@ -44,40 +49,17 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
     check: None,
 };
 
-const HARDWARE: [&str; 8] = [
-    "ansible_processor*",
-    "ansible_mem*",
-    "ansible_swap*",
-    "ansible_mounts",
-    "ansible_devices",
-    "ansible_uptime*",
-    "ansible_bios*",
-    "ansible_product*",
-];
-const NETWORK: [&str; 5] = [
-    "ansible_all_ipv*",
-    "ansible_default_ipv*",
-    "ansible_interfaces",
-    "ansible_eth*",
-    "ansible_lo",
-];
-const VIRTUAL: [&str; 1] = ["ansible_virtualization*"];
-
-/// What `gather_subset` may name.
-const KNOWN: [&str; 7] = [
-    "all", "min", "hardware", "network", "virtual", "facter", "ohai",
-];
-
 struct Setup {
     filter: Vec<crate::python_regex::PythonRegex>,
-    subset: Vec<String>,
+    subset: Subset,
+    fact_path: Option<String>,
 }
 
 impl Module for Setup {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
             let facts =
-                gather(look.session, &Wanted::default())
+                gather(look.session, &self.wanted())
                     .await
                     .map_err(|error| match error {
                         FactsError::Transport(error) => ModuleError::Transport(error),
@@ -97,53 +79,29 @@ impl Module for Setup {
 }
 
 impl Setup {
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            extent: Extent::System,
+            fact_path: self.fact_path.clone(),
+            ..Wanted::default()
+        }
+    }
+
     fn takes(&self, name: &str) -> bool {
         let Some(short) = name.strip_prefix("ansible_") else {
             return false;
         };
-        let is_in = |patterns: &[&str]| {
-            patterns
-                .iter()
-                .any(|pattern| match pattern.strip_suffix('*') {
-                    Some(start) => name.starts_with(start),
-                    None => name == *pattern,
-                })
-        };
-        let part = if is_in(&HARDWARE) {
-            "hardware"
-        } else if is_in(&NETWORK) {
-            "network"
-        } else if is_in(&VIRTUAL) {
-            "virtual"
-        } else {
-            "min"
-        };
-        let says = |word: &str| self.subset.iter().any(|subset| subset == word);
-        let is_left_out = says(&format!("!{part}")) || says("!all") && part != "min";
-        let only = self
-            .subset
-            .iter()
-            .any(|subset| !subset.starts_with('!') && subset != "all");
-        let is_taken = !only || says("all") || says(part) || part == "min";
         let is_named = self.filter.is_empty()
             || self
                 .filter
                 .iter()
                 .any(|pattern| pattern.is_match(name) || pattern.is_match(short));
-        is_taken && (says(part) || !is_left_out) && is_named
+        self.subset.takes(name) && is_named
     }
 }
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
-    let subset = arguments.texts("gather_subset");
-    for word in &subset {
-        if !KNOWN.contains(&word.trim_start_matches('!')) {
-            return Err(ModuleError::failed(format!(
-                "`gather_subset` has no part `{word}`; it has {}",
-                KNOWN.join(", ")
-            )));
-        }
-    }
+    let subset = Subset::parse(&arguments.texts("gather_subset")).map_err(ModuleError::failed)?;
     let filter = arguments.texts("filter");
     let filter = filter.iter().filter(|pattern| !pattern.is_empty());
     Ok(Box::new(Setup {
@@ -152,5 +110,6 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             .collect::<Result<_, _>>()
             .map_err(ModuleError::failed)?,
         subset,
+        fact_path: arguments.filled("fact_path"),
     }))
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::apply::command_failed;
 use super::arguments::Given;
-use super::attributes::Attributes;
+use super::attributes::{Attributes, GROUP, MODE, OWNER, UNSAFE_WRITES};
 use super::edited_file::EditedFile;
 use super::file_state::{Care, host_path};
 use super::{
@@ -57,6 +57,10 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             ArgumentKind::Boolean,
             "settings that the kernel does not know are no failure; false by default",
         ),
+        MODE,
+        OWNER,
+        GROUP,
+        UNSAFE_WRITES,
     ],
     examples: r#"- name: packets may pass
   ansible.posix.sysctl:
@@ -205,7 +209,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         value: value.filter(|_| is_present),
         file: EditedFile {
             path,
-            attributes: Attributes::default(),
+            attributes: Attributes::from_arguments(&arguments),
             create: true,
             word: "Path",
             care: Care::default(),

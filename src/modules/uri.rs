@@ -8,8 +8,9 @@ use super::apply::command_failed;
 use super::attributes::{Attributes, GROUP, MODE, OWNER, UNSAFE_WRITES, values_of};
 use super::command::{CREATES, Execution, REMOVES};
 use super::http::{
-    CA_PATH, CLIENT_CERT, CLIENT_KEY, FORCE_BASIC, HEADERS, HTTP_AGENT, Settings, TIMEOUT,
-    URL_PASSWORD, URL_USERNAME, USE_PROXY, VALIDATE_CERTS, percent_encoded, request_failed,
+    CA_PATH, CIPHERS, CLIENT_CERT, CLIENT_KEY, DECOMPRESS, FORCE_BASIC, HEADERS, HTTP_AGENT,
+    Settings, TIMEOUT, URL_PASSWORD, URL_USERNAME, USE_NETRC, USE_PROXY, VALIDATE_CERTS,
+    percent_encoded, request_failed,
 };
 use super::{
     Argument, ArgumentKind, Arguments, Conclusion, FileSource, Look, Module, ModuleError,
@@ -77,10 +78,18 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         CA_PATH,
         CLIENT_CERT,
         CLIENT_KEY,
+        USE_NETRC,
+        CIPHERS,
+        DECOMPRESS,
         Argument::optional(
             "unix_socket",
             ArgumentKind::Path,
             "a socket of the host to connect to",
+        ),
+        Argument::optional(
+            "force",
+            ArgumentKind::Boolean,
+            "ask not to be answered from a cache; false by default",
         ),
         USE_PROXY,
         HTTP_AGENT,
@@ -408,6 +417,9 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         return Err(ModuleError::failed(
             "Parameter 'method' needs to be a single word in uppercase, like GET or POST.",
         ));
+    }
+    if arguments.boolean("force", false) {
+        settings.set("header", "cache-control: no-cache");
     }
     if method == "HEAD" {
         settings.flag("head");

@@ -6,13 +6,13 @@
 mod action;
 mod arguments;
 mod call;
-mod documentation;
 mod elsewhere;
 mod frame;
 mod includes;
 mod library;
 mod load;
 mod loops;
+mod manuals;
 mod meta;
 mod mistaken;
 mod play;
@@ -32,11 +32,11 @@ use crate::modules::ModuleSpec;
 use crate::template::{Layer, Template};
 
 pub use arguments::{ArgumentValue, OMIT, late};
-pub use documentation::ACTIONS as DOCUMENTED_ACTIONS;
 pub use frame::Frame;
 pub use library::{Entry, Library};
 pub use load::{Included, Resolved, load, load_all, parse_variables, read_included};
 pub use loops::{LoopSource, Repeat};
+pub use manuals::MANUALS;
 pub use meta::Meta;
 pub use reads::Reads;
 pub use specification::check_arguments;
@@ -63,6 +63,8 @@ pub struct Play {
     pub frame: Arc<Frame>,
     /// Facts are gathered before the first task (default true).
     pub gather_facts: Option<Template>,
+    /// Which facts; all where it says nothing.
+    pub gather_subset: Option<ArgumentValue>,
     /// `fact_path`: the folder of local facts.
     pub fact_path: Option<Template>,
     /// `pre_tasks`, then roles and `tasks`, then `post_tasks`; handlers run after each.

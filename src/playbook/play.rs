@@ -153,12 +153,11 @@ impl Loader<'_> {
             .unwrap_or_else(|| hosts.source())
             .to_owned();
         let gather_facts = self.flag(&fields, "gather_facts");
+        let gather_subset = fields
+            .value("gather_subset")
+            .map(|node| ArgumentValue::any(node, &mut self.found));
+        let _ = (fields.node("gather_timeout"), fields.node("user"));
         let fact_path = self.template(&fields, "fact_path");
-        let _ = (
-            fields.node("gather_subset"),
-            fields.node("gather_timeout"),
-            fields.node("user"),
-        );
         self.collections(&fields);
         let mut frame = self.frame(&fields, None);
         if frame.remote_user.is_none() {
@@ -220,6 +219,7 @@ impl Loader<'_> {
             hosts,
             frame,
             gather_facts,
+            gather_subset,
             fact_path,
             sections,
             handlers,

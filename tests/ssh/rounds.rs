@@ -111,7 +111,7 @@ fn an_unchanged_file_costs_one_round_trip_and_a_command_one() {
         // On a machine that starts many processes a shell is now and then taken for used up, and one more is started.
         let more = many.answers - few.answers;
         assert!(
-            (10..=13).contains(&more),
+            (8..=13).contains(&more),
             "{name}: {more} answers for ten more"
         );
         assert!(many.sessions <= 5, "{name}: {} sessions", many.sessions);

@@ -34,7 +34,38 @@ for name in /proc/cmdline /proc/loadavg /proc/uptime /etc/debian_version /etc/re
 done
 read_line /proc/sys/kernel/version
 value kernel_version "$line"
-value fqdn "$(limit 2 hostname -f)"
+# The whole name, as Python's getfqdn finds it: by the address that the own name has. DNS is asked only when the
+# file does not know it.
+read_line /proc/sys/kernel/hostname
+own_name=$line own_address= fqdn= count=0
+while [ -n "$own_name" ] && [ "$count" -lt 500 ] && read -r address names; do
+  count=$((count + 1))
+  for name in ${names%%#*}; do
+    [ "$name" = "$own_name" ] && own_address=$address && break 2
+  done
+done </etc/hosts
+if [ -n "$own_address" ]; then
+  while read -r address names; do
+    [ "$address" = "$own_address" ] || continue
+    for name in ${names%%#*}; do
+      : "${fqdn:=$name}"
+      case $name in *.*) fqdn=$name && break ;; esac
+    done
+    break
+  done </etc/hosts
+else
+  fqdn=$(limit 2 hostname -f)
+fi
+value fqdn "$fqdn"
+read_line /etc/nvme/hostnqn && value hostnqn "$line"
+read_line /etc/iscsi/initiatorname.iscsi && value iscsi "$line"
+set +f
+ports=
+for path in /sys/class/fc_host/*/port_name; do
+  [ -r "$path" ] && read_line "$path" && ports="$ports $line"
+done
+value fc_ports "$ports"
+set -f
 [ -e /proc/1/root/. ] && ! [ / -ef /proc/1/root/. ] && value chroot yes
 grep -qwm 1 hypervisor /proc/cpuinfo && value hypervisor yes
 grep -qa 'container=lxc' /proc/1/environ && value lxc yes
@@ -74,11 +105,26 @@ for link in /sys/class/net/*; do
   [ -r "$link/flags" ] || continue
   read_line "$link/flags"
   details=$line
-  for name in operstate address mtu type; do
+  for name in operstate address mtu type speed; do
     read_line "$link/$name"
     details="$details ${line:--}"
   done
+  bus=-
+  [ -e "$link/device" ] && bus=$(readlink "$link/device") && bus=${bus##*/}
+  details="$details $bus"
   printf '%s %s\n' "${link##*/}" "$details"
+done
+
+section block-values
+grep -sH . /sys/block/*/size /sys/block/*/removable /sys/block/*/queue/rotational /sys/block/*/queue/scheduler \
+  /sys/block/*/queue/logical_block_size /sys/block/*/queue/hw_sector_size /sys/block/*/queue/discard_granularity \
+  /sys/block/*/device/vendor /sys/block/*/device/model /sys/block/*/device/serial /sys/block/*/device/sas_address \
+  /sys/block/*/device/sas_device_handle /sys/block/*/*/start /sys/block/*/*/size
+section block-links
+ls -l /dev/disk/by-id /dev/disk/by-label /dev/disk/by-uuid
+section block-relations
+for path in /sys/block/*/holders/* /sys/block/*/slaves/* /sys/block/*/*/holders/*; do
+  [ -e "$path" ] && printf '%s\n' "$path"
 done
 
 for path in "${fact_path:-/etc/ansible/facts.d}"/*.fact; do
