@@ -25,7 +25,7 @@ const CHANGING: &[&str] = &[
     "update",
 ];
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     pub(super) fn postfix(&mut self, mut piece: Piece, start: usize) -> Result<Piece, Mistake> {
         loop {
             match self.cursor.peek() {

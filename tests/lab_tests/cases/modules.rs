@@ -80,7 +80,12 @@ impl Files for NoFiles {
         Ok(FileSource::Path(src.into()))
     }
 
-    fn template(&self, src: &str, _: &kk::template::Syntax, _: &str) -> Result<String, ModuleError> {
+    fn template(
+        &self,
+        src: &str,
+        _: &kk::template::Syntax,
+        _: &str,
+    ) -> Result<String, ModuleError> {
         Err(ModuleError::failed(src))
     }
 }
