@@ -257,6 +257,9 @@ impl Doing<'_> {
 
     /// The task with its loop.
     async fn whole(&mut self, scope: &Scope) -> Attempt {
+        if let Some(diagnostic) = self.runner.variables.unusable.get() {
+            return Attempt::from_diagnostic(diagnostic);
+        }
         let Some(repeat) = &self.task.repeat else {
             return self.tries(scope).await;
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
@@ -104,6 +104,7 @@ impl<'a> Runner<'a> {
             weakest: options.weakest.clone(),
             strongest: options.variables.clone(),
             files: Mutex::default(),
+            unusable: OnceLock::new(),
             library: library.clone(),
         });
         let runner = Self {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use super::Recap;
 use super::grown::Grown;
 use super::outside::TaskOutside;
+use crate::diagnostic::Diagnostic;
 use crate::playbook::{Frame, Library, OMIT, Play, Role, Task};
 use crate::template::{Layer, Scope, Template};
 
@@ -434,8 +435,10 @@ pub(super) struct Variables {
     pub(super) weakest: Vec<Layer>,
     /// Settings and `-e`.
     pub(super) strongest: Vec<Layer>,
-    /// Files of variables that were read, by their path; `None` where there is none.
+    /// Files of variables that were read, by their path; `None` where there is none to use.
     pub(super) files: Mutex<HashMap<String, Option<Layer>>>,
+    /// The first of them that is there and cannot be used.
+    pub(super) unusable: OnceLock<Diagnostic>,
     /// Where they lie.
     pub(super) library: Library,
 }
@@ -556,9 +559,19 @@ impl Variables {
         if let Some(known) = files.get(place) {
             return known.clone();
         }
-        let entry = self.library.read(place).ok().flatten();
-        let layer = entry
-            .and_then(|entry| crate::playbook::parse_variables(&entry.name, &entry.bytes).ok())
+        let variables = match self.library.read(place) {
+            Ok(None) => Ok(None),
+            Ok(Some(entry)) => {
+                crate::playbook::parse_variables(&entry.name, &entry.bytes).map(Some)
+            }
+            Err(error) => Err(Diagnostic::error(format!("cannot read {place}: {error}"))),
+        };
+        let layer = variables
+            .unwrap_or_else(|diagnostic| {
+                // Every task fails by the first one; which it is does not matter.
+                self.unusable.get_or_init(|| diagnostic);
+                None
+            })
             .map(Layer::templated);
         files.insert(place.to_owned(), layer.clone());
         layer

@@ -445,8 +445,7 @@ impl Execution {
     }
 }
 
-fn build(mut arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
-    take_inline_arguments(&mut arguments);
+fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let argv = arguments.texts("argv");
     let words = match arguments.text("cmd") {
         Some(_) if !argv.is_empty() => {
@@ -486,73 +485,6 @@ fn check(given: &Given<'_>) -> Result<(), String> {
         split_words(text)?;
     }
     Ok(())
-}
-
-/// `command: make creates=/x`: words of the text that are arguments of the module, as Ansible reads them.
-pub(super) fn take_inline_arguments(arguments: &mut Arguments) {
-    const NAMES: [&str; 7] = [
-        "chdir",
-        "creates",
-        "removes",
-        "executable",
-        "stdin",
-        "stdin_add_newline",
-        "strip_empty_ends",
-    ];
-    let Some(text) = arguments.text("cmd") else {
-        return;
-    };
-    let mut rest = String::with_capacity(text.len());
-    let mut found = Vec::new();
-    for piece in pieces(&text) {
-        let word = piece.trim_end();
-        let given = word
-            .split_once('=')
-            .filter(|(name, _)| NAMES.contains(name));
-        match given {
-            Some((name, value)) => {
-                let value = split_words(value).unwrap_or_default().concat();
-                found.push((name.to_owned(), value));
-            }
-            None => rest.push_str(piece),
-        }
-    }
-    if found.is_empty() {
-        return;
-    }
-    arguments
-        .0
-        .insert("cmd".to_owned(), rest.trim().to_owned().into());
-    for (name, value) in found {
-        let value = match value.as_str() {
-            "true" | "yes" | "True" if name.contains('_') => Value::Bool(true),
-            "false" | "no" | "False" if name.contains('_') => Value::Bool(false),
-            _ => Value::from(value),
-        };
-        arguments.0.entry(name).or_insert(value);
-    }
-}
-
-/// The words of a text as they stand there, each with the blanks after it; quotes hold words together.
-fn pieces(text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let (mut start, mut quote, mut ended, mut escaped) = (0, None, false, false);
-    for (index, letter) in text.char_indices() {
-        let is_blank = letter.is_whitespace() && quote.is_none() && !escaped;
-        if ended && !is_blank {
-            pieces.push(text.get(start..index).unwrap_or_default());
-            start = index;
-        }
-        ended = is_blank;
-        escaped = letter == '\\' && !escaped && quote != Some('\'');
-        match quote {
-            Some(open) if open == letter && !escaped => quote = None,
-            None if !escaped && matches!(letter, '"' | '\'') => quote = Some(letter),
-            _ => {}
-        }
-    }
-    pieces.push(text.get(start..).unwrap_or_default());
-    pieces
 }
 
 /// Splits a text into words as a shell does, with quotes and backslashes, and expands nothing.
@@ -621,22 +553,6 @@ mod tests {
         assert!(words("  ").is_empty());
         assert!(split_words("a 'b").is_err());
         assert!(split_words("a \\").is_err());
-    }
-
-    #[test]
-    fn arguments_in_the_text_are_the_modules() {
-        let taken = |text: &str| {
-            let mut arguments = Arguments(Map::from_iter([("cmd".to_owned(), text.into())]));
-            take_inline_arguments(&mut arguments);
-            arguments.0
-        };
-        let given = taken("make  'a creates=x' FOO=1 creates=/x chdir='/a b'");
-        assert_eq!(given["cmd"], "make  'a creates=x' FOO=1");
-        assert_eq!(
-            (&given["creates"], &given["chdir"]),
-            (&"/x".into(), &"/a b".into())
-        );
-        assert_eq!(taken("echo \"it's\" a=b").len(), 1);
     }
 
     #[test]

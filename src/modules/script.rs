@@ -4,9 +4,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::command::{
-    CHDIR, COMMAND_RETURNS, CREATES, Execution, REMOVES, split_words, take_inline_arguments,
-};
+use super::command::{CHDIR, COMMAND_RETURNS, CREATES, Execution, REMOVES, split_words};
 use super::encrypted::{self, DECRYPT};
 use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Content, FileSource, Look, Module, ModuleError,
@@ -140,8 +138,7 @@ impl Module for Script {
     }
 }
 
-fn build(mut arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
-    take_inline_arguments(&mut arguments);
+fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let text = arguments.required_text("cmd")?;
     let words = split_words(&text).map_err(ModuleError::failed)?;
     let Some((program, words)) = words.split_first() else {

@@ -2,7 +2,6 @@
 
 use super::command::{
     CHDIR, COMMAND_RETURNS, CREATES, Execution, REMOVES, STDIN, STDIN_NEWLINE, STRIP, boxed,
-    take_inline_arguments,
 };
 use super::{Argument, ArgumentKind, Arguments, Module, ModuleError, ModuleSpec};
 use crate::connect::Command;
@@ -43,8 +42,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
     check: None,
 };
 
-fn build(mut arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
-    take_inline_arguments(&mut arguments);
+fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let text = arguments.required_text("cmd")?;
     if text.trim().is_empty() {
         return Err(ModuleError::failed("there is no command to run"));

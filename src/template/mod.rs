@@ -154,15 +154,13 @@ impl Template {
             Kind::Literal => return Ok(Json::String(self.text.to_string())),
             Kind::Text => scope.text_value(&self.text),
             Kind::Rendered => scope.text_value(&self.text).and_then(|text| {
-                let expression = display(&text);
+                let formula = compiled::formula(&display(&text), Backslashes::Escape)?;
                 // Data must not become a call of something that reads files or runs programs.
-                let brings = |name: &str| expression.contains(name) && !self.text.contains(name);
-                if ["lookup", "query", "q("].into_iter().any(brings) {
-                    return Err(
-                        environment::invalid("the data in the condition call a lookup").into(),
-                    );
+                let names = formula.expression.undeclared_variables(false);
+                if let Some(name) = outside::ASKING.iter().find(|name| names.contains(**name)) {
+                    let message = format!("`{name}` cannot be called by what the markup becomes");
+                    return Err(environment::invalid(message).into());
                 }
-                let formula = compiled::formula(&expression, Backslashes::Escape)?;
                 Ok(environment::json_of(&scope.value_of(&formula)?)?)
             }),
             Kind::Condition | Kind::Inner => self.value(scope).and_then(|value| {

@@ -40,6 +40,9 @@ pub trait Outside: Send + Sync {
     fn warn(&self, _message: &str) {}
 }
 
+/// The functions that ask.
+pub(super) const ASKING: [&str; 3] = ["lookup", "query", "q"];
+
 /// Adds the functions that ask.
 pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_function(

@@ -248,6 +248,24 @@ async fn variables_by_ansibles_order() {
 }
 
 #[tokio::test]
+async fn a_file_of_variables_that_cannot_be_used_fails_the_task() {
+    let mut world = World::new(&["a"]);
+    world
+        .file("vars/of-a.yaml", "- no mapping\n")
+        .file("vars/other.yaml", "v: 1\n");
+    let story = world
+        .run("- hosts: all\n  gather_facts: false\n  vars_files: [['of-{{ inventory_hostname }}.yaml', other.yaml]]\n  tasks: [{name: one, command: do-one}]\n")
+        .await;
+    assert_eq!(story.outcomes(), ["one a failed"]);
+    assert!(world.ran("a").is_empty());
+    assert!(
+        story.text().contains("vars/of-a.yaml:1:1"),
+        "{}",
+        story.text()
+    );
+}
+
+#[tokio::test]
 async fn a_run_may_begin_at_a_task() {
     let mut world = World::new(&["a"]);
     world.options.start_at = Some("tw*".to_owned());

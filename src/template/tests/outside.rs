@@ -73,3 +73,26 @@ fn a_lookup_that_is_not_there_is_found_before_anything_is_asked() {
         assert!(Template::parse(fine, None).is_ok(), "{fine}");
     }
 }
+
+#[test]
+fn data_in_the_markup_of_a_condition_never_ask() {
+    for data in [
+        "' == '' or lookup('list', 'x')",
+        "' or query ('list', 'x') or '",
+        "' or q\n('list', 'x') or '",
+    ] {
+        let scope = scope(json!({ "data": data })).with_outside(std::sync::Arc::new(Answers));
+        let condition = Template::expression("lookup('list', 'x') == '{{ data }}'", None).unwrap();
+        assert!(condition.is_true(&scope).is_err(), "{data}");
+        let condition = Template::expression("'{{ data }}' == 'a'", None).unwrap();
+        let error = condition.is_true(&scope).unwrap_err();
+        assert!(
+            error.message.contains("cannot be called") || error.message.contains("expected"),
+            "{data}: {}",
+            error.message
+        );
+    }
+    let scope = scope(json!({"data": "a"})).with_outside(std::sync::Arc::new(Answers));
+    let condition = Template::expression("'{{ data }}' == 'a'", None).unwrap();
+    assert!(condition.is_true(&scope).unwrap());
+}
