@@ -153,8 +153,8 @@ impl Attempt {
 
 /// The name in `` `name` is undefined ``.
 fn undefined_name(message: &str) -> Option<&str> {
-    let name = message.strip_suffix("` is undefined")?.strip_prefix('`')?;
-    (!name.contains('`')).then_some(name)
+    let name = message.strip_suffix("' is undefined")?.strip_prefix('\'')?;
+    (!name.contains('\'')).then_some(name)
 }
 
 /// Where it stands, as a part of a message.

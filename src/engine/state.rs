@@ -12,7 +12,7 @@ use super::grown::Grown;
 use super::outside::TaskOutside;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::{Frame, Library, OMIT, Play, Role, Task};
-use crate::template::{Layer, Scope, Template};
+use crate::template::{Hosts, Layer, Scope, Template};
 
 /// What a host is still good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -443,6 +443,25 @@ pub(super) struct Variables {
     pub(super) library: Library,
 }
 
+/// All hosts as a task of a play sees them.
+struct Neighbours {
+    variables: Arc<Variables>,
+    view: Arc<PlayView>,
+}
+
+impl Hosts for Neighbours {
+    fn scope(&self, name: &str) -> Option<Scope> {
+        self.variables.host(name)?;
+        Some(self.variables.scope(name, None, &self.view))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let hosts = self.variables.hosts.read();
+        let hosts = hosts.unwrap_or_else(PoisonError::into_inner);
+        hosts.keys().cloned().collect()
+    }
+}
+
 impl Variables {
     /// One host.
     pub(super) fn host(&self, name: &str) -> Option<Arc<HostState>> {
@@ -507,17 +526,15 @@ impl Variables {
         layers.extend(frames.iter().filter_map(|frame| frame.params.clone()));
         layers.extend(self.strongest.iter().cloned());
         layers.extend(magic);
-        let others = Arc::clone(self);
-        let view = Arc::clone(view);
+        let hosts = Neighbours {
+            variables: Arc::clone(self),
+            view: Arc::clone(view),
+        };
         let outside = TaskOutside {
             variables: Arc::clone(self),
             frame: frame.cloned().unwrap_or_default(),
         };
-        Scope::with_hosts(
-            layers,
-            Arc::new(move |name| others.host(name).map(|_| others.scope(name, None, &view))),
-        )
-        .with_outside(Arc::new(outside))
+        Scope::with_hosts(layers, Arc::new(hosts)).with_outside(Arc::new(outside))
     }
 
     /// Adds the first of these files that is there.

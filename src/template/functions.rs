@@ -4,6 +4,7 @@ use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Environment, Error, State};
 
 use super::environment::invalid;
+use super::filters;
 use super::methods::pairs_of;
 use super::missing::missing;
 use super::rewrite::Backslashes;
@@ -28,6 +29,15 @@ pub(super) fn add(environment: &mut Environment<'static>) {
             pairs.into_iter().collect(),
         )))
     });
+    environment.add_function(
+        "now",
+        |utc: Option<bool>, fmt: Option<String>, named: Kwargs| {
+            let utc = utc.map_or_else(|| named.get("utc"), |utc| Ok(Some(utc)))?;
+            let format = fmt.map_or_else(|| named.get("fmt"), |fmt| Ok(Some(fmt)))?;
+            named.assert_all_used()?;
+            filters::now(utc.unwrap_or(false), format.as_deref())
+        },
+    );
     environment.add_filter("kk_template", |state: &State, name: Value| {
         let found = find(state, &name)?;
         found.ok_or_else(|| invalid(format!("there is no template `{name}`")))

@@ -42,7 +42,7 @@ use scope::Trouble;
 pub use filters::{json_text, seeded_text};
 pub use lookups::{LOOKUPS, unknown_lookup};
 pub use outside::Outside;
-pub use scope::{HostScopes, Layer, MAX_RECURSION, Scope, converted, has_template};
+pub use scope::{Hosts, Layer, MAX_RECURSION, Scope, converted, has_template};
 pub use syntax::Syntax;
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).

@@ -23,7 +23,7 @@ const FUNCTIONS: &[&str] = &[
     "undef",
 ];
 
-/// Filters that Ansible users know and that are left out, with what to do instead.
+/// Filters and tests that Ansible users know and that are left out, with what to do instead.
 const LEFT_OUT: &[(&str, &str)] = &[
     (
         "json_query",
@@ -34,6 +34,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "`jc` is left out: ask the command for JSON and use `from_json`",
     ),
     ("urlize", "`urlize` is left out: write the link yourself"),
+    (
+        "vault_encrypted",
+        "`vault_encrypted` is left out: a value of a vault is opened when it is used",
+    ),
 ];
 
 /// The names of all filters.

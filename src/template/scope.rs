@@ -137,8 +137,14 @@ fn is_about_undefined(error: &minijinja::Error) -> bool {
     false
 }
 
-/// Gives the scope of a host by its name.
-pub type HostScopes = Arc<dyn Fn(&str) -> Option<Scope> + Send + Sync>;
+/// All hosts, for `hostvars`.
+pub trait Hosts: Send + Sync {
+    /// The scope of a host, by its name.
+    fn scope(&self, name: &str) -> Option<Scope>;
+
+    /// The names of all hosts, in their order.
+    fn names(&self) -> Vec<String>;
+}
 
 impl std::fmt::Debug for Scope {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -161,19 +167,10 @@ impl Scope {
     }
 
     /// With `hostvars`: the scope of each host.
-    pub fn with_hosts(layers: Vec<Layer>, hosts: HostScopes) -> Self {
-        let all = layers
-            .iter()
-            .rev()
-            .find_map(|layer| layer.variables.get("groups"));
-        let all = all
-            .and_then(|groups| groups.get("all"))
-            .and_then(Json::as_array);
-        let names = all.into_iter().flatten().filter_map(Json::as_str);
+    pub fn with_hosts(layers: Vec<Layer>, hosts: Arc<dyn Hosts>) -> Self {
         let hosts = Value::from_object(HostVariables {
-            scopes: hosts,
+            hosts,
             known: Mutex::default(),
-            names: names.map(Value::from).collect(),
         });
         Self {
             inner: Arc::new(Inner {
@@ -529,10 +526,9 @@ impl Object for Context {
 
 /// `hostvars`.
 struct HostVariables {
-    scopes: HostScopes,
+    hosts: Arc<dyn Hosts>,
     /// The hosts that were asked for.
     known: Mutex<HashMap<String, Option<Value>>>,
-    names: Vec<Value>,
 }
 
 impl std::fmt::Debug for HostVariables {
@@ -550,13 +546,13 @@ impl Object for HostVariables {
         if let Some(known) = lock(&self.known).get(host) {
             return known.clone();
         }
-        let scope = (self.scopes)(host);
+        let scope = self.hosts.scope(host);
         let value = scope.map(|scope| scope.context(&collection(), false));
         lock(&self.known).insert(host.to_owned(), value.clone());
         value
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.names.clone())
+        Enumerator::Values(self.hosts.names().into_iter().map(Value::from).collect())
     }
 }

@@ -37,7 +37,13 @@ pub(super) fn password(
         let (path, inline) = taken_apart(&display(term))?;
         let mut all = Map::new();
         for name in known("password") {
-            if let Some(value) = inline.get(*name).or(options.value(name)) {
+            // Words in the term stand for all options, as in Ansible.
+            let value = if inline.is_empty() {
+                options.value(name)
+            } else {
+                inline.get(*name)
+            };
+            if let Some(value) = value {
                 all.insert((*name).to_owned(), value.clone());
             }
         }

@@ -75,6 +75,23 @@ pub(super) const GENERAL: &[Filter] = &[
     },
 ];
 
+/// The function `now`: a point in time, or its text in a format.
+pub(in super::super) fn now(utc: bool, format: Option<&str>) -> Result<Value, Error> {
+    let now = Timestamp::now().to_zoned(zone(utc));
+    match format.filter(|format| !format.is_empty()) {
+        Some(format) => Ok(Value::from(formatted(format, &now)?)),
+        None => Ok(Value::from_object(Moment(now.datetime()))),
+    }
+}
+
+fn zone(utc: bool) -> TimeZone {
+    if utc {
+        TimeZone::UTC
+    } else {
+        TimeZone::system()
+    }
+}
+
 fn format_time(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let format = call.value_text()?;
     let timestamp = match call.optional("second")? {
@@ -92,12 +109,8 @@ fn format_time(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
                 })?
         }
     };
-    let zone = if call.flag("utc", false)? {
-        TimeZone::UTC
-    } else {
-        TimeZone::system()
-    };
-    Ok(Value::from(formatted(format, &timestamp.to_zoned(zone))?))
+    let time = timestamp.to_zoned(zone(call.flag("utc", false)?));
+    Ok(Value::from(formatted(format, &time)?))
 }
 
 fn to_datetime(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {

@@ -39,6 +39,7 @@ use minijinja::{Environment, State};
 use call::Filter;
 pub(super) use call::{Call, Test, refusal};
 pub use data::json_text;
+pub(super) use dates::now;
 pub(super) use moments::difference as time_between;
 pub use random::seeded_text;
 pub(super) use regex::matches;

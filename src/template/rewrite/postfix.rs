@@ -137,6 +137,11 @@ impl Reader<'_> {
             }
         }
         let is_strict = asks || name.as_deref() == Some("range");
+        let stays_text = |argument: &Argument| {
+            let value = self.cursor.text(&argument.value.source);
+            argument.prefix == "convert_data=" && matches!(value, "false" | "False")
+        };
+        let is_text = asks && arguments.iter().any(stays_text);
         match &name {
             Some(name) => {
                 let written = self.cursor.text(&piece.source);
@@ -157,6 +162,7 @@ impl Reader<'_> {
         call.mark(0, source);
         call.is_open = true;
         call.is_call = true;
+        call.is_text = is_text;
         Ok(call)
     }
 

@@ -122,12 +122,24 @@ fn a_variable_that_is_undefined_in_itself_says_why_and_can_be_replaced() {
     assert!(message.starts_with("in the variable `a`: "), "{message}");
 }
 
+struct OneHost(Scope);
+
+impl Hosts for OneHost {
+    fn scope(&self, name: &str) -> Option<Scope> {
+        (name == "node1").then(|| self.0.clone())
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["node1".to_owned()]
+    }
+}
+
 #[test]
 fn other_hosts_are_asked_in_the_same_way() {
     let host = scope(json!({"a": {"b": "{{ c }}"}, "c": 3}));
     let scope = Scope::with_hosts(
         vec![Layer::raw(serde_json::Map::new())],
-        std::sync::Arc::new(move |name| (name == "node1").then(|| host.clone())),
+        std::sync::Arc::new(OneHost(host)),
     );
     let value = |text: &str| {
         let template = Template::parse(text, None).unwrap();
@@ -135,6 +147,7 @@ fn other_hosts_are_asked_in_the_same_way() {
     };
     assert_eq!(value("{{ hostvars['node1'].a.b }}"), Ok(json!("3")));
     assert_eq!(value("{{ hostvars.node1.c }}"), Ok(json!("3")));
+    assert_eq!(value("{{ hostvars | list }}"), Ok(json!(["node1"])));
     assert_eq!(
         value("{{ hostvars['node1'].x.y | default('-') }}"),
         Ok(json!("-"))
