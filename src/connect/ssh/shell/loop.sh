@@ -9,22 +9,34 @@ kk_last=$$ kk_line=
 read -r kk_line 2>/dev/null </proc/self/stat
 set -- ${kk_line##*) }
 printf '%s.0=%s-%s:' "$kk_mark" "$$" "${20}"
+kk_holds() {
+  [ -e "/proc/$1" ] || return 1
+  for kk_file in "/proc/$1/fd"/*; do
+    if [ -e "$kk_file" ]; then
+      [ "$kk_file" -ef /proc/self/fd/1 ] || [ "$kk_file" -ef /proc/self/fd/2 ] || continue
+      return 0
+    fi
+    case $kk_file in */\*) [ ! -r "/proc/$1/fd" ] || continue ;; esac
+    [ ! -e "/proc/$1" ] || return 0
+  done
+  return 1
+}
 kk_held() {
   : &
   kk_from=$kk_last kk_last=$!
   wait
   [ /proc/self/fd/1 -ef /proc/self/fd/1 ] && [ -r /proc/1/stat ] || return 0
-  [ "$kk_last" -ge "$kk_from" ] && [ "$kk_last" -lt "$((kk_from + 500))" ] || return 0
-  while kk_from=$((kk_from + 1)) && [ "$kk_from" -lt "$kk_last" ]; do
-    [ -e "/proc/$kk_from" ] || continue
-    for kk_file in "/proc/$kk_from/fd"/*; do
-      if [ -e "$kk_file" ]; then
-        [ "$kk_file" -ef /proc/self/fd/1 ] || [ "$kk_file" -ef /proc/self/fd/2 ] || continue
-        return 0
-      fi
-      case $kk_file in */\*) [ ! -r "/proc/$kk_from/fd" ] || continue ;; esac
-      [ ! -e "/proc/$kk_from" ] || return 0
+  [ "$kk_last" -ge "$kk_from" ] || return 0
+  if [ "$((kk_last - kk_from))" -lt 64 ]; then
+    while kk_from=$((kk_from + 1)) && [ "$kk_from" -lt "$kk_last" ]; do
+      ! kk_holds "$kk_from" || return 0
     done
+    return 1
+  fi
+  for kk_process in /proc/[0-9]*; do
+    kk_process=${kk_process#/proc/}
+    [ "$kk_process" -gt "$kk_from" ] && [ "$kk_process" -lt "$kk_last" ] || continue
+    ! kk_holds "$kk_process" || return 0
   done
   return 1
 }
