@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 
 use super::frame::{Frames, values};
 use super::{ansible_devices, ansible_hardware, ansible_network, local_facts};
@@ -46,45 +47,59 @@ pub(super) fn number(text: Option<&str>) -> Option<u64> {
     text?.trim().parse().ok()
 }
 
+/// What `export -p` says: assignments quoted for the shell, behind `export` or `declare -x`.
 fn environment(text: &str) -> Value {
-    let mut variables: Vec<(String, String)> = Vec::new();
-    for line in text.lines() {
-        let line = line.strip_prefix(' ').unwrap_or(line);
-        let is_name = |name: &str| {
-            !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        };
-        match line.split_once('=').filter(|(name, _)| is_name(name)) {
-            Some((name, value)) => variables.push((name.to_owned(), value.to_owned())),
-            // A value of several lines.
-            None => {
-                if let Some((_, value)) = variables.last_mut() {
-                    value.push('\n');
-                    value.push_str(line);
-                }
+    let text: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    let assignments = words(&text.join("\n"));
+    let variables = assignments.iter().filter_map(|word| {
+        let (name, value) = word.split_once('=')?;
+        Some((name.to_owned(), Value::from(value)))
+    });
+    Value::Object(variables.collect())
+}
+
+/// The words of a text that a shell has quoted.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut is_new = true;
+    let mut quote = None;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if quote.is_none() && letter.is_ascii_whitespace() {
+            is_new = true;
+            continue;
+        }
+        if std::mem::take(&mut is_new) {
+            words.push(String::new());
+        }
+        let taken = match (quote, letter) {
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                None
             }
+            (Some(open), _) if open == letter => {
+                quote = None;
+                None
+            }
+            (None, '\\') => letters.next(),
+            (Some('"'), '\\') => {
+                let escaped = letters.next_if(|next| matches!(next, '$' | '`' | '"' | '\\'));
+                escaped.or(Some('\\'))
+            }
+            _ => Some(letter),
+        };
+        if let Some(word) = words.last_mut() {
+            word.extend(taken);
         }
     }
-    Value::Object(
-        variables
-            .into_iter()
-            .map(|(name, value)| (name, Value::from(value)))
-            .collect(),
-    )
+    words
 }
 
 fn user(frames: &Frames<'_>) -> Value {
     let said = frames.values("user");
-    let id = said.get("id").copied().unwrap_or_default();
-    let part = |name: &str| {
-        let (_, rest) = id.split_once(name)?;
-        rest.split(|c: char| !c.is_ascii_digit())
-            .next()?
-            .parse::<u64>()
-            .ok()
-    };
     let entry: Vec<&str> = said
         .get("passwd")
         .map(|line| line.split(':').collect())
@@ -98,24 +113,27 @@ fn user(frames: &Frames<'_>) -> Value {
         "ansible_user_gecos": field(4),
         "ansible_user_dir": field(5),
         "ansible_user_shell": field(6),
-        "ansible_effective_user_id": part("uid="),
-        "ansible_effective_group_id": part("gid="),
+        "ansible_effective_user_id": number(said.get("effective_uid").copied()),
+        "ansible_effective_group_id": number(said.get("effective_gid").copied()),
         "ansible_real_user_id": number(said.get("real_uid").copied()),
         "ansible_real_group_id": number(said.get("real_gid").copied()),
     })
 }
 
+/// As `iso8601` without its zone.
+const UNIVERSAL: &[time::format_description::BorrowedFormatItem<'_>] =
+    time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+
 fn date(frames: &Frames<'_>) -> Value {
-    let mut lines = frames.lines("date");
-    let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+    let words: Vec<&str> = frames.text("clock-start").split(' ').collect();
     let [
+        moment,
         year,
         month,
         day,
         hour,
         minute,
         second,
-        epoch,
         zone,
         offset,
         weekday,
@@ -125,14 +143,19 @@ fn date(frames: &Frames<'_>) -> Value {
     else {
         return Value::Null;
     };
-    let universal = lines.next().unwrap_or_default();
-    let (universal, fraction) = universal.split_once(' ').unwrap_or((universal, ""));
+    let (epoch, fraction) = moment.split_once('.').unwrap_or((moment, ""));
     let micro: String = fraction
         .chars()
         .filter(char::is_ascii_digit)
         .chain("000000".chars())
         .take(6)
         .collect();
+    let universal = epoch
+        .parse()
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .and_then(|moment| moment.format(UNIVERSAL).ok())
+        .unwrap_or_default();
     json!({ "ansible_date_time": {
         "year": year, "month": month, "day": day, "hour": hour, "minute": minute, "second": second,
         "weekday": weekday, "weekday_number": weekday_number, "weeknumber": week,
@@ -329,21 +352,24 @@ fn host_keys(frames: &Frames<'_>) -> Map<String, Value> {
 mod tests {
     use super::*;
 
-    const SAID: &str = "
+    const SAID: &str = r#"
 =kk= environment
- HOME=/root
- TWO=a
- b
+ export HOME='/root'
+ export TWO='a
+ b c'
+ declare -x QUOTED="a \"b\" \$c \d"
+ export OLDPWD
+ export THREE='it'"'"'s = \x'
 
 =kk= user
-id=uid=0(root) gid=0(root) groups=0(root)
 passwd=app:x:1001:1002:An App:/srv/app:/bin/sh
 real_uid=1001
 real_gid=1002
+effective_uid=0
+effective_gid=0
 
-=kk= date
-2024 02 03 04 05 06 1706925906 CET +0100 Saturday 6 05
-2024-02-03T03:05:06 123456789
+=kk= clock-start
+1706929506.123456789 2024 02 03 04 05 06 CET +0100 Saturday 6 05
 
 =kk= identity
 kernel=Linux 6.1.0 x86_64
@@ -361,18 +387,19 @@ python_binary=/usr/bin/python3.11
 
 =kk= os-release
 ID=debian
-VERSION_ID=\"12\"
+VERSION_ID="12"
 VERSION_CODENAME=bookworm
 
 =kk= processor-lines
-processor\t: 0
-physical id\t: 0
-siblings\t: 2
-cpu cores\t: 1
-processor\t: 1
-physical id\t: 0
-siblings\t: 2
-cpu cores\t: 1
+processor	: 0
+	hypervisor 
+physical id	: 0
+siblings	: 2
+cpu cores	: 1
+processor	: 1
+physical id	: 0
+siblings	: 2
+cpu cores	: 1
 
 =kk= resolver
 nameserver 10.0.0.1
@@ -396,14 +423,17 @@ default via 10.0.0.1 dev eth0.5
 
 =kk= file-system-sizes
 / 4096 100 40 1000 900
-";
+"#;
 
     #[test]
     fn ansibles_names() {
         let all = Value::Object(read(&Frames::new(SAID)));
         for (pointer, expected) in [
             ("/ansible_env/HOME", json!("/root")),
-            ("/ansible_env/TWO", json!("a\nb")),
+            ("/ansible_env/TWO", json!("a\nb c")),
+            ("/ansible_env/QUOTED", json!("a \"b\" $c \\d")),
+            ("/ansible_env/THREE", json!("it's = \\x")),
+            ("/ansible_date_time/epoch", json!("1706929506")),
             ("/ansible_user_id", json!("app")),
             ("/ansible_user_uid", json!(1001)),
             ("/ansible_user_shell", json!("/bin/sh")),

@@ -132,7 +132,11 @@ pub(super) fn virtualization(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>
         guest.push(name);
     } else if machine.contains_key("xen") {
         guest.push("xen");
-    } else if machine.contains_key("hypervisor") && guest.is_empty() {
+    } else if guest.is_empty()
+        && frames
+            .lines("processor-lines")
+            .any(|line| line.trim() == "hypervisor")
+    {
         guest.push("kvm");
     }
     let host: Vec<&str> = machine

@@ -15,7 +15,8 @@ pub(super) fn offset(frames: &Frames<'_>, sent: f64, received: f64) -> Option<(f
 /// One reading and its resolution. A `date` without nanoseconds says whole seconds, so the middle of that second is
 /// taken.
 fn reading(text: &str) -> Option<(f64, f64)> {
-    let text = text.trim();
+    // Words of the same moment follow.
+    let text = text.split_whitespace().next().unwrap_or_default();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some((text.parse().ok()?, 0.0));

@@ -61,9 +61,11 @@ fi
 exit $?"#;
 
 /// The same for a command that puts nothing into the ledger, as most do: `$1` the state folder, then the command.
-/// One line of characters that every login shell leaves alone, so that it goes over the wire as it is.
+/// One line of characters that every login shell leaves alone, so that it goes over the wire as it is. In a kept shell,
+/// where no name has to be found, the command takes this shell's place when there is no lock to hold for it.
 const BARE_STEP: &str = concat!(
-    r#"if [ -r "$1/step.lock" ]&&command -v flock >/dev/null 2>&1;then exec 9<"$1/step.lock";flock -s 9;fi;shift;"#,
+    r#"if [ -r "$1/step.lock" ]&&command -v flock >/dev/null 2>&1;then exec 9<"$1/step.lock";flock -s 9;shift;else shift;"#,
+    r#"case $0 in kk-step-*);;*)if command -v setsid >/dev/null 2>&1;then exec setsid "$@";fi;;esac;fi;"#,
     r#"if command -v setsid >/dev/null 2>&1;then setsid "$@" 9<&-;else "$@" 9<&-;fi;exit $?"#
 );
 

@@ -28,4 +28,4 @@ show() {
 }
 
 section clock-start
-date +%s.%N
+date '+%s.%N %Y %m %d %H %M %S %Z %z %A %w %W'

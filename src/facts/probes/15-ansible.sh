@@ -5,22 +5,25 @@ section environment
 printf '%s\n' "$first_environment" | indented
 
 section user
-me=$(id)
-value id "$me"
-name=${me#*\(}
-name=${name%%\)*}
-passwd=
-while IFS= read -r line; do
-  case $line in "$name:"*) passwd=$line && break ;; esac
-done </etc/passwd
-value passwd "${passwd:-$(getent passwd "$name")}"
-while read -r name line _; do
-  case $name in Uid:) value real_uid "$line" ;; Gid:) value real_gid "$line" && break ;; esac
+while read -r name line number _; do
+  case $name in
+    Uid:)
+      value real_uid "$line"
+      value effective_uid "$number"
+      me=$number
+      ;;
+    Gid:)
+      value real_gid "$line"
+      value effective_gid "$number"
+      break
+      ;;
+  esac
 done </proc/self/status
-
-section date
-date '+%Y %m %d %H %M %S %s %Z %z %A %w %W'
-date -u '+%Y-%m-%dT%H:%M:%S %N'
+passwd=
+while IFS=: read -r name line number rest; do
+  [ "$number" = "$me" ] && passwd=$name:$line:$number:$rest && break
+done </etc/passwd
+value passwd "${passwd:-$(getent passwd "$me")}"
 
 section machine
 for name in bios_date bios_vendor bios_version board_asset_tag board_name board_serial board_vendor board_version \
@@ -67,8 +70,9 @@ done
 value fc_ports "$ports"
 set -f
 [ -e /proc/1/root/. ] && ! [ / -ef /proc/1/root/. ] && value chroot yes
-grep -qwm 1 hypervisor /proc/cpuinfo && value hypervisor yes
-grep -qa 'container=lxc' /proc/1/environ && value lxc yes
+while IFS= read -r line || [ -n "$line" ]; do
+  case $line in *container=lxc*) value lxc yes ;; esac
+done </proc/1/environ
 [ -e /dev/kvm ] && value kvm yes
 [ -e /proc/xen ] && value xen yes
 command -v lsb_release >/dev/null && value lsb yes
@@ -76,12 +80,13 @@ command -v lsb_release >/dev/null && value lsb yes
 for name in python3 python; do
   path=$(command -v "$name") || continue
   value python "$path"
-  value python_binary "$(readlink -f "$path")"
+  [ -h "$path" ] && path=$(readlink -f "$path")
+  value python_binary "$path"
   break
 done
 
 section processor-lines
-grep -E '^(processor|vendor_id|model name|physical id|siblings|cpu cores)' /proc/cpuinfo
+grep -oE '^(processor|vendor_id|model name|physical id|siblings|cpu cores)[^[:alpha:]].*|[[:space:]]hypervisor( |$)' /proc/cpuinfo
 
 section memory-lines
 while read -r name line; do
@@ -110,7 +115,7 @@ for link in /sys/class/net/*; do
     details="$details ${line:--}"
   done
   bus=-
-  [ -e "$link/device" ] && bus=$(readlink "$link/device") && bus=${bus##*/}
+  [ -e "$link/device" ] && bus=$(cd -P -- "$link/device" && pwd -P) && bus=${bus##*/}
   details="$details $bus"
   printf '%s %s\n' "${link##*/}" "$details"
 done
@@ -121,7 +126,7 @@ grep -sH . /sys/block/*/size /sys/block/*/removable /sys/block/*/queue/rotationa
   /sys/block/*/device/vendor /sys/block/*/device/model /sys/block/*/device/serial /sys/block/*/device/sas_address \
   /sys/block/*/device/sas_device_handle /sys/block/*/*/start /sys/block/*/*/size
 section block-links
-ls -l /dev/disk/by-id /dev/disk/by-label /dev/disk/by-uuid
+[ -d /dev/disk ] && ls -l /dev/disk/by-id /dev/disk/by-label /dev/disk/by-uuid
 section block-relations
 for path in /sys/block/*/holders/* /sys/block/*/slaves/* /sys/block/*/*/holders/*; do
   [ -e "$path" ] && printf '%s\n' "$path"
@@ -144,14 +149,20 @@ done
 set -f
 
 section file-systems
-points=
+local_points= remote_points=
 while read -r device point kind options rest; do
   case $device in /dev/loop*) continue ;; /* | *:/*) ;; *) continue ;; esac
   case $kind in squashfs | autofs) continue ;; esac
   case $point in *[!-A-Za-z0-9/._@:+]*) continue ;; esac
   printf '%s %s %s %s\n' "$device" "$point" "$kind" "$options"
-  points="$points $point"
+  case $kind in
+    ext[234] | xfs | btrfs | vfat | overlay | tmpfs | f2fs | zfs) local_points="$local_points $point" ;;
+    *) remote_points="$remote_points $point" ;;
+  esac
 done </proc/self/mounts
 section file-system-sizes
+# What lies on another machine may not answer.
 # shellcheck disable=SC2086
-[ -n "$points" ] && limit 5 stat -f -c '%n %S %b %a %c %d' $points
+[ -n "$local_points" ] && stat -f -c '%n %S %b %a %c %d' $local_points
+# shellcheck disable=SC2086
+[ -n "$remote_points" ] && limit 5 stat -f -c '%n %S %b %a %c %d' $remote_points

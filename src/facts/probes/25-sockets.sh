@@ -1,3 +1,4 @@
+choose_limit
 
 section listening
 grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6
