@@ -369,6 +369,7 @@ impl Doing<'_> {
         let mut facts: Map<String, Json> = facts
             .into_iter()
             .filter(|(name, _)| is_wanted(name) && (is_own(name) || subset.takes(name)))
+            .filter_map(|(name, text)| Some((name, serde_json::from_str(&text).ok()?)))
             .collect();
         if !asked.is_empty() && facts.contains_key("gather_subset") {
             facts.insert("gather_subset".to_owned(), json!(asked));

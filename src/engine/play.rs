@@ -346,7 +346,7 @@ impl Runner<'_> {
         let (outcome, error) = match facts {
             Ok(facts) => {
                 if let Some(state) = self.variables.host(&host) {
-                    state.add_facts(&facts);
+                    state.add_fact_texts(facts.into_iter());
                 }
                 (Outcome::Ok, None)
             }
@@ -377,27 +377,27 @@ impl Runner<'_> {
         });
     }
 
-    /// The facts of a host as variables, remembered for modules as well.
+    /// The facts of a host as variables, each value as a JSON text; remembered for modules as well.
     pub(super) async fn facts_of(
         &self,
         member: &Member,
         session: &Session,
         wanted: &crate::facts::Wanted,
-    ) -> Result<serde_json::Map<String, Json>, FactsError> {
+    ) -> Result<Vec<FactText>, FactsError> {
         let facts = crate::facts::gather(session, wanted).await?;
-        let mut variables = facts.to_vars();
-        variables.insert("module_setup".to_owned(), true.into());
-        variables.insert("gather_subset".to_owned(), serde_json::json!(["all"]));
+        let mut texts: Vec<FactText> = facts.to_texts().collect();
+        texts.push(("module_setup".to_owned(), "true".into()));
+        texts.push(("gather_subset".to_owned(), "[\"all\"]".into()));
         member.set_facts(Ok(facts));
-        Ok(variables)
+        Ok(texts)
     }
 }
 
+/// The name of a fact and its value as a JSON text.
+type FactText = (String, Arc<str>);
+
 /// The facts that `gather_subset` asks for, and what kk itself knows.
-fn of_subset(
-    mut facts: serde_json::Map<String, Json>,
-    asked: &Json,
-) -> Result<serde_json::Map<String, Json>, FactsError> {
+fn of_subset(mut facts: Vec<FactText>, asked: &Json) -> Result<Vec<FactText>, FactsError> {
     let words: Vec<String> = match asked {
         Json::Array(words) => words.iter().map(crate::template::display).collect(),
         other => crate::template::display(other)
@@ -409,8 +409,9 @@ fn of_subset(
         reason,
         details: String::new(),
     })?;
-    facts.retain(|name, _| !name.starts_with("ansible_") || subset.takes(name));
-    facts.insert("gather_subset".to_owned(), serde_json::json!(words));
+    facts.retain(|(name, _)| !name.starts_with("ansible_") || subset.takes(name));
+    let said = serde_json::json!(words).to_string();
+    facts.push(("gather_subset".to_owned(), said.into()));
     Ok(facts)
 }
 

@@ -178,6 +178,12 @@ impl HostState {
 
     /// Facts: known as they are called, and below `ansible_facts`.
     pub(super) fn add_facts(&self, facts: &Map<String, Json>) {
+        let facts = facts.iter();
+        self.add_fact_texts(facts.map(|(name, value)| (name.clone(), value.to_string().into())));
+    }
+
+    /// The same, each value as a JSON text.
+    pub(super) fn add_fact_texts(&self, facts: impl Iterator<Item = (String, Arc<str>)>) {
         let mut inner = self.lock();
         inner.facts = inner.facts.with_facts(facts);
     }

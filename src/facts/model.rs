@@ -1,6 +1,7 @@
 //! The types that facts come in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -239,20 +240,33 @@ pub struct Container {
     pub mounts: Vec<String>,
 }
 
-/// Variables by Ansible's names, as one JSON text: there are hundreds of them for each host, and most are never read.
+/// Variables by Ansible's names, each value as a JSON text: there are hundreds of them for each host, and most are never
+/// read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AnsibleFacts(Box<str>);
+pub struct AnsibleFacts(pub(super) Vec<(String, Arc<str>)>);
 
 impl AnsibleFacts {
     /// These variables.
     pub fn new(variables: serde_json::Map<String, serde_json::Value>) -> Self {
-        Self(serde_json::Value::Object(variables).to_string().into())
+        Self(texts(variables).collect())
     }
 
     /// The variables.
     pub fn variables(&self) -> serde_json::Map<String, serde_json::Value> {
-        serde_json::from_str(&self.0).unwrap_or_default()
+        let variables = self.0.iter();
+        variables
+            .filter_map(|(name, text)| Some((name.clone(), serde_json::from_str(text).ok()?)))
+            .collect()
     }
+}
+
+/// Values as JSON texts.
+pub(super) fn texts(
+    variables: serde_json::Map<String, serde_json::Value>,
+) -> impl Iterator<Item = (String, Arc<str>)> {
+    variables
+        .into_iter()
+        .map(|(name, value)| (name, value.to_string().into()))
 }
 
 impl Facts {

@@ -1,8 +1,10 @@
 //! Facts as the names that templates see.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
-use super::model::Facts;
+use super::model::{Facts, texts};
 
 /// What only [`Extent::Whole`](super::Extent) looks at: better no variable than an empty one.
 const OF_THE_WHOLE: &[&str] = &[
@@ -29,6 +31,17 @@ impl Facts {
     /// The variables of a host that come from its facts: `binary_type`, `os`, everything else under its own name, and
     /// the few of Ansible's names that playbooks use most.
     pub fn to_vars(&self) -> Map<String, Value> {
+        let mut vars = self.own_vars();
+        vars.extend(self.ansible.variables());
+        vars
+    }
+
+    /// The same as JSON texts; of a name that comes twice the last one counts.
+    pub fn to_texts(&self) -> impl Iterator<Item = (String, Arc<str>)> {
+        texts(self.own_vars()).chain(self.ansible.0.iter().cloned())
+    }
+
+    fn own_vars(&self) -> Map<String, Value> {
         let mut vars = match serde_json::to_value(self) {
             Ok(Value::Object(map)) => map,
             _ => Map::new(),
@@ -68,7 +81,6 @@ impl Facts {
         if let Value::Object(map) = ansible {
             vars.extend(map);
         }
-        vars.extend(self.ansible.variables());
         vars
     }
 

@@ -107,16 +107,15 @@ impl Layer {
         Self::new(Variables::Facts(Arc::default()), true)
     }
 
-    /// A layer of facts with more of them; the same names are replaced.
+    /// A layer of facts with more of them, each value as a JSON text; the same names are replaced.
     #[must_use]
-    pub fn with_facts(&self, facts: &Map<String, Json>) -> Self {
+    pub fn with_facts(&self, facts: impl IntoIterator<Item = (String, Arc<str>)>) -> Self {
         let mut packed = match &self.variables {
             Variables::Facts(known) => PackedFacts::clone(known),
             Variables::Plain(_) => PackedFacts::default(),
         };
-        for (name, value) in facts.iter().filter(|(name, _)| *name != FACTS) {
-            packed.0.insert(name.clone(), value.to_string().into());
-        }
+        let facts = facts.into_iter().filter(|(name, _)| name != FACTS);
+        packed.0.extend(facts);
         Self::new(Variables::Facts(Arc::new(packed)), true)
     }
 
@@ -257,8 +256,12 @@ mod tests {
             "ansible_local": {"a": 1},
             "own": [1, 2],
         });
-        let first = Layer::facts().with_facts(facts.as_object().unwrap());
-        first.with_facts(json!({"own": [3]}).as_object().unwrap())
+        let texts = |facts: Json| {
+            let facts = facts.as_object().unwrap().clone().into_iter();
+            facts.map(|(name, value)| (name, value.to_string().into()))
+        };
+        let first = Layer::facts().with_facts(texts(facts));
+        first.with_facts(texts(json!({"own": [3]})))
     }
 
     #[test]
