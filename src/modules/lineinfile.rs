@@ -110,10 +110,17 @@ pub(super) const CREATE: Argument = Argument::optional(
     "make the file when it is not there; false by default",
 );
 
+/// What the result says of `regexp: ''`, in Ansible's words.
+const EMPTY_EXPRESSION: &str = "The regular expression is an empty string, which will match every line in the file. \
+This may have unintended consequences, such as replacing the last line in the file rather than appending. \
+If this is desired, use '^' to match every line in the file and avoid this warning.";
+
 struct LineInFile {
     file: EditedFile,
     wanted: WantedLine,
     is_present: bool,
+    /// `regexp` is given and empty.
+    matches_everything: bool,
 }
 
 impl Module for LineInFile {
@@ -138,7 +145,10 @@ impl Module for LineInFile {
             if !is_there && !self.is_present {
                 return Ok(plan.with("msg", "file not present"));
             }
-            let plan = plan.with("msg", said).with("backup", "");
+            let mut plan = plan.with("msg", said).with("backup", "");
+            if self.matches_everything {
+                plan = plan.with("warnings", vec![EMPTY_EXPRESSION]);
+            }
             Ok(match found {
                 Some(count) => plan.with("found", count),
                 None => plan,
@@ -169,14 +179,14 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let text = |name: &str| arguments.text(name);
     let is_present = text("state").as_deref() != Some("absent");
     let line = text("line");
-    let pattern = arguments
-        .filled("regexp")
+    // An empty one is found in every line.
+    let pattern = text("regexp")
         .map(|pattern| expression(&pattern))
         .transpose()
         .map_err(ModuleError::failed)?;
     let finder = Finder {
         pattern,
-        text: arguments.filled("search_string"),
+        text: text("search_string"),
     };
     if finder.pattern.is_some() && finder.text.is_some() {
         return Err(ModuleError::failed(
@@ -217,6 +227,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             back_references,
         },
         is_present,
+        matches_everything: text("regexp").is_some_and(|pattern| pattern.is_empty()),
     }))
 }
 
