@@ -369,27 +369,10 @@ async fn check(module: &str, case: &Value) -> Vec<String> {
             return vec![format!("`{key}` means nothing in a fixture")];
         }
     }
-    let host = Arc::new(Host {
-        answers: Mutex::new(case["host"].as_array().cloned().unwrap_or_default().into()),
-        faults: Mutex::default(),
-    });
-    let session = Session::new(
-        host.clone(),
-        Become::default(),
-        tokio_util::sync::CancellationToken::new(),
-    );
-    let files = Found(case["files"].as_object().cloned().unwrap_or_default());
-    let look = Look {
-        session: &session,
-        host: "node1",
-        facts: None,
-        files: &files,
-        check_mode: case["check"].as_bool().unwrap_or(false),
-        diff: case["diff"].as_bool().unwrap_or(true),
-    };
+    let host = host_of(case);
     let built = build(module, &case["args"]);
     let result = match &built {
-        Ok(module) => module.plan(&look).await,
+        Ok(module) => planned(module.as_ref(), case, &host).await,
         Err(error) => Err(ModuleError::failed(error.to_string())),
     };
     let result = match (result, &built) {
@@ -421,12 +404,16 @@ async fn check(module: &str, case: &Value) -> Vec<String> {
     finish(&host, faults)
 }
 
-/// The end of a fixture that has none yet, from what comes of it, for people to read: `KK_FIXTURE_WRITE=1`.
-async fn what_came(module: &str, case: &Value) -> String {
-    let host = Arc::new(Host {
+/// The host of a fixture.
+fn host_of(case: &Value) -> Arc<Host> {
+    Arc::new(Host {
         answers: Mutex::new(case["host"].as_array().cloned().unwrap_or_default().into()),
         faults: Mutex::default(),
-    });
+    })
+}
+
+/// What a module would do there.
+async fn planned(module: &dyn Module, case: &Value, host: &Arc<Host>) -> Result<Plan, ModuleError> {
     let session = Session::new(
         host.clone(),
         Become::default(),
@@ -441,8 +428,14 @@ async fn what_came(module: &str, case: &Value) -> String {
         check_mode: case["check"].as_bool().unwrap_or(false),
         diff: case["diff"].as_bool().unwrap_or(true),
     };
+    module.plan(&look).await
+}
+
+/// The end of a fixture that has none yet, from what comes of it, for people to read: `KK_FIXTURE_WRITE=1`.
+async fn what_came(module: &str, case: &Value) -> String {
+    let host = host_of(case);
     let planned = match build(module, &case["args"]) {
-        Ok(module) => module.plan(&look).await,
+        Ok(module) => planned(module.as_ref(), case, &host).await,
         Err(error) => Err(error),
     };
     match planned {

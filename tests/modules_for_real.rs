@@ -381,14 +381,14 @@ async fn commands_scripts_and_their_words() {
     place
         .run(
             "shell",
-            json!({"cmd": format!("touch {made} creates={made}")}),
+            json!({"cmd": format!("touch {made}"), "creates": made}),
         )
         .await
         .unwrap();
     let (changed, again) = place
         .run(
             "shell",
-            json!({"cmd": format!("touch {made} creates={made}")}),
+            json!({"cmd": format!("touch {made}"), "creates": made}),
         )
         .await
         .unwrap();

@@ -106,12 +106,7 @@ pub async fn assess(
 /// Facts of every host, at most as many at once as connections were made.
 async fn gather(prepared: &Prepared, live: &Live, fleet: &Fleet) {
     let wanted = precheck::wanted(&prepared.settings);
-    let members: Vec<Arc<Member>> = prepared
-        .names
-        .iter()
-        .filter_map(|name| fleet.member(name))
-        .cloned()
-        .collect();
+    let members: Vec<Arc<Member>> = fleet.named(&prepared.names).cloned().collect();
     futures::stream::iter(members)
         .for_each_concurrent(64, |member| {
             let wanted = &wanted;

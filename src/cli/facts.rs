@@ -18,12 +18,14 @@ pub async fn run(arguments: FactsArguments, global: &GlobalFlags) -> anyhow::Res
     let live = Live::start(&prepared, &LiveOptions::quiet("facts", global))?;
     let fleet = live.connect(&prepared, &arguments.connection, &asked).await;
     let wanted = crate::precheck::wanted(&prepared.settings);
-    let members = prepared.names.iter().filter_map(|name| fleet.member(name));
-    let all: Vec<(String, Value, Recap)> =
-        futures::stream::iter(members.map(|member| look(member, &live, &wanted)))
-            .buffered(usize::from(arguments.connection.forks))
-            .collect()
-            .await;
+    let looks: Vec<_> = fleet
+        .named(&prepared.names)
+        .map(|member| look(member, &live, &wanted))
+        .collect();
+    let all: Vec<(String, Value, Recap)> = futures::stream::iter(looks)
+        .buffered(usize::from(arguments.connection.forks))
+        .collect()
+        .await;
     Live::close(&fleet).await;
     let mut report = RunReport::default();
     let mut values = Map::new();

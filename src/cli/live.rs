@@ -209,12 +209,8 @@ impl Live {
             .to_string_lossy()
             .into_owned();
         let holder = format!("kk run {} from {host}", self.run_id);
-        let names = prepared
-            .names
-            .iter()
-            .filter_map(|name| fleet.member(name))
-            .filter(|member| member.link.is_ok());
-        let taking = futures::future::join_all(names.map(|member| {
+        let members = fleet.named(&prepared.names);
+        let taking = members.filter(|member| member.link.is_ok()).map(|member| {
             let holder = &holder;
             async move {
                 let session = member.session_as("root", &self.control.cancel).ok()?;
@@ -240,26 +236,26 @@ impl Live {
                     }
                 }
             }
-        }));
-        let taken = self.patiently(taking).await;
+        });
+        let taking: Vec<_> = taking.collect();
+        let taken = self.patiently(futures::future::join_all(taking)).await;
         Locks(taken.into_iter().flatten().collect())
     }
 
     /// Waits for steps that a killed run left behind, so that nobody looks at a host in the middle of a change. Changes
     /// nothing; a host that does not settle is dealt with when its lock is taken.
     pub async fn settle(&self, prepared: &Prepared, fleet: &Fleet) {
-        let members = prepared
-            .names
-            .iter()
-            .filter_map(|name| fleet.member(name))
-            .filter(|member| member.link.is_ok());
-        let settling = futures::future::join_all(members.map(|member| async move {
-            if let Ok(session) = member.session_as("root", &self.control.cancel) {
-                // What keeps a host from answering is found by the checks that follow.
-                let _ = session.settle(LOCK_WAIT).await;
-            }
-        }));
-        self.patiently(settling).await;
+        let members = fleet.named(&prepared.names);
+        let settling: Vec<_> = members
+            .filter(|member| member.link.is_ok())
+            .map(|member| async move {
+                if let Ok(session) = member.session_as("root", &self.control.cancel) {
+                    // What keeps a host from answering is found by the checks that follow.
+                    let _ = session.settle(LOCK_WAIT).await;
+                }
+            })
+            .collect();
+        self.patiently(futures::future::join_all(settling)).await;
     }
 
     /// Waits for hosts, and says so when it takes longer than nothing.

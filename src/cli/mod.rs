@@ -70,7 +70,8 @@ fn start(arguments: Arguments) -> anyhow::Result<Exit> {
             .enable_all()
             .build()
             .context("start the runtime")?
-            .block_on(run(arguments)),
+            // On a worker, beside the connections: the thread that waits here would have to be woken for each message.
+            .block_on(async { tokio::spawn(run(arguments)).await })?,
     }
 }
 

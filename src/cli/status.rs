@@ -27,12 +27,14 @@ pub async fn run(arguments: StatusArguments, global: &GlobalFlags) -> anyhow::Re
     let asked = Asked::ask(&arguments.connection, &prepared)?;
     let live = Live::start(&prepared, &LiveOptions::quiet("status", global))?;
     let fleet = live.connect(&prepared, &arguments.connection, &asked).await;
-    let members = prepared.names.iter().filter_map(|name| fleet.member(name));
-    let rows: Vec<(String, Value, Recap)> =
-        futures::stream::iter(members.map(|member| look(member, &live)))
-            .buffered(usize::from(arguments.connection.forks))
-            .collect()
-            .await;
+    let looks: Vec<_> = fleet
+        .named(&prepared.names)
+        .map(|member| look(member, &live))
+        .collect();
+    let rows: Vec<(String, Value, Recap)> = futures::stream::iter(looks)
+        .buffered(usize::from(arguments.connection.forks))
+        .collect()
+        .await;
     Live::close(&fleet).await;
     let report = RunReport {
         recap: rows

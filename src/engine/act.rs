@@ -138,7 +138,7 @@ impl Doing<'_> {
                     state.set_variable(name, value.clone());
                 }
                 if cacheable {
-                    state.add_facts(facts.clone());
+                    state.add_facts(&facts);
                 }
             }
         }

@@ -118,21 +118,22 @@ impl Fleet {
         if !hosts.iter().any(|host| host.name == LOCALHOST) {
             hosts.push(inventory.hosts.get(LOCALHOST).unwrap_or(&local));
         }
-        let connected: Vec<(String, Arc<Member>)> =
-            futures::stream::iter(hosts.into_iter().map(|host| async move {
-                let become_password = sudo_password
-                    .cloned()
-                    .or_else(|| host.become_password.clone());
-                let link = dial.dial(host).await;
-                let member = Member {
-                    name: host.name.clone(),
-                    link,
-                    become_password,
-                    refusal: Mutex::default(),
-                    facts: Mutex::default(),
-                };
-                (host.name.clone(), Arc::new(member))
-            }))
+        let connecting = hosts.into_iter().map(|host| async move {
+            let become_password = sudo_password
+                .cloned()
+                .or_else(|| host.become_password.clone());
+            let link = dial.dial(host).await;
+            let member = Member {
+                name: host.name.clone(),
+                link,
+                become_password,
+                refusal: Mutex::default(),
+                facts: Mutex::default(),
+            };
+            (host.name.clone(), Arc::new(member))
+        });
+        let connecting: Vec<_> = connecting.collect();
+        let connected: Vec<(String, Arc<Member>)> = futures::stream::iter(connecting)
             .buffered(forks.max(1))
             .collect()
             .await;
@@ -186,6 +187,11 @@ impl Fleet {
             .map(|member| member.name.clone())
             .collect();
         late.retain(|_, member| !gone.contains(&member.name));
+    }
+
+    /// The members of these names.
+    pub fn named<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = &'a Arc<Member>> {
+        names.iter().filter_map(|name| self.member(name))
     }
 
     /// A member by its name.

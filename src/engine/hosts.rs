@@ -172,7 +172,7 @@ impl Runner<'_> {
                 wanted.connection = Connection::Ssh(ssh_to(host));
                 how = format!("{host} ssh");
             }
-        } else if let Some(Json::String(kind)) = scope.raw("ansible_connection")
+        } else if let Some(Json::String(kind)) = scope.raw("ansible_connection").as_deref()
             && !is_implicit
             && kind == "local"
             && wanted.connection != Connection::Local

@@ -346,7 +346,7 @@ impl Runner<'_> {
         let (outcome, error) = match facts {
             Ok(facts) => {
                 if let Some(state) = self.variables.host(&host) {
-                    state.add_facts(facts);
+                    state.add_facts(&facts);
                 }
                 (Outcome::Ok, None)
             }

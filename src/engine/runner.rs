@@ -224,7 +224,7 @@ impl<'a> Runner<'a> {
                 continue;
             }
             if let Some(facts) = member.facts() {
-                state.add_facts(facts.to_vars());
+                state.add_facts(&facts.to_vars());
             }
             if let Some(reason) = member.refusal() {
                 self.events

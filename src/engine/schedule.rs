@@ -478,7 +478,7 @@ impl Runner<'_> {
             .filter_map(|result| result.get("ansible_facts")?.as_object())
         {
             for state in hosts.iter().filter_map(|host| self.variables.host(host)) {
-                state.add_facts(facts.clone());
+                state.add_facts(facts);
             }
         }
     }

@@ -61,7 +61,7 @@ struct Inner {
 impl HostState {
     pub(super) fn new(inventory: Map<String, Json>) -> Self {
         let inner = Inner {
-            facts: no_facts(),
+            facts: Layer::facts(),
             included: Arc::default(),
             set: Grown::default(),
             standing: Standing::Active,
@@ -177,28 +177,14 @@ impl HostState {
     }
 
     /// Facts: known as they are called, and below `ansible_facts`.
-    pub(super) fn add_facts(&self, facts: Map<String, Json>) {
+    pub(super) fn add_facts(&self, facts: &Map<String, Json>) {
         let mut inner = self.lock();
-        let mut all = inner.facts.variables().clone();
-        let mut space = match all.remove(FACTS) {
-            Some(Json::Object(space)) => space,
-            _ => Map::new(),
-        };
-        for (name, value) in facts {
-            let short = match name.as_str() {
-                "ansible_local" => "ansible_local",
-                name => name.strip_prefix("ansible_").unwrap_or(name),
-            };
-            space.insert(short.to_owned(), value.clone());
-            all.insert(name, value);
-        }
-        all.insert(FACTS.to_owned(), Json::Object(space));
-        inner.facts = Layer::raw(all);
+        inner.facts = inner.facts.with_facts(facts);
     }
 
     /// `meta: clear_facts`.
     pub(super) fn clear_facts(&self) {
-        self.lock().facts = no_facts();
+        self.lock().facts = Layer::facts();
     }
 
     pub(super) fn set_variable(&self, name: &str, value: Json) {
@@ -275,14 +261,6 @@ impl HostState {
         )
     }
 }
-
-/// There is a place for facts even where nobody has gathered any.
-fn no_facts() -> Layer {
-    Layer::raw(Map::from_iter([(FACTS.to_owned(), json!({}))]))
-}
-
-/// The variable that holds all facts.
-const FACTS: &str = "ansible_facts";
 
 /// What every task of a play sees beside its own variables.
 pub(super) struct PlayView {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::frame::Frames;
-use super::model::Facts;
+use super::model::{AnsibleFacts, Facts};
 use super::{ansible, clock, engines, network, services, sockets, storage, system};
 use crate::connect::{Command, Output, TransportError};
 use crate::remote::Session;
@@ -161,7 +161,7 @@ pub fn parse(text: &str, sent: Duration, received: Duration) -> Option<Facts> {
     services::read(&frames, &mut facts);
     engines::read(&frames, &mut facts);
     storage::read(&frames, &mut facts);
-    facts.ansible = ansible::read(&frames);
+    facts.ansible = AnsibleFacts::new(ansible::read(&frames));
     if let Some((offset, uncertainty)) =
         clock::offset(&frames, sent.as_secs_f64(), received.as_secs_f64())
     {

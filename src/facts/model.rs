@@ -12,7 +12,7 @@ pub struct Facts {
     pub extent: super::Extent,
     /// Variables by Ansible's names, where those were asked for.
     #[serde(skip)]
-    pub ansible: serde_json::Map<String, serde_json::Value>,
+    pub ansible: AnsibleFacts,
     /// `/etc/os-release`.
     pub os: Os,
     /// `uname -r`.
@@ -237,6 +237,22 @@ pub struct Container {
     pub project: Option<String>,
     /// Folders of the host and volumes mounted in it.
     pub mounts: Vec<String>,
+}
+
+/// Variables by Ansible's names, as one JSON text: there are hundreds of them for each host, and most are never read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AnsibleFacts(Box<str>);
+
+impl AnsibleFacts {
+    /// These variables.
+    pub fn new(variables: serde_json::Map<String, serde_json::Value>) -> Self {
+        Self(serde_json::Value::Object(variables).to_string().into())
+    }
+
+    /// The variables.
+    pub fn variables(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
 }
 
 impl Facts {

@@ -68,7 +68,7 @@ impl Facts {
         if let Value::Object(map) = ansible {
             vars.extend(map);
         }
-        vars.extend(self.ansible.clone());
+        vars.extend(self.ansible.variables());
         vars
     }
 

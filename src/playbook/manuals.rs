@@ -18,39 +18,37 @@ const fn any(name: &'static str, summary: &'static str) -> Argument {
     Argument::optional(name, ArgumentKind::Any, summary)
 }
 
-const ROLE: &[Argument] = &[
-    Argument::required(
-        "name",
-        ArgumentKind::Text,
-        "the role, by its name or its path",
-    )
-    .or(&["role"]),
-    text(
-        "tasks_from",
-        "the file of its `tasks` folder; `main` by default",
-    ),
-    text(
-        "vars_from",
-        "the file of its `vars` folder; `main` by default",
-    ),
-    text(
-        "defaults_from",
-        "the file of its `defaults` folder; `main` by default",
-    ),
-    text(
-        "handlers_from",
-        "the file of its `handlers` folder; `main` by default",
-    ),
-    flag(
-        "public",
-        "its variables are seen by later tasks of the play, too; false by default",
-    ),
-    flag("allow_duplicates", "it may run again; true by default"),
-    flag(
-        "rolespec_validate",
-        "check its arguments by `meta/argument_specs.yml`; true by default",
-    ),
-];
+const ROLE_NAME: Argument = Argument::required(
+    "name",
+    ArgumentKind::Text,
+    "the role, by its name or its path",
+)
+.or(&["role"]);
+const TASKS_FROM: Argument = text(
+    "tasks_from",
+    "the file of its `tasks` folder; `main` by default",
+);
+const VARS_FROM: Argument = text(
+    "vars_from",
+    "the file of its `vars` folder; `main` by default",
+);
+const DEFAULTS_FROM: Argument = text(
+    "defaults_from",
+    "the file of its `defaults` folder; `main` by default",
+);
+const HANDLERS_FROM: Argument = text(
+    "handlers_from",
+    "the file of its `handlers` folder; `main` by default",
+);
+const PUBLIC: Argument = flag(
+    "public",
+    "its variables are seen by later tasks of the play, too; false by default",
+);
+const ALLOW_DUPLICATES: Argument = flag("allow_duplicates", "it may run again; true by default");
+const ROLESPEC_VALIDATE: Argument = flag(
+    "rolespec_validate",
+    "check its arguments by `meta/argument_specs.yml`; true by default",
+);
 
 const APPLY: Argument = Argument::optional(
     "apply",
@@ -187,7 +185,16 @@ pub static MANUALS: &[Manual] = &[
         name: "import_role",
         aliases: &[],
         summary: "stands for the tasks of a role: read before the run, so that tags reach into it",
-        arguments: ROLE,
+        arguments: &[
+            ROLE_NAME,
+            TASKS_FROM,
+            VARS_FROM,
+            DEFAULTS_FROM,
+            HANDLERS_FROM,
+            PUBLIC,
+            ALLOW_DUPLICATES,
+            ROLESPEC_VALIDATE,
+        ],
         free_form: None,
         examples: "- import_role: {name: web, tasks_from: install}\n",
         returns: &[],
@@ -206,37 +213,14 @@ pub static MANUALS: &[Manual] = &[
         aliases: &[],
         summary: "runs a role where it stands; may have a loop, and a template in its name",
         arguments: &[
-            Argument::required(
-                "name",
-                ArgumentKind::Text,
-                "the role, by its name or its path",
-            )
-            .or(&["role"]),
-            text(
-                "tasks_from",
-                "the file of its `tasks` folder; `main` by default",
-            ),
-            text(
-                "vars_from",
-                "the file of its `vars` folder; `main` by default",
-            ),
-            text(
-                "defaults_from",
-                "the file of its `defaults` folder; `main` by default",
-            ),
-            text(
-                "handlers_from",
-                "the file of its `handlers` folder; `main` by default",
-            ),
-            flag(
-                "public",
-                "its variables are seen by later tasks of the play, too; false by default",
-            ),
-            flag("allow_duplicates", "it may run again; true by default"),
-            flag(
-                "rolespec_validate",
-                "check its arguments by `meta/argument_specs.yml`; true by default",
-            ),
+            ROLE_NAME,
+            TASKS_FROM,
+            VARS_FROM,
+            DEFAULTS_FROM,
+            HANDLERS_FROM,
+            PUBLIC,
+            ALLOW_DUPLICATES,
+            ROLESPEC_VALIDATE,
             APPLY,
         ],
         free_form: None,

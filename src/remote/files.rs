@@ -145,6 +145,7 @@ settle() {
     attributes "$2"
     rm -f -- "$1"
   fi
+  trap - EXIT
   if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null 2>&1; then
     restorecon -- "$2" >/dev/null 2>&1 || :
   fi

@@ -11,6 +11,7 @@ mod filters;
 mod format;
 mod functions;
 mod known;
+mod layer;
 mod literal;
 mod lookups;
 mod methods;
@@ -40,9 +41,10 @@ use rewrite::{Backslashes, Mistake};
 use scope::Trouble;
 
 pub use filters::{json_text, seeded_text};
+pub use layer::Layer;
 pub use lookups::{LOOKUPS, unknown_lookup};
 pub use outside::Outside;
-pub use scope::{Hosts, Layer, MAX_RECURSION, Scope, converted, has_template};
+pub use scope::{Hosts, MAX_RECURSION, Scope, converted, has_template};
 pub use syntax::Syntax;
 
 /// A text with template markup that has been checked, or an expression (the inside of `{{ }}`).

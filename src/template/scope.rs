@@ -1,5 +1,6 @@
 //! Variables as a template sees them: layers, resolved lazily.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,72 +9,17 @@ use minijinja::value::{Enumerator, Object, Value};
 use serde_json::{Map, Value as Json};
 
 use super::compiled::{Collection, Form, Formula, Unit, collection, form};
+use super::layer::{Layer, Ready};
 use super::missing::{is_harmless, missing, undefined_error};
 use super::outside::Outside;
 use super::rewrite::Mistake;
 use super::{environment, is_template, literal, python, values};
-use crate::vault::{envelope_of, has_marked};
+use crate::vault::envelope_of;
 
 /// How deep variables may refer to variables.
 pub const MAX_RECURSION: usize = 40;
 
-/// One layer of variables.
-#[derive(Clone)]
-pub struct Layer {
-    variables: Arc<Map<String, Json>>,
-    /// Texts in it are data, never templates: facts, results of tasks, settings.
-    raw: bool,
-    /// Variables without templates as the engine takes them, for all scopes that have this layer.
-    ready: Arc<Mutex<HashMap<String, Option<Value>>>>,
-}
-
-impl std::fmt::Debug for Layer {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Layer")
-            .field("variables", &self.variables)
-            .field("raw", &self.raw)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Layer {
-    /// Variables whose texts may be templates.
-    pub fn templated(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
-        Self {
-            variables: variables.into(),
-            raw: false,
-            ready: Arc::default(),
-        }
-    }
-
-    /// Variables whose texts are data.
-    pub fn raw(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
-        Self {
-            variables: variables.into(),
-            raw: true,
-            ready: Arc::default(),
-        }
-    }
-
-    /// The variables of the layer.
-    pub fn variables(&self) -> &Map<String, Json> {
-        &self.variables
-    }
-
-    /// A variable in which there is no template; `None` when there is one.
-    fn ready(&self, name: &str, json: &Json) -> Option<Value> {
-        let known = lock(&self.ready).get(name).cloned();
-        known.unwrap_or_else(|| {
-            let is_data = self.raw && !has_marked(json) || !has_template(json);
-            let value = is_data.then(|| environment::value_of(json));
-            lock(&self.ready).insert(name.to_owned(), value.clone());
-            value
-        })
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -221,12 +167,14 @@ impl Scope {
     }
 
     /// The unresolved value of a variable.
-    pub fn raw(&self, name: &str) -> Option<&Json> {
-        self.inner
-            .layers
-            .iter()
-            .rev()
-            .find_map(|layer| layer.variables.get(name))
+    pub fn raw(&self, name: &str) -> Option<Cow<'_, Json>> {
+        self.layer_of(name)?.get(name)
+    }
+
+    /// The strongest layer that has a variable.
+    fn layer_of(&self, name: &str) -> Option<&Layer> {
+        let layers = self.inner.layers.iter().rev();
+        layers.into_iter().find(|layer| layer.has(name))
     }
 
     /// Every name that is defined.
@@ -235,7 +183,7 @@ impl Scope {
             .inner
             .layers
             .iter()
-            .flat_map(|layer| layer.variables.keys().cloned())
+            .flat_map(|layer| layer.names().map(str::to_owned))
             .collect();
         names.sort();
         names.dedup();
@@ -244,7 +192,7 @@ impl Scope {
 
     /// The value of a variable, templates in it resolved.
     pub fn variable(&self, name: &str) -> Result<Option<Json>, String> {
-        if self.raw(name).is_none() {
+        if self.layer_of(name).is_none() {
             return Ok(None);
         }
         let formula = super::compiled::formula(name, super::rewrite::Backslashes::Stand);
@@ -307,7 +255,8 @@ impl Scope {
     fn sole_value(&self, formula: &Formula) -> Result<Json, Trouble> {
         // A name alone keeps numbers and nothing.
         if let Some(name) = &formula.name
-            && let Some(raw @ (Json::Bool(_) | Json::Number(_) | Json::Null)) = self.raw(name)
+            && let Some(raw @ (Json::Bool(_) | Json::Number(_) | Json::Null)) =
+                self.raw(name).as_deref()
         {
             return Ok(raw.clone());
         }
@@ -371,35 +320,30 @@ impl Scope {
         if let Some(value) = lock(&self.inner.resolved).get(name) {
             return Some(value.clone());
         }
-        let layer = self
-            .inner
-            .layers
-            .iter()
-            .rev()
-            .find(|layer| layer.variables.contains_key(name));
-        let Some(layer) = layer else {
+        let Some(layer) = self.layer_of(name) else {
             return match name {
                 "hostvars" => self.inner.hosts.clone(),
                 "vars" => Some(self.context(&collection(), false)),
                 _ => None,
             };
         };
-        let json = layer.variables.get(name)?;
-        let resolved = || {
-            if layer.raw {
-                decrypted(json)
-            } else {
-                self.resolve_guarded(name, json)
+        let value = match layer.ready(name)? {
+            Ready::Value(value) => value,
+            Ready::ToResolve(json) => {
+                let resolved = if layer.is_raw() {
+                    decrypted(&json)
+                } else {
+                    self.resolve_guarded(name, &json)
+                };
+                match resolved {
+                    Ok(json) => environment::value_of(&json),
+                    // It is an error where it is used, and not where a `default` takes its place.
+                    Err(trouble) if trouble.undefined => return Some(missing(trouble.message)),
+                    Err(trouble) => {
+                        return Some(Value::from(environment::invalid(trouble.message)));
+                    }
+                }
             }
-        };
-        let value = match layer.ready(name, json) {
-            Some(value) => value,
-            None => match resolved() {
-                Ok(json) => environment::value_of(&json),
-                // It is an error where it is used, and not where a `default` takes its place.
-                Err(trouble) if trouble.undefined => return Some(missing(trouble.message)),
-                Err(trouble) => return Some(Value::from(environment::invalid(trouble.message))),
-            },
         };
         lock(&self.inner.resolved).insert(name.to_owned(), value.clone());
         Some(value)
@@ -445,7 +389,7 @@ fn revealed(text: &str) -> Result<String, Trouble> {
 }
 
 /// Data with every encrypted text in it decrypted.
-fn decrypted(value: &Json) -> Result<Json, Trouble> {
+pub(super) fn decrypted(value: &Json) -> Result<Json, Trouble> {
     Ok(match value {
         Json::String(text) if envelope_of(text).is_some() => Json::String(revealed(text)?),
         Json::Array(items) => Json::Array(items.iter().map(decrypted).collect::<Result<_, _>>()?),

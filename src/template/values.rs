@@ -101,7 +101,7 @@ impl Object for List {
     }
 }
 
-fn rendered(value: &Value, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+pub(super) fn rendered(value: &Value, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
     // An error has no way out of here; who writes values for users asks `python::text`.
     formatter.write_str(&python::text(value).unwrap_or_default())
 }

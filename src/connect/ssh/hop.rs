@@ -8,7 +8,7 @@ use std::time::Duration;
 use russh::client::{Config, Handle};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{AlgorithmKind, Disconnect, Preferred, SshId, cipher, compression, kex, mac};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::time::Instant;
 
 use super::authenticate::{Credentials, authenticate};
@@ -19,6 +19,9 @@ use crate::connect::TransportError;
 
 /// Logging in may take so many times the time to connect: a host waits on purpose after a wrong password.
 const LOGIN_FACTOR: u32 = 3;
+
+/// What is read from a host at once, in bytes: the answers of most commands. Longer ones are read in longer pieces.
+const READ_AHEAD: usize = 4096;
 
 /// The wait before the second attempt; it doubles each time up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -210,6 +213,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stall = options.keepalive_interval * options.keepalive_count.max(1);
+    // The protocol is read in pieces of some bytes; a packet is one system call this way.
+    let stream = BufReader::with_capacity(READ_AHEAD, stream);
     let stream = Watched::new(stream, stall);
     let greeting = stream.greeting();
     let ending = Ending::default();

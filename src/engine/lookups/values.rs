@@ -48,7 +48,7 @@ pub(super) fn names(terms: &[Json], asker: &Asker<'_>) -> Result<Vec<Json>, Stri
 /// Hosts of patterns; none where a pattern means nothing.
 pub(super) fn hostnames(terms: &[Json], asker: &Asker<'_>) -> Vec<Json> {
     let mut inventory = Inventory::default();
-    if let Some(Json::Object(groups)) = asker.scope.raw("groups") {
+    if let Some(Json::Object(groups)) = asker.scope.raw("groups").as_deref() {
         for (name, hosts) in groups {
             let hosts = hosts.as_array().into_iter().flatten();
             let hosts: Vec<String> = hosts.filter_map(Json::as_str).map(str::to_owned).collect();

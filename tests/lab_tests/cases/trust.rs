@@ -9,11 +9,10 @@ use crate::lab_tests::site::Site;
 /// Runs a command in a view of this machine in which `/etc` and kk's own folder can be written to without any effect:
 /// what is written to `/etc` lies in the first folder afterwards.
 const ASIDE: &str = r#"set -e
-etc=$1 work=$2 state=$3
-shift 3
 mount --make-rprivate /
-mount -t overlay overlay -o "lowerdir=/etc,upperdir=$etc,workdir=$work" /etc
-[ ! -d /var/lib/kk ] || mount --bind "$state" /var/lib/kk
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1,workdir=$2" /etc
+mount -t overlay overlay -o "lowerdir=/var/lib,upperdir=$3,workdir=$4" /var/lib
+shift 4
 exec "$@""#;
 
 #[test]
@@ -36,9 +35,19 @@ fn one_registry_and_hosts_that_only_use_it() {
         std::fs::create_dir_all(&path).unwrap();
         path.display().to_string()
     };
-    let (etc, work, state) = (folder("etc"), folder("work"), folder("state"));
+    let etc = folder("etc");
+    let (etc_work, state, state_work) = (folder("etc.work"), folder("state"), folder("state.work"));
     let aside_words = [
-        "unshare", "-m", "sh", "-c", ASIDE, "sh", &etc, &work, &state,
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        ASIDE,
+        "sh",
+        &etc,
+        &etc_work,
+        &state,
+        &state_work,
     ];
     let run = |words: &str| {
         site.kk(words)

@@ -1,0 +1,307 @@
+//! Layers of variables, and how facts are kept in one.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use indexmap::IndexMap;
+use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
+use minijinja::{Error, State};
+use serde_json::{Map, Value as Json};
+
+use super::scope::{decrypted, has_template, lock};
+use super::{environment, methods, values};
+use crate::vault::has_marked;
+
+/// The variable that holds all facts.
+const FACTS: &str = "ansible_facts";
+
+/// How the names of facts begin as variables, and not below [`FACTS`].
+const PREFIX: &str = "ansible_";
+
+/// The one fact that is called the same in both places.
+const LOCAL: &str = "ansible_local";
+
+/// One layer of variables.
+#[derive(Clone)]
+pub struct Layer {
+    variables: Variables,
+    /// Texts in it are data, never templates: facts, results of tasks, settings.
+    raw: bool,
+    /// Variables without templates as the engine takes them, for all scopes that have this layer.
+    ready: Arc<Mutex<HashMap<String, Option<Value>>>>,
+}
+
+#[derive(Debug, Clone)]
+enum Variables {
+    Plain(Arc<Map<String, Json>>),
+    Facts(Arc<PackedFacts>),
+}
+
+/// Facts as JSON texts, by their names as variables. A host has hundreds of them and a play looks at few: as texts they
+/// take a tenth of the memory.
+#[derive(Debug, Clone, Default)]
+struct PackedFacts(IndexMap<String, Arc<str>>);
+
+/// A variable of a layer.
+pub(super) enum Ready<'a> {
+    /// There is no template in it.
+    Value(Value),
+    /// There may be.
+    ToResolve(Cow<'a, Json>),
+}
+
+impl std::fmt::Debug for Layer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Layer")
+            .field("variables", &self.variables)
+            .field("raw", &self.raw)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PackedFacts {
+    fn get(&self, name: &str) -> Option<Json> {
+        serde_json::from_str(self.0.get(name)?).ok()
+    }
+
+    /// The name below [`FACTS`].
+    fn short(name: &str) -> &str {
+        match name {
+            LOCAL => LOCAL,
+            _ => name.strip_prefix(PREFIX).unwrap_or(name),
+        }
+    }
+
+    /// The fact that has this name below [`FACTS`].
+    fn called(&self, short: &str) -> Option<&str> {
+        let prefixed = self.0.get_key_value(format!("{PREFIX}{short}").as_str());
+        let found = prefixed.or_else(|| self.0.get_key_value(short));
+        let (name, _) = found.filter(|(name, _)| Self::short(name) == short)?;
+        Some(name)
+    }
+
+    fn all(&self) -> Json {
+        let facts = self.0.keys();
+        facts
+            .filter_map(|name| Some((Self::short(name).to_owned(), self.get(name)?)))
+            .collect::<Map<_, _>>()
+            .into()
+    }
+}
+
+impl Layer {
+    /// Variables whose texts may be templates.
+    pub fn templated(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
+        Self::new(Variables::Plain(variables.into()), false)
+    }
+
+    /// Variables whose texts are data.
+    pub fn raw(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
+        Self::new(Variables::Plain(variables.into()), true)
+    }
+
+    /// A place for facts of a host: they are known as they are called, and below `ansible_facts`.
+    pub fn facts() -> Self {
+        Self::new(Variables::Facts(Arc::default()), true)
+    }
+
+    /// A layer of facts with more of them; the same names are replaced.
+    #[must_use]
+    pub fn with_facts(&self, facts: &Map<String, Json>) -> Self {
+        let mut packed = match &self.variables {
+            Variables::Facts(known) => PackedFacts::clone(known),
+            Variables::Plain(_) => PackedFacts::default(),
+        };
+        for (name, value) in facts.iter().filter(|(name, _)| *name != FACTS) {
+            packed.0.insert(name.clone(), value.to_string().into());
+        }
+        Self::new(Variables::Facts(Arc::new(packed)), true)
+    }
+
+    fn new(variables: Variables, raw: bool) -> Self {
+        Self {
+            variables,
+            raw,
+            ready: Arc::default(),
+        }
+    }
+
+    /// The variables of the layer, unless it is one of facts.
+    pub fn variables(&self) -> &Map<String, Json> {
+        static NONE: LazyLock<Map<String, Json>> = LazyLock::new(Map::new);
+        match &self.variables {
+            Variables::Plain(variables) => variables,
+            Variables::Facts(_) => &NONE,
+        }
+    }
+
+    /// Whether its texts are data.
+    pub(super) fn is_raw(&self) -> bool {
+        self.raw
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        match &self.variables {
+            Variables::Plain(variables) => variables.contains_key(name),
+            Variables::Facts(facts) => name == FACTS || facts.0.contains_key(name),
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Cow<'_, Json>> {
+        match &self.variables {
+            Variables::Plain(variables) => variables.get(name).map(Cow::Borrowed),
+            Variables::Facts(facts) if name == FACTS => Some(Cow::Owned(facts.all())),
+            Variables::Facts(facts) => facts.get(name).map(Cow::Owned),
+        }
+    }
+
+    pub(super) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match &self.variables {
+            Variables::Plain(variables) => Box::new(variables.keys().map(String::as_str)),
+            Variables::Facts(facts) => {
+                let names = facts.0.keys().map(String::as_str);
+                Box::new(names.chain(std::iter::once(FACTS)))
+            }
+        }
+    }
+
+    /// A variable as the engine takes it; one in which there is no template is made once.
+    pub(super) fn ready(&self, name: &str) -> Option<Ready<'_>> {
+        if let Variables::Facts(facts) = &self.variables
+            && name == FACTS
+        {
+            return Some(Ready::Value(Value::from_object(AllFacts {
+                facts: Arc::clone(facts),
+                layer: self.clone(),
+            })));
+        }
+        if let Some(Some(value)) = lock(&self.ready).get(name) {
+            return Some(Ready::Value(value.clone()));
+        }
+        let is_known = lock(&self.ready).contains_key(name);
+        let json = self.get(name)?;
+        if is_known {
+            return Some(Ready::ToResolve(json));
+        }
+        let is_data = self.raw && !has_marked(&json) || !has_template(&json);
+        let value = is_data.then(|| environment::value_of(&json));
+        lock(&self.ready).insert(name.to_owned(), value.clone());
+        Some(value.map_or(Ready::ToResolve(json), Ready::Value))
+    }
+}
+
+/// `ansible_facts`. A fact is unpacked when it is asked for.
+struct AllFacts {
+    facts: Arc<PackedFacts>,
+    layer: Layer,
+}
+
+impl std::fmt::Debug for AllFacts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(FACTS)
+    }
+}
+
+impl Object for AllFacts {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, short: &str) -> Option<Value> {
+        match self.layer.ready(self.facts.called(short)?)? {
+            Ready::Value(value) => Some(value),
+            Ready::ToResolve(json) => Some(match decrypted(&json) {
+                Ok(json) => environment::value_of(&json),
+                Err(trouble) => Value::from(environment::invalid(trouble.message)),
+            }),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        let names = self.facts.0.keys();
+        Enumerator::Values(names.map(|name| PackedFacts::short(name).into()).collect())
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        state: &mut State<'_, '_>,
+        method: &str,
+        arguments: &[Value],
+    ) -> Result<Value, Error> {
+        let value = Value::from_dyn_object(Arc::clone(self));
+        methods::call(state, &value, method, arguments)
+    }
+
+    fn render(self: &Arc<Self>, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        values::rendered(&Value::from_dyn_object(Arc::clone(self)), formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{Scope, Template};
+    use super::*;
+
+    fn facts() -> Layer {
+        let facts = json!({
+            "ansible_os_family": "Debian",
+            "ansible_lo": {"device": "lo", "text": "{{ no template }}"},
+            "ansible_local": {"a": 1},
+            "own": [1, 2],
+        });
+        let first = Layer::facts().with_facts(facts.as_object().unwrap());
+        first.with_facts(json!({"own": [3]}).as_object().unwrap())
+    }
+
+    #[test]
+    fn facts_are_known_by_both_names() {
+        let scope = Scope::new(vec![facts()]);
+        let value = |text: &str| {
+            let template = Template::expression(text, None).unwrap();
+            template.evaluate(&scope).unwrap()
+        };
+        assert_eq!(value("ansible_os_family"), "Debian");
+        assert_eq!(value("ansible_facts.os_family"), "Debian");
+        assert_eq!(value("ansible_facts['lo'].text"), "{{ no template }}");
+        assert_eq!(value("ansible_facts.ansible_local.a"), 1);
+        assert_eq!(value("ansible_facts.local is defined"), false);
+        assert_eq!(value("ansible_facts.ansible_lo is defined"), false);
+        assert_eq!(value("[own, ansible_facts.own]"), json!([[3], [3]]));
+        assert_eq!(
+            value("ansible_facts | list"),
+            json!(["os_family", "lo", "ansible_local", "own"])
+        );
+        assert_eq!(value("ansible_facts.get('lo').device"), "lo");
+        assert_eq!(
+            value("'lo' in ansible_facts and ansible_facts is mapping"),
+            true
+        );
+        assert_eq!(
+            value("ansible_facts | dict2items | selectattr('key', 'eq', 'own') | list"),
+            json!([{"key": "own", "value": [3]}])
+        );
+        assert_eq!(value("ansible_facts | combine({'own': 4})")["own"], 4);
+        assert_eq!(value("ansible_facts")["lo"]["device"], "lo");
+        assert!(
+            value("vars.keys() | list")
+                .as_array()
+                .unwrap()
+                .contains(&json!("ansible_facts"))
+        );
+    }
+
+    #[test]
+    fn there_is_a_place_for_facts_before_there_are_any() {
+        let scope = Scope::new(vec![Layer::facts()]);
+        let value = Template::expression("ansible_facts == {}", None).unwrap();
+        assert_eq!(value.evaluate(&scope).unwrap(), true);
+    }
+}
