@@ -110,17 +110,16 @@ pub(super) const CREATE: Argument = Argument::optional(
     "make the file when it is not there; false by default",
 );
 
-/// What the result says of `regexp: ''`, in Ansible's words.
-const EMPTY_EXPRESSION: &str = "The regular expression is an empty string, which will match every line in the file. \
-This may have unintended consequences, such as replacing the last line in the file rather than appending. \
-If this is desired, use '^' to match every line in the file and avoid this warning.";
+/// What the result says of an empty `regexp` or `search_string`, in Ansible's words.
+const MATCHES_EVERYTHING: &str = "which will match every line in the file. \
+This may have unintended consequences, such as replacing the last line in the file rather than appending.";
 
 struct LineInFile {
     file: EditedFile,
     wanted: WantedLine,
     is_present: bool,
-    /// `regexp` is given and empty.
-    matches_everything: bool,
+    /// What is given and empty, so that it is in every line.
+    matches_everything: Option<&'static str>,
 }
 
 impl Module for LineInFile {
@@ -146,8 +145,15 @@ impl Module for LineInFile {
                 return Ok(plan.with("msg", "file not present"));
             }
             let mut plan = plan.with("msg", said).with("backup", "");
-            if self.matches_everything {
-                plan = plan.with("warnings", vec![EMPTY_EXPRESSION]);
+            if let Some(what) = self.matches_everything {
+                let instead = match what {
+                    "regular expression" => {
+                        " If this is desired, use '^' to match every line in the file and avoid this warning."
+                    }
+                    _ => "",
+                };
+                let warning = format!("The {what} is an empty string, {MATCHES_EVERYTHING}{instead}");
+                plan = plan.with("warnings", vec![warning]);
             }
             Ok(match found {
                 Some(count) => plan.with("found", count),
@@ -227,7 +233,13 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             back_references,
         },
         is_present,
-        matches_everything: text("regexp").is_some_and(|pattern| pattern.is_empty()),
+        matches_everything: [
+            ("regexp", "regular expression"),
+            ("search_string", "search string"),
+        ]
+        .into_iter()
+        .find(|(name, _)| text(name).is_some_and(|text| text.is_empty()))
+        .map(|(_, what)| what),
     }))
 }
 
