@@ -78,6 +78,9 @@ impl Doing<'_> {
                 attempt
                     .result
                     .insert("msg".to_owned(), result.as_str().into());
+                if result == "no command given" {
+                    attempt.result.insert("rc".to_owned(), 256.into());
+                }
                 attempt
             }
             // The schedule runs these.
@@ -147,7 +150,7 @@ impl Doing<'_> {
 
     /// The hosts whose facts a task sets: with `delegate_facts` the one that does the work.
     pub(super) fn fact_receivers(&self, scope: &Scope) -> Vec<String> {
-        let is_delegated = super::schedule::is_set(&self.task.frame, scope, |frame| {
+        let is_delegated = super::keywords::is_set(&self.task.frame, scope, |frame| {
             frame.delegate_facts.as_ref()
         });
         match (&self.delegate, is_delegated) {

@@ -142,7 +142,13 @@ impl Doing<'_> {
         };
         let (mut variables, files) = match found {
             Ok(found) => found,
-            Err(message) => return Attempt::failed(message),
+            Err(message) => {
+                // Of this action alone Ansible calls it `message`.
+                let mut attempt = Attempt::failed(message.as_str());
+                let said = in_ansibles_words(&message);
+                attempt.result.insert("message".to_owned(), said.into());
+                return attempt;
+            }
         };
         if let Some(name) = arguments.get("name").map(display) {
             variables = Map::from_iter([(name, Json::Object(variables))]);
@@ -221,8 +227,9 @@ impl Doing<'_> {
             let below = path.get(place.len() + 1..).unwrap_or_default();
             let name = below.rsplit('/').next().unwrap_or(below);
             let level = below.matches('/').count() as u64 + 1;
+            // A name without a dot has the extension ''.
             let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-            let is_main = name.contains('.') && extensions.iter().any(|known| known == ending);
+            let is_main = extensions.iter().any(|known| known == ending);
             if depth > 0 && level > depth
                 || ignored.iter().any(|known| known == name)
                 || pattern
@@ -408,6 +415,18 @@ fn changed_or_ok(changed: bool) -> Attempt {
     let mut attempt = Attempt::ended(outcome, Map::new());
     attempt.result.insert("changed".to_owned(), changed.into());
     attempt
+}
+
+/// What the result says of variables that `include_vars` cannot find: playbooks look for it.
+fn in_ansibles_words(message: &str) -> String {
+    if let Some(name) = message.strip_prefix("there is no file of variables ") {
+        return format!("Could not find file on this machine: {name}");
+    }
+    message.replacen(
+        " has none of the extensions ",
+        " does not have a valid extension: ",
+        1,
+    )
 }
 
 /// A list of texts, or one text with commas.

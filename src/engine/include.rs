@@ -9,9 +9,10 @@ use serde_json::{Map, Value as Json};
 
 use super::attempt::Attempt;
 use super::event::{EventKind, Outcome};
+use super::keywords::is_set;
 use super::resume::StepId;
 use super::runner::{Around, Runner};
-use super::schedule::{Failure, is_set, title};
+use super::schedule::{Failure, title};
 use crate::playbook::{Frame, Include, Included, Resolved, Task, read_included};
 use crate::template::{Layer, Scope};
 
@@ -159,7 +160,8 @@ impl Runner<'_> {
         let mut wanted = Vec::new();
         let mut first = None;
         for index in 0..items.len() {
-            let vars = super::repeat::item_variables(repeat, &items, index, scope);
+            let vars = super::repeat::item_variables(repeat, &items, index, scope)
+                .map_err(|attempt| *attempt)?;
             let inner = scope.with(Layer::raw(vars.clone()));
             match unmet(&task.frame, &inner)? {
                 None => wanted.push((resolved(include, &inner)?, Some(vars))),

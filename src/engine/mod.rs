@@ -13,6 +13,7 @@ mod grown;
 mod handlers;
 mod hosts;
 mod include;
+mod keywords;
 mod learn;
 mod lookups;
 mod metas;

@@ -7,8 +7,9 @@ use serde_json::{Map, Value as Json};
 
 use super::attempt::Attempt;
 use super::event::{EventKind, Outcome, Wait};
+use super::keywords::{is_set, number, seconds, setting};
 use super::runner::{Around, Runner};
-use super::schedule::is_set;
+
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::{Action, Frame, Task};
@@ -75,8 +76,8 @@ impl Runner<'_> {
         let check_mode = set(|frame| frame.check_mode.as_ref()).unwrap_or(self.options.check_mode);
         let diff = set(|frame| frame.diff.as_ref()).unwrap_or(self.options.diff);
         // What is secret only when nobody can tell stays secret.
-        let has_no_log = task.frame.chain().any(|frame| frame.no_log.is_some());
-        let no_log = set(|frame| frame.no_log.as_ref()).unwrap_or(has_no_log);
+        let no_log = setting(&task.frame, &scope, |frame| frame.no_log.as_ref());
+        let no_log = no_log.map_or(true, |flag| flag.unwrap_or(false));
         let mut doing = Doing {
             runner: self,
             task,
@@ -181,7 +182,10 @@ impl Doing<'_> {
             .or_insert_with(|| (outcome == Outcome::Changed).into());
         let is_unreachable = result.get("unreachable") == Some(&Json::Bool(true));
         // What was not run did not fail and did not succeed: Ansible says neither.
-        if outcome != Outcome::Skipped {
+        let gave_up = result.contains_key("attempts")
+            && result.get("failed_when_result") == Some(&Json::Bool(false))
+            && result.get("failed") == Some(&Json::Bool(true));
+        if outcome != Outcome::Skipped && !gave_up {
             result.insert("failed".to_owned(), (failed && !is_unreachable).into());
         }
         if outcome == Outcome::Unreachable {
@@ -268,7 +272,7 @@ impl Doing<'_> {
             // The list need not be there when a condition that needs no item does not hold.
             Err(failed) => return self.condition_without_item(scope).unwrap_or(*failed),
         };
-        let pause = match number(repeat.pause.as_ref(), scope, 0) {
+        let pause = match seconds(repeat.pause.as_ref(), scope, 0) {
             Ok(pause) => pause,
             Err(diagnostic) => return Attempt::from_diagnostic(&diagnostic),
         };
@@ -281,14 +285,17 @@ impl Doing<'_> {
             if self.runner.control.cancel.is_cancelled() && index > 0 {
                 break;
             }
-            if index > 0 && pause > 0 {
+            if index > 0 && !pause.is_zero() {
                 self.waits(pause, Wait::Pause);
                 tokio::select! {
-                    () = tokio::time::sleep(Duration::from_secs(pause)) => {}
+                    () = tokio::time::sleep(pause) => {}
                     () = self.runner.control.stop.cancelled() => break,
                 }
             }
-            let extra = super::repeat::item_variables(repeat, &items, index, &scope);
+            let extra = match super::repeat::item_variables(repeat, &items, index, &scope) {
+                Ok(extra) => extra,
+                Err(attempt) => return *attempt,
+            };
             let with_item = scope.with(Layer::raw(extra.clone()));
             let started = Instant::now();
             let mut attempt = self.tries(&with_item).await;
@@ -400,7 +407,7 @@ impl Doing<'_> {
             scope,
             if has_until { 3 } else { 0 },
         );
-        let (retries, delay) = match (retries, number(self.task.delay.as_ref(), scope, 5)) {
+        let (retries, delay) = match (retries, seconds(self.task.delay.as_ref(), scope, 5)) {
             (Ok(retries), Ok(delay)) => (retries, delay),
             (Err(diagnostic), _) | (_, Err(diagnostic)) => {
                 return Attempt::from_diagnostic(&diagnostic);
@@ -410,11 +417,12 @@ impl Doing<'_> {
         loop {
             tried += 1;
             let mut attempt = self.attempt(scope).await;
-            let seen = scope.with(self.registered(&attempt));
-            self.judge(&mut attempt, &seen);
+            // What decides about the result may look at how often it was tried.
             if retries > 0 {
                 attempt.result.insert("attempts".to_owned(), tried.into());
             }
+            let seen = scope.with(self.registered(&attempt));
+            self.judge(&mut attempt, &seen);
             if attempt.lost.is_some() || attempt.outcome == Outcome::Skipped {
                 return attempt;
             }
@@ -431,7 +439,14 @@ impl Doing<'_> {
                 if retries > 0 {
                     attempt.result.insert("attempts".to_owned(), retries.into());
                 }
-                if let Some(until) = unmet.filter(|_| attempt.outcome != Outcome::Failed) {
+                // Where the task says itself what a failure is, `until` does not.
+                let is_judged = !self.task.failed_when.is_empty();
+                if is_judged && unmet.is_some() {
+                    // The result says it all the same.
+                    attempt.result.insert("failed".to_owned(), true.into());
+                }
+                let decides = attempt.outcome != Outcome::Failed && !is_judged;
+                if let Some(until) = unmet.filter(|_| decides) {
                     attempt.outcome = Outcome::Failed;
                     let message = format!(
                         "`{}` did not become true in {}",
@@ -462,18 +477,18 @@ impl Doing<'_> {
             });
             self.waits(delay, Wait::Retry);
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(delay)) => {}
+                () = tokio::time::sleep(delay) => {}
                 () = self.runner.control.stop.cancelled() => {}
             }
         }
     }
 
-    fn waits(&self, seconds: u64, why: Wait) {
-        if seconds > 0 {
+    fn waits(&self, duration: Duration, why: Wait) {
+        if !duration.is_zero() {
             self.runner.events.send(EventKind::HostWaits {
                 task: self.number,
                 host: self.host.to_owned(),
-                duration: Duration::from_secs(seconds),
+                duration,
                 why,
             });
         }
@@ -586,22 +601,4 @@ fn host_called(name: String) -> String {
         "127.0.0.1" | "::1" => super::LOCALHOST.to_owned(),
         _ => name,
     }
-}
-
-/// A count or a number of seconds that may be a template.
-fn number(template: Option<&Template>, scope: &Scope, default: u64) -> Result<u64, Diagnostic> {
-    let Some(template) = template else {
-        return Ok(default);
-    };
-    let text = template.render(scope)?;
-    let text = text.trim();
-    // Ansible takes `5.0`; nobody waits half a second.
-    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
-    whole.parse().map_err(|_| {
-        let message = format!("expected a whole number, found `{text}`");
-        match template.place() {
-            Some(place) => Diagnostic::at(place, message),
-            None => Diagnostic::error(message),
-        }
-    })
 }

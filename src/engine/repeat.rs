@@ -5,8 +5,8 @@ use serde_json::{Map, Value as Json, json};
 use super::attempt::Attempt;
 use super::lookups::{self, Asker};
 use super::runner::Runner;
-use crate::playbook::{ArgumentValue, LoopSource, Repeat, Task};
-use crate::template::{Scope, truthy};
+use crate::playbook::{ArgumentValue, LoopSource, Repeat, Task, is_variable_name};
+use crate::template::{Scope, Template, truthy};
 
 impl Runner<'_> {
     /// What the loop goes over.
@@ -97,19 +97,21 @@ pub(super) fn item_variables(
     items: &[Json],
     index: usize,
     scope: &Scope,
-) -> Map<String, Json> {
+) -> Result<Map<String, Json>, Box<Attempt>> {
     let mut extra = Map::new();
     let item = items.get(index).cloned().unwrap_or(Json::Null);
-    extra.insert(repeat.variable.clone(), item);
-    extra.insert(
-        "ansible_loop_var".to_owned(),
-        repeat.variable.clone().into(),
-    );
+    let name = match &repeat.variable {
+        Some(name) => variable_name(name, scope)?,
+        None => "item".to_owned(),
+    };
+    extra.insert(name.clone(), item);
+    extra.insert("ansible_loop_var".to_owned(), name.into());
     if let Some(name) = &repeat.index_variable {
+        let name = variable_name(name, scope)?;
         extra.insert(name.clone(), index.into());
-        extra.insert("ansible_index_var".to_owned(), name.clone().into());
+        extra.insert("ansible_index_var".to_owned(), name.into());
     }
-    let is_set = |flag: &Option<crate::template::Template>, default: bool| {
+    let is_set = |flag: &Option<Template>, default: bool| {
         flag.as_ref().map_or(default, |flag| {
             flag.evaluate(scope).is_ok_and(|value| truthy(&value))
         })
@@ -138,5 +140,19 @@ pub(super) fn item_variables(
         }
         extra.insert("ansible_loop".to_owned(), about);
     }
-    extra
+    Ok(extra)
+}
+
+/// What `loop_control` calls a variable.
+fn variable_name(template: &Template, scope: &Scope) -> Result<String, Box<Attempt>> {
+    let name = template
+        .render(scope)
+        .map_err(|diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic)))?;
+    if is_variable_name(&name) {
+        return Ok(name);
+    }
+    Err(Box::new(Attempt::failed(format!(
+        "`{name}`, of `{}`, is not a name for a variable",
+        template.source()
+    ))))
 }

@@ -9,13 +9,14 @@ use serde_json::{Map, Value as Json, json};
 
 use super::StepAnswer;
 use super::event::{EventKind, NoticeLevel, Outcome};
+use super::keywords::is_set;
 use super::perform::{Performed, notified};
 use super::resume::Left;
 use super::runner::{Around, Runner};
 use super::state::Standing;
 use super::tags;
 use crate::playbook::{Action, Block, Frame, Item, Task};
-use crate::template::{Scope, Template};
+use crate::template::Scope;
 
 /// A host whose task failed, and what a rescue may want to know.
 pub(super) struct Failure {
@@ -36,16 +37,6 @@ pub(super) fn failed_hosts(failures: &[Failure]) -> std::collections::HashSet<&s
         .iter()
         .map(|failure| failure.host.as_str())
         .collect()
-}
-
-/// Whether a keyword that may be a template is set.
-pub(super) fn is_set(
-    frame: &Frame,
-    scope: &Scope,
-    pick: impl Fn(&Frame) -> Option<&Template>,
-) -> Option<bool> {
-    let template = frame.chain().find_map(pick)?;
-    template.is_true(scope).ok()
 }
 
 impl Runner<'_> {

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::attempt::Attempt;
 use super::fleet::Member;
+use super::keywords;
 use super::perform::Doing;
 use super::runner::Runner;
 use super::told::Told;
@@ -46,20 +47,19 @@ impl Doing<'_> {
         let variable = |name: &str| scope.variable(name).ok().flatten();
         let elevate = match variable("ansible_become") {
             Some(value) => truthy(&value),
-            None => match frame.chain().find_map(|frame| frame.elevate.as_ref()) {
-                Some(flag) => flag.is_true(scope).map_err(failed)?,
-                None => self.runner.options.elevate,
-            },
+            None => keywords::setting(frame, scope, |frame| frame.elevate.as_ref())
+                .map_err(failed)?
+                .unwrap_or(self.runner.options.elevate),
         };
         let cancel = &self.runner.control.cancel;
         let session = if elevate {
-            let named = frame.chain().find_map(|frame| frame.become_user.as_ref());
             let given = &self.runner.options.become_user;
-            let user = match (variable("ansible_become_user"), named, given) {
-                (Some(user), _, _) => display(&user),
-                (None, Some(user), _) => user.render(scope).map_err(failed)?,
-                (None, None, Some(user)) => user.clone(),
-                (None, None, None) => "root".to_owned(),
+            let user = match variable("ansible_become_user") {
+                Some(user) => display(&user),
+                None => keywords::text(frame, scope, |frame| frame.become_user.as_ref())
+                    .map_err(failed)?
+                    .or_else(|| given.clone())
+                    .unwrap_or_else(|| "root".to_owned()),
             };
             member.session_as(&user, cancel)
         } else {
@@ -146,14 +146,18 @@ impl Runner<'_> {
     ) -> Result<Session, TransportError> {
         let variable = |name: &str| scope.variable(name).ok().flatten();
         let elevate = variable("ansible_become").map_or_else(
-            || super::schedule::is_set(frame, scope, |frame| frame.elevate.as_ref()),
+            || keywords::is_set(frame, scope, |frame| frame.elevate.as_ref()),
             |value| Some(truthy(&value)),
         );
         let cancel = &self.control.cancel;
         let session = if elevate.unwrap_or(false) {
             let user = variable("ansible_become_user")
                 .map(|user| display(&user))
-                .or_else(|| frame.become_user.as_ref()?.render(scope).ok());
+                .or_else(|| {
+                    keywords::text(frame, scope, |frame| frame.become_user.as_ref())
+                        .ok()
+                        .flatten()
+                });
             member.session_as(user.as_deref().unwrap_or("root"), cancel)?
         } else {
             member.session(cancel)?

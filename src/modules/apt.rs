@@ -1,6 +1,6 @@
 //! `apt`: packages of Debian and its kin.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -151,6 +151,13 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
     check: Some(check),
 };
 
+/// When the lists were read.
+const READ_AT: &str = r#"
+for file in /var/lib/apt/periodic/update-success-stamp /var/lib/apt/lists; do
+  if [ -e "$file" ]; then stat -c cache=%Y -- "$file"; break; fi
+done
+"#;
+
 /// The names of packages: the time, when the lists were read, and a line for each that dpkg knows.
 const LOOK: &str = r#"
 command -v apt-get >/dev/null 2>&1 || { echo "there is no program \`apt-get\`" >&2; exit 4; }
@@ -185,6 +192,8 @@ struct Apt {
     /// Nothing but the lists was asked for.
     only_lists: AtomicBool,
     reads_lists: AtomicBool,
+    /// When they were read before.
+    read_before: AtomicI64,
 }
 
 /// What the host says about itself.
@@ -286,6 +295,12 @@ impl Module for Apt {
             let is_certain = !lists_are_old && act.is_some();
             self.only_lists.store(act.is_none(), Ordering::Relaxed);
             self.reads_lists.store(lists_are_old, Ordering::Relaxed);
+            self.read_before.store(found.cache, Ordering::Relaxed);
+            if lists_are_old && act.is_none() {
+                // Lists that are the same as before are no change.
+                let command = Command::script(READ_AT, Vec::<String>::new());
+                steps.push(Step::run("see when the lists were read", command));
+            }
             steps.extend(act);
             for word in &self.cleaning {
                 steps.push(self.run("clean up", &[*word], &[]));
@@ -308,10 +323,22 @@ impl Module for Apt {
         let mut conclusion = Conclusion::default();
         let only_lists = self.only_lists.load(Ordering::Relaxed);
         let reads_lists = self.reads_lists.load(Ordering::Relaxed);
-        let act = outputs.get(usize::from(reads_lists)).or(outputs.first());
-        let mut changed = only_lists && reads_lists && self.names.is_empty();
+        let act = outputs
+            .get(usize::from(reads_lists && !only_lists))
+            .or(outputs.first());
+        let mut changed = false;
+        if only_lists
+            && reads_lists
+            && let Some(StepOutput::Ran(output)) = outputs.get(1)
+        {
+            let read_at = Found::parse(&output.stdout_text()).cache;
+            changed = self.names.is_empty() && read_at != self.read_before.load(Ordering::Relaxed);
+            conclusion
+                .result
+                .insert("cache_update_time".to_owned(), read_at.into());
+        }
         if let Some(StepOutput::Ran(output)) = act {
-            conclusion.result = output_values(output);
+            conclusion.result.extend(output_values(output));
             if !only_lists {
                 let said = changes(&output.stdout_text());
                 changed = said.unwrap_or(self.file.is_some() || self.purge);
@@ -473,6 +500,7 @@ pub(super) fn plain(names: Vec<String>, state: &str, update: bool) -> Box<dyn Mo
         cleaning: Vec::new(),
         only_lists: AtomicBool::new(false),
         reads_lists: AtomicBool::new(false),
+        read_before: AtomicI64::new(0),
     })
 }
 
@@ -569,6 +597,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         cleaning,
         only_lists: AtomicBool::new(false),
         reads_lists: AtomicBool::new(false),
+        read_before: AtomicI64::new(0),
     }))
 }
 

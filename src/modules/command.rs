@@ -449,13 +449,14 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let argv = arguments.texts("argv");
     let words = match arguments.text("cmd") {
         Some(_) if !argv.is_empty() => {
-            return Err(ModuleError::failed("`cmd` and `argv` exclude each other"));
+            return Err(ModuleError::failed("`cmd` and `argv` exclude each other")
+                .saying("only command or argv can be given, not both"));
         }
         Some(text) => split_words(&text).map_err(ModuleError::failed)?,
         None => argv,
     };
     let Some((program, rest)) = words.split_first() else {
-        return Err(ModuleError::failed("there is no command to run"));
+        return Err(no_command());
     };
     let mut command = Command::program(program).args(rest);
     let expands = |word: &String| word.contains('$') || word.starts_with('~');
@@ -485,6 +486,13 @@ fn check(given: &Given<'_>) -> Result<(), String> {
         split_words(text)?;
     }
     Ok(())
+}
+
+/// What says that there is nothing to run.
+pub(super) fn no_command() -> ModuleError {
+    ModuleError::failed("there is no command to run")
+        .saying("no command given")
+        .with_value("rc", 256)
 }
 
 /// Splits a text into words as a shell does, with quotes and backslashes, and expands nothing.

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::attributes::Attributes;
-use super::file_state::{Care, EDIT_LIMIT, Source, WantedFile};
+use super::attributes::{Attributes, DEFAULT_FOLDER_MODE, DEFAULT_MODE};
+use super::file_state::{Care, EDIT_LIMIT, Source, WantedFile, is_private};
 use super::{Content, Look, ModuleError, Plan};
-use crate::remote::{FileContent, FoundKind};
+use crate::remote::{FileContent, Found, FoundKind};
 
 /// The file to edit.
 pub(super) struct EditedFile {
@@ -44,10 +44,14 @@ impl EditedFile {
             }
             (FoundKind::Absent, _) => String::new(),
             (other, _) => {
-                return Err(ModuleError::failed(format!(
-                    "edit `{path}`: it is {}",
-                    other.describe()
-                )));
+                let error =
+                    ModuleError::failed(format!("edit `{path}`: it is {}", other.describe()));
+                return Err(match other {
+                    FoundKind::Directory => error
+                        .saying(format!("{} {path} is a directory !", self.word))
+                        .with_value("rc", 256),
+                    _ => error,
+                });
             }
         };
         let new = edit(&old);
@@ -67,8 +71,12 @@ impl EditedFile {
             );
         }
         let is_same = is_there && new == old;
+        let shown = may_show(look, &found, self.attributes.mode_for(&found, DEFAULT_MODE))
+            .then(|| content_diff(&path, &old, &new));
         let wanted = WantedFile {
             care: self.care.clone(),
+            // A folder that is not there is made too.
+            parents: Some(DEFAULT_FOLDER_MODE),
             ..WantedFile::new(
                 path.clone(),
                 Source::Bytes(Content::public(Bytes::from(new))),
@@ -76,6 +84,27 @@ impl EditedFile {
             )
         };
         let plan = wanted.against(&found, is_same, look.diff)?;
+        let plan = match shown {
+            Some(shown) => plan.with("diff", shown),
+            None => plan,
+        };
         Ok((plan.with("path", path), is_there))
     }
+}
+
+/// Whether a result may hold what is in a file: only when diffs are wanted, and never of what only its owner may read.
+fn may_show(look: &Look<'_>, found: &Found, mode: u32) -> bool {
+    look.diff && !is_private(mode) && (found.kind != FoundKind::File || !is_private(found.mode))
+}
+
+/// The value `diff` of a result: a part for the content and, as Ansible has it, one for the attributes.
+fn content_diff(path: &str, old: &str, new: &str) -> serde_json::Value {
+    let (content, attributes) = (
+        format!("{path} (content)"),
+        format!("{path} (file attributes)"),
+    );
+    serde_json::json!([
+        {"before_header": content, "after_header": content, "before": old, "after": new},
+        {"before_header": attributes, "after_header": attributes},
+    ])
 }

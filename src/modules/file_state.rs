@@ -242,6 +242,12 @@ impl WantedFile {
         let found = look.session.look_at(&self.path, &request).await?;
         let is_same = found.sha256.as_deref() == Some(&sha256);
         let plan = self.against(&found, is_same, may_show)?;
+        let plan = match &self.source {
+            Source::Bytes(content) if !is_same && !plan.is_satisfied() => {
+                plan.with("md5sum", format!("{:x}", md5::compute(&content.bytes)))
+            }
+            _ => plan,
+        };
         Ok(plan.with_file_values(self, &found))
     }
 
@@ -329,6 +335,21 @@ impl WantedFile {
                 FoundKind::File => found.content.as_deref(),
                 _ => Some(&[]),
             };
+            if let Some(Ok(before)) = old.map(std::str::from_utf8)
+                && let Ok(after) = std::str::from_utf8(new)
+            {
+                let mut shown = serde_json::json!({
+                    "before": before,
+                    "after": after,
+                    "after_header": path,
+                });
+                if found.kind == FoundKind::File
+                    && let Some(shown) = shown.as_object_mut()
+                {
+                    shown.insert("before_header".to_owned(), path.into());
+                }
+                plan = plan.with("diff", serde_json::json!([shown]));
+            }
             plan = plan.with_diff(old.map(|old| unified_diff(path, old, new)));
         }
         Ok(plan)

@@ -66,20 +66,20 @@ struct KnownHosts {
     is_present: bool,
 }
 
-/// A line of the file: whose names, which type, which key.
-fn parts(line: &str) -> Option<(&str, &str, &str)> {
+/// A line of the file: its marker such as `@cert-authority` or nothing, whose names, which type, which key.
+fn parts(line: &str) -> Option<(&str, &str, &str, &str)> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return None;
     }
     let mut words = line.split_whitespace();
     let first = words.next()?;
-    let names = if first.starts_with('@') {
-        words.next()?
+    let (marker, names) = if first.starts_with('@') {
+        (first, words.next()?)
     } else {
-        first
+        ("", first)
     };
-    Some((names, words.next()?, words.next()?))
+    Some((marker, names, words.next()?, words.next()?))
 }
 
 fn digest(salt: &[u8], name: &str) -> Option<String> {
@@ -104,7 +104,7 @@ fn names(line: &str, name: &str) -> bool {
 
 impl KnownHosts {
     fn edited(&self, old: &str) -> Result<String, ModuleError> {
-        let wanted: Vec<(&str, &str, &str)> = self
+        let wanted: Vec<(&str, &str, &str, &str)> = self
             .key
             .iter()
             .flat_map(|key| key.lines())
@@ -114,22 +114,28 @@ impl KnownHosts {
         let mut lines = Vec::new();
         let mut is_changed = false;
         for line in old.lines() {
-            let ours = parts(line).filter(|(whose, ..)| names(whose, &self.name));
-            let Some((whose, kind, key)) = ours else {
+            let ours = parts(line).filter(|(_, whose, ..)| names(whose, &self.name));
+            let Some((marker, whose, kind, key)) = ours else {
                 lines.push(line.to_owned());
                 continue;
             };
-            let is_wanted = wanted.iter().any(|new| (new.1, new.2) == (kind, key));
+            let is_this =
+                |new: &(&str, &str, &str, &str)| (new.0, new.2, new.3) == (marker, kind, key);
+            let is_wanted = wanted.iter().any(is_this);
             let stays = if self.is_present {
                 let is_same_form = whose.starts_with("|1|") == self.hash;
-                let index = missing
-                    .iter()
-                    .position(|new| (new.1, new.2) == (kind, key) && is_same_form);
+                let index = missing.iter().position(|new| is_this(new) && is_same_form);
                 if let Some(index) = index {
                     missing.remove(index);
                 }
-                // Another key of the same type is the one that this one replaces.
-                index.is_some() || !wanted.iter().any(|new| new.1 == kind)
+                // Another key of the same type is the one that this one replaces. Of authorities there may be several.
+                let replaces = |new: &(&str, &str, &str, &str)| new.0 == marker && new.2 == kind;
+                index.is_some()
+                    || if marker.is_empty() {
+                        !wanted.iter().any(replaces)
+                    } else {
+                        is_same_form || !is_wanted
+                    }
             } else {
                 self.key.is_some() && !is_wanted
             };
@@ -140,14 +146,15 @@ impl KnownHosts {
             }
         }
         if self.is_present {
-            for (whose, kind, key) in missing {
+            for (marker, whose, kind, key) in missing {
                 is_changed = true;
                 let whose = if self.hash {
                     self.hashed()?
                 } else {
                     whose.to_owned()
                 };
-                lines.push(format!("{whose} {kind} {key}"));
+                let words = [marker, &whose, kind, key];
+                lines.push(words.join(" ").trim_start().to_owned());
             }
         }
         Ok(if is_changed {
@@ -188,6 +195,13 @@ impl Module for KnownHosts {
                 }
             };
             let new = self.edited(&old)?;
+            let header = found.path.as_str();
+            let shown = serde_json::json!({
+                "before_header": header,
+                "after_header": header,
+                "before": old,
+                "after": new,
+            });
             let mut plan = if new == old {
                 Plan::satisfied()
             } else {
@@ -206,7 +220,8 @@ impl Module for KnownHosts {
                 .with("key", self.key.clone())
                 .with("path", found.path.as_str())
                 .with("hash_host", self.hash)
-                .with("state", state))
+                .with("state", state)
+                .with("diff", shown))
         }
         .boxed()
     }
@@ -216,6 +231,11 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let name = arguments.required_text("name")?.to_lowercase();
     let key = arguments.filled("key");
     let is_present = arguments.text("state").as_deref() != Some("absent");
+    if name.contains(',') {
+        return Err(ModuleError::failed("`name` is one name, without commas").saying(
+            "Comma separated list of names is not supported. Please pass a single name to lookup in the known_hosts file.",
+        ));
+    }
     if is_present && key.is_none() {
         return Err(ModuleError::failed("no key specified when adding a host"));
     }
@@ -228,7 +248,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             None => {
                 return Err(ModuleError::failed(format!("`{line}` is no line of a key")));
             }
-            Some((whose, ..)) if !names(whose, &name) => {
+            Some((_, whose, ..)) if !names(whose, &name) => {
                 return Err(ModuleError::failed(format!(
                     "the host parameter does not match hashed host field in supplied key, or names another host: `{whose}`"
                 )));
@@ -272,5 +292,20 @@ mod tests {
         assert_eq!(wanted(true, true).edited(&hashed).unwrap(), hashed);
         let gone = wanted(false, false).edited(&hashed).unwrap();
         assert_eq!(gone, "# x\nb ssh-rsa B\na,c ssh-ed25519 E\n");
+    }
+
+    #[test]
+    fn another_authority_stays() {
+        let wanted = KnownHosts {
+            name: "*.a".into(),
+            key: Some("@cert-authority *.a ssh-rsa NEW".into()),
+            path: String::new(),
+            hash: false,
+            is_present: true,
+        };
+        let old = "@cert-authority *.a ssh-rsa OLD\n*.a ssh-rsa HOST\n";
+        let new = wanted.edited(old).unwrap();
+        assert_eq!(new, format!("{old}@cert-authority *.a ssh-rsa NEW\n"));
+        assert_eq!(wanted.edited(&new).unwrap(), new);
     }
 }

@@ -29,6 +29,23 @@ impl Place {
         }
     }
 
+    /// The index at which a block goes in: an expression with `(?m)` is looked for in the whole text.
+    fn index_in(&self, text: &str, lines: &[String]) -> usize {
+        let breaks = |end: usize| text.get(..end).map_or(0, |text| text.matches('\n').count());
+        let found = match self {
+            Self::After(pattern) if is_multi_line(pattern) => pattern
+                .first(text)
+                .and_then(|found| found.get(0))
+                .map(|found| breaks(found.end()) + 1),
+            Self::Before(pattern) if is_multi_line(pattern) => pattern
+                .first(text)
+                .and_then(|found| found.get(0))
+                .map(|found| breaks(found.start())),
+            _ => return self.index(lines, false),
+        };
+        found.unwrap_or(lines.len()).min(lines.len())
+    }
+
     /// The index at which new lines go in: by the last line that matches, or by the first.
     fn index(&self, lines: &[String], first: bool) -> usize {
         let find = |pattern: &Regex| {
@@ -46,6 +63,15 @@ impl Place {
             Self::Before(pattern) => find(pattern).unwrap_or(lines.len()),
         }
     }
+}
+
+/// Whether an expression begins with the flag that lets it match over several lines: `(?m)`.
+fn is_multi_line(pattern: &Regex) -> bool {
+    let flags = pattern.as_str().strip_prefix("(?");
+    flags.is_some_and(|rest| {
+        let letters = rest.split(|c: char| !c.is_ascii_alphabetic()).next();
+        letters.is_some_and(|letters| letters.contains('m'))
+    })
 }
 
 /// A regular expression of the user's, or why it is none.
@@ -273,7 +299,7 @@ impl WantedBlock {
                 begin
             }
             None if self.block.is_empty() => return text.to_owned(),
-            None => self.place.index(&lines, false),
+            None => self.place.index_in(text, &lines),
         };
         if self.block.is_empty() {
             return lines.concat();

@@ -110,10 +110,16 @@ pub(super) const CREATE: Argument = Argument::optional(
     "make the file when it is not there; false by default",
 );
 
+/// What the result says of an empty `regexp` or `search_string`, in Ansible's words.
+const MATCHES_EVERYTHING: &str = "which will match every line in the file. \
+This may have unintended consequences, such as replacing the last line in the file rather than appending.";
+
 struct LineInFile {
     file: EditedFile,
     wanted: WantedLine,
     is_present: bool,
+    /// What is given and empty, so that it is in every line.
+    matches_everything: Option<&'static str>,
 }
 
 impl Module for LineInFile {
@@ -138,7 +144,17 @@ impl Module for LineInFile {
             if !is_there && !self.is_present {
                 return Ok(plan.with("msg", "file not present"));
             }
-            let plan = plan.with("msg", said).with("backup", "");
+            let mut plan = plan.with("msg", said).with("backup", "");
+            if let Some(what) = self.matches_everything {
+                let instead = match what {
+                    "regular expression" => {
+                        " If this is desired, use '^' to match every line in the file and avoid this warning."
+                    }
+                    _ => "",
+                };
+                let warning = format!("The {what} is an empty string, {MATCHES_EVERYTHING}{instead}");
+                plan = plan.with("warnings", vec![warning]);
+            }
             Ok(match found {
                 Some(count) => plan.with("found", count),
                 None => plan,
@@ -169,14 +185,14 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let text = |name: &str| arguments.text(name);
     let is_present = text("state").as_deref() != Some("absent");
     let line = text("line");
-    let pattern = arguments
-        .filled("regexp")
+    // An empty one is found in every line.
+    let pattern = text("regexp")
         .map(|pattern| expression(&pattern))
         .transpose()
         .map_err(ModuleError::failed)?;
     let finder = Finder {
         pattern,
-        text: arguments.filled("search_string"),
+        text: text("search_string"),
     };
     if finder.pattern.is_some() && finder.text.is_some() {
         return Err(ModuleError::failed(
@@ -217,6 +233,13 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             back_references,
         },
         is_present,
+        matches_everything: [
+            ("regexp", "regular expression"),
+            ("search_string", "search string"),
+        ]
+        .into_iter()
+        .find(|(name, _)| text(name).is_some_and(|text| text.is_empty()))
+        .map(|(_, what)| what),
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::command::{COMMAND_RETURNS, Execution, boxed};
+use super::command::{COMMAND_RETURNS, Execution, boxed, no_command};
 use super::{Argument, ArgumentKind, Arguments, Module, ModuleError, ModuleSpec};
 use crate::connect::Command;
 
@@ -32,7 +32,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let text = arguments.required_text("cmd")?;
     if text.trim().is_empty() {
-        return Err(ModuleError::failed("there is no command to run"));
+        return Err(no_command());
     }
     let shell = arguments
         .filled("executable")

@@ -2,6 +2,7 @@
 
 use super::command::{
     CHDIR, COMMAND_RETURNS, CREATES, Execution, REMOVES, STDIN, STDIN_NEWLINE, STRIP, boxed,
+    no_command,
 };
 use super::{Argument, ArgumentKind, Arguments, Module, ModuleError, ModuleSpec};
 use crate::connect::Command;
@@ -45,7 +46,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let text = arguments.required_text("cmd")?;
     if text.trim().is_empty() {
-        return Err(ModuleError::failed("there is no command to run"));
+        return Err(no_command());
     }
     let shell = arguments
         .text("executable")

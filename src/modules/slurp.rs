@@ -45,7 +45,16 @@ impl Module for Slurp {
                 limit: EDIT_LIMIT,
                 ..FileContent::default()
             };
-            let found = look.session.look_at(&self.path, &request).await?;
+            let found = look.session.look_at(&self.path, &request).await;
+            let found = found.map_err(|error| {
+                let is_refused = error.to_string().contains("Permission denied");
+                match ModuleError::from(error) {
+                    error if is_refused => {
+                        error.saying(format!("file is not readable: {}", self.path))
+                    }
+                    error => error,
+                }
+            })?;
             let path = &found.path;
             match (found.kind, &found.content) {
                 (FoundKind::File, Some(bytes)) => {
@@ -62,6 +71,11 @@ impl Module for Slurp {
                     format!("`{path}` is not there yet"),
                     Vec::new(),
                 )),
+                (FoundKind::Absent, _) if is_below_file(look, path).await => {
+                    let message = format!("read `{path}`: what it lies in is no folder");
+                    let said = format!("unable to slurp file: not a directory: {path}");
+                    Err(ModuleError::failed(message).saying(said))
+                }
                 (other, _) => Err(ModuleError::failed(format!(
                     "read `{path}`: it is {}",
                     other.describe()
@@ -76,6 +90,18 @@ impl Module for Slurp {
         }
         .boxed()
     }
+}
+
+/// Whether a file stands where the folder of a path should be.
+async fn is_below_file(look: &Look<'_>, path: &str) -> bool {
+    let Some((folder, _)) = path
+        .rsplit_once('/')
+        .filter(|(folder, _)| !folder.is_empty())
+    else {
+        return false;
+    };
+    let found = look.session.look_at(folder, &FileContent::default()).await;
+    found.is_ok_and(|found| found.kind == FoundKind::File)
 }
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {

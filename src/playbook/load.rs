@@ -194,12 +194,7 @@ impl<'a> Loader<'a> {
             );
             return;
         }
-        let mut characters = name.chars();
-        let is_name = characters
-            .next()
-            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-            && characters.all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !is_name {
+        if !is_variable_name(name) {
             self.found.push(
                 Diagnostic::at(place, format!("`{name}` is not a name for a variable"))
                     .hint("letters, digits and `_`, not starting with a digit"),
@@ -450,6 +445,16 @@ pub(super) fn flatten(items: Vec<Item>, into: &mut Vec<Arc<Task>>) {
             Item::Block(block) => flatten(block.items.clone(), into),
         }
     }
+}
+
+/// Whether a text has the form of a variable's name and is no reserved word.
+pub fn is_variable_name(name: &str) -> bool {
+    let mut characters = name.chars();
+    !RESERVED.contains(&name)
+        && characters
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Words of Python's, which no variable of Ansible's may have for a name.

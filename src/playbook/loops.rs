@@ -13,10 +13,10 @@ use crate::yaml::{Fields, Node};
 pub struct Repeat {
     /// What it goes over.
     pub source: LoopSource,
-    /// Name of the loop variable (default `item`).
-    pub variable: String,
-    /// Name of the index variable.
-    pub index_variable: Option<String>,
+    /// Name of the loop variable; `item` when absent. It may be a template, which has no item yet.
+    pub variable: Option<Template>,
+    /// Name of the index variable, likewise.
+    pub index_variable: Option<Template>,
     /// What is shown for an item.
     pub label: Option<Template>,
     /// Seconds between two items.
@@ -94,7 +94,7 @@ pub(super) fn read(loader: &mut Loader<'_>, fields: &Fields<'_>) -> Option<Repea
     };
     let mut repeat = Repeat {
         source,
-        variable: "item".to_owned(),
+        variable: None,
         index_variable: None,
         label: None,
         pause: None,
@@ -107,12 +107,13 @@ pub(super) fn read(loader: &mut Loader<'_>, fields: &Fields<'_>) -> Option<Repea
     {
         let mut variable = |key: &'static str| {
             let name = control.text(key, &mut loader.found)?;
-            loader.check_variable(name, &control.value(key)?.place);
-            Some(name.to_owned())
+            let node = control.value(key)?;
+            if !is_template(name) {
+                loader.check_variable(name, &node.place);
+            }
+            loader.template_of(node)
         };
-        if let Some(name) = variable("loop_var") {
-            repeat.variable = name;
-        }
+        repeat.variable = variable("loop_var");
         repeat.index_variable = variable("index_var");
         repeat.label = control.value("label").and_then(|node| {
             let json = node.to_json();

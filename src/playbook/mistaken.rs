@@ -50,6 +50,15 @@ fn in_ansibles_words(written: &str, message: &str) -> String {
         let (_, rest) = message.split_once(middle)?;
         rest.split('`').next()
     };
+    if message == "there is no command to run" {
+        return "no command given".to_owned();
+    }
+    if message == "`cmd` and `argv` exclude each other" {
+        return "only command or argv can be given, not both".to_owned();
+    }
+    if message == "`script` needs the argument `cmd`" {
+        return "one of the following is required: _raw_params, cmd".to_owned();
+    }
     if let Some(argument) = about("` needs the argument `") {
         return format!("missing required arguments: {argument}");
     }
@@ -111,6 +120,12 @@ mod tests {
                 "parameters are mutually exclusive: src|content",
             ),
             ("copy", "unknown filter `x`", "unknown filter `x`"),
+            ("command", "there is no command to run", "no command given"),
+            (
+                "script",
+                "`script` needs the argument `cmd`",
+                "one of the following is required: _raw_params, cmd",
+            ),
         ] {
             assert_eq!(in_ansibles_words(module, message), expected);
         }

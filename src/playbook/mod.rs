@@ -34,7 +34,9 @@ use crate::template::{Layer, Template};
 pub use arguments::{ArgumentValue, OMIT, late};
 pub use frame::Frame;
 pub use library::{Entry, Library};
-pub use load::{Included, Resolved, load, load_all, parse_variables, read_included};
+pub use load::{
+    Included, Resolved, is_variable_name, load, load_all, parse_variables, read_included,
+};
 pub use loops::{LoopSource, Repeat};
 pub use manuals::MANUALS;
 pub use meta::Meta;

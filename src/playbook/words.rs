@@ -137,7 +137,7 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// `\n`, `\t` and the like as the characters that they mean.
+/// `\n`, `\t`, `\x41` and the like as the characters that they mean, in Python's notation.
 fn unescaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     let mut characters = value.chars().peekable();
@@ -150,7 +150,32 @@ fn unescaped(value: &str) -> String {
             Some('n') => '\n',
             Some('t') => '\t',
             Some('r') => '\r',
+            Some('a') => '\u{7}',
+            Some('b') => '\u{8}',
+            Some('v') => '\u{b}',
+            Some('f') => '\u{c}',
             Some(other @ ('\\' | '\'' | '"' | '=')) => *other,
+            Some(kind @ ('x' | 'u' | 'U')) => {
+                let digits = match kind {
+                    'x' => 2,
+                    'u' => 4,
+                    _ => 8,
+                };
+                let number: String = characters.clone().skip(1).take(digits).collect();
+                let is_number =
+                    number.len() == digits && number.chars().all(|c| c.is_ascii_hexdigit());
+                let letter = u32::from_str_radix(&number, 16)
+                    .ok()
+                    .and_then(char::from_u32);
+                match letter.filter(|_| is_number) {
+                    Some(letter) => {
+                        text.push(letter);
+                        characters.by_ref().take(digits + 1).for_each(drop);
+                    }
+                    None => text.push('\\'),
+                }
+                continue;
+            }
             _ => {
                 text.push('\\');
                 continue;

@@ -79,6 +79,13 @@ impl Node {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// The type that a tag of YAML's own names, such as `int` of `!!int`.
+    fn core_kind(&self) -> Option<&str> {
+        let tag = self.tag.as_deref()?;
+        tag.strip_prefix("tag:yaml.org,2002:")
+            .or_else(|| tag.strip_prefix("!!"))
+    }
+
     /// Whether it is a text that is encrypted (`!vault`).
     pub fn is_encrypted(&self) -> bool {
         matches!(self.kind, Kind::Scalar { .. })
@@ -212,6 +219,8 @@ impl Node {
                     Value::String(crate::vault::marked(text))
                 } else if *plain && self.tag.is_none() {
                     scalar_to_json(text)
+                } else if let Some(kind) = self.core_kind() {
+                    core_value(kind, text)
                 } else {
                     Value::String(text.to_string())
                 }
@@ -226,6 +235,25 @@ impl Node {
                     .collect(),
             ),
         }
+    }
+}
+
+/// A scalar as the type that its tag names; what is none of it stays a text.
+fn core_value(kind: &str, text: &str) -> serde_json::Value {
+    use serde_json::Value;
+    let value = match kind {
+        "null" => return Value::Null,
+        "int" | "float" | "bool" => scalar_to_json(text),
+        _ => return Value::from(text),
+    };
+    match (kind, &value) {
+        ("float", Value::Number(number)) => number
+            .as_f64()
+            .and_then(serde_json::Number::from_f64)
+            .map_or(value, Value::Number),
+        ("int", Value::Number(number)) if !number.is_f64() => value,
+        ("bool", Value::Bool(_)) => value,
+        _ => Value::from(text),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn dict(terms: Vec<Json>) -> Result<Vec<Json>, String> {
     let mut pairs = Vec::new();
     for term in terms {
         let Json::Object(map) = term else {
-            return Err("it wants a mapping".to_owned());
+            return Err("with_dict expects a dict, found something else".to_owned());
         };
         pairs.extend(
             map.into_iter()
@@ -149,7 +149,11 @@ mod tests {
             (&whole, json!([1, [2, [3, []]]]), "[1,2,3]"),
             (&counted, json!(["a", ["b"]]), r#"[[0,"a"],[1,"b"]]"#),
             (&pairs, json!({"a": 1}), r#"[{"key":"a","value":1}]"#),
-            (&pairs, json!(["a"]), "it wants a mapping"),
+            (
+                &pairs,
+                json!(["a"]),
+                "with_dict expects a dict, found something else",
+            ),
             (
                 &combined,
                 json!([["a", "b"], [1, 2]]),
