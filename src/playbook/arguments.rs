@@ -121,7 +121,8 @@ fn shown(node: &Node) -> String {
 /// Where a text is wanted a scalar stays what the user typed.
 fn plain_value(node: &Node, kind: ArgumentKind) -> Json {
     match (kind, &node.kind) {
-        (ArgumentKind::Any | ArgumentKind::Mapping, _) => node.to_json(),
+        // The number of a mode is its bits, and no octal digits.
+        (ArgumentKind::Any | ArgumentKind::Mapping | ArgumentKind::Mode, _) => node.to_json(),
         (ArgumentKind::Texts, Kind::Sequence(items)) => Json::Array(
             items
                 .iter()
