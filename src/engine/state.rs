@@ -523,7 +523,7 @@ impl Variables {
 
     /// Adds the first of these files that is there.
     fn vars_file(
-        &self,
+        self: &Arc<Self>,
         file: &VarsFile,
         play: &Frame,
         layers: &mut Vec<Layer>,
@@ -539,7 +539,11 @@ impl Variables {
         let mut all = layers.clone();
         all.extend(self.strongest.iter().cloned());
         all.extend(magic.iter().cloned());
-        let scope = Scope::new(all);
+        let outside = TaskOutside {
+            variables: Arc::clone(self),
+            frame: play.clone(),
+        };
+        let scope = Scope::new(all).with_outside(Arc::new(outside));
         for name in names {
             // What is not known yet may be known for the next task.
             let Ok(name) = name.render(&scope) else {

@@ -176,14 +176,13 @@ impl Layer {
                 layer: self.clone(),
             })));
         }
-        if let Some(Some(value)) = lock(&self.ready).get(name) {
-            return Some(Ready::Value(value.clone()));
+        let known = lock(&self.ready).get(name).cloned();
+        match known {
+            Some(Some(value)) => return Some(Ready::Value(value)),
+            Some(None) => return self.get(name).map(Ready::ToResolve),
+            None => {}
         }
-        let is_known = lock(&self.ready).contains_key(name);
         let json = self.get(name)?;
-        if is_known {
-            return Some(Ready::ToResolve(json));
-        }
         let is_data = self.raw && !has_marked(&json) || !has_template(&json);
         let value = is_data.then(|| environment::value_of(&json));
         lock(&self.ready).insert(name.to_owned(), value.clone());

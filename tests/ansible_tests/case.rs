@@ -17,6 +17,8 @@ pub struct Case {
     pub inventories: Vec<String>,
     /// The hosts of the common inventory are reached over SSH.
     pub ssh: bool,
+    /// What ansible-core answers depends on how the machine is at the moment: it is asked each time.
+    pub fresh: bool,
 }
 
 /// One run.
@@ -58,13 +60,15 @@ impl Case {
         let file = folder.join("case.yaml");
         let settings = file.exists().then(|| read_yaml(&file));
         let settings = settings.as_ref();
+        let is_set = |name: &str| {
+            let node = settings.and_then(|node| node.get(name));
+            node.and_then(Node::as_bool).unwrap_or(false)
+        };
         let mut case = Self {
             steps: Vec::new(),
             inventories: texts(settings.and_then(|node| node.get("inventory"))),
-            ssh: settings
-                .and_then(|node| node.get("ssh"))
-                .and_then(Node::as_bool)
-                .unwrap_or(false),
+            ssh: is_set("ssh"),
+            fresh: is_set("fresh"),
             name,
             folder,
         };

@@ -80,7 +80,8 @@ impl Oracle {
             super::scratch()
                 .join("answers")
                 .join(format!("{}-{}.json", case.name, self.key(case)));
-        if std::env::var_os("KK_ANSIBLE_FRESH").is_none()
+        if !case.fresh
+            && std::env::var_os("KK_ANSIBLE_FRESH").is_none()
             && let Ok(text) = fs::read_to_string(&file)
             && let Ok(value) = serde_json::from_str(&text)
             && let Some(answer) = Answer::from_json(&value)

@@ -248,6 +248,16 @@ async fn variables_by_ansibles_order() {
 }
 
 #[tokio::test]
+async fn a_file_of_variables_may_be_named_by_a_lookup() {
+    let mut world = World::new(&["a"]);
+    world.file("vars/first.yaml", "v: found\n");
+    let story = world
+        .run("- hosts: all\n  gather_facts: false\n  vars_files: [\"{{ lookup('list', 'first.yaml') }}\"]\n  tasks: [{name: one, debug: {msg: '{{ v }}'}}]\n")
+        .await;
+    assert_eq!(story.messages("a"), ["found"]);
+}
+
+#[tokio::test]
 async fn a_file_of_variables_that_cannot_be_used_fails_the_task() {
     let mut world = World::new(&["a"]);
     world
