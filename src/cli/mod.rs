@@ -59,6 +59,9 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     }
 }
 
+/// The stack of each thread, in bytes; what is not used takes no memory.
+const STACK: usize = 8 * 1024 * 1024;
+
 /// Runs a command: at once when it needs no host, else on a runtime made for it, so that `kk --help` starts none.
 fn start(arguments: Arguments) -> anyhow::Result<Exit> {
     match &arguments.command {
@@ -68,6 +71,8 @@ fn start(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Doc(doc) => doc::doc(doc),
         _ => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
+            // As much as a program's first thread has: variables and blocks may be deeply nested.
+            .thread_stack_size(STACK)
             .build()
             .context("start the runtime")?
             // On a worker, beside the connections: the thread that waits here would have to be woken for each message.

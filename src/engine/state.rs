@@ -1,6 +1,7 @@
 //! What a run remembers of each host, and the variables that a task sees.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::ErrorKind;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -569,6 +570,8 @@ impl Variables {
             Ok(Some(entry)) => {
                 crate::playbook::parse_variables(&entry.name, &entry.bytes).map(Some)
             }
+            // As with an empty name.
+            Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(None),
             Err(error) => Err(Diagnostic::error(format!("cannot read {place}: {error}"))),
         };
         let layer = variables

@@ -53,49 +53,93 @@ fn environment(text: &str) -> Value {
         .lines()
         .map(|line| line.strip_prefix(' ').unwrap_or(line))
         .collect();
+    let is_name = |name: &str| {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        !name.is_empty() && name.bytes().all(is_letter)
+    };
     let assignments = words(&text.join("\n"));
     let variables = assignments.iter().filter_map(|word| {
         let (name, value) = word.split_once('=')?;
-        Some((name.to_owned(), Value::from(value)))
+        is_name(name).then(|| (name.to_owned(), Value::from(value)))
     });
     Value::Object(variables.collect())
 }
 
 /// The words of a text that a shell has quoted.
 fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
+    let mut words: Vec<Vec<u8>> = Vec::new();
     let mut is_new = true;
     let mut quote = None;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if quote.is_none() && letter.is_ascii_whitespace() {
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        if quote.is_none() && byte.is_ascii_whitespace() {
             is_new = true;
             continue;
         }
         if std::mem::take(&mut is_new) {
-            words.push(String::new());
+            words.push(Vec::new());
         }
-        let taken = match (quote, letter) {
-            (None, '\'' | '"') => {
-                quote = Some(letter);
+        let taken = match (quote, byte) {
+            (None, b'$') if bytes.peek() == Some(&b'\'') => {
+                bytes.next();
+                quote = Some(b'$');
                 None
             }
-            (Some(open), _) if open == letter => {
+            (None, b'\'' | b'"') => {
+                quote = Some(byte);
+                None
+            }
+            (Some(b'$'), b'\'') => {
                 quote = None;
                 None
             }
-            (None, '\\') => letters.next(),
-            (Some('"'), '\\') => {
-                let escaped = letters.next_if(|next| matches!(next, '$' | '`' | '"' | '\\'));
-                escaped.or(Some('\\'))
+            (Some(b'$'), b'\\') => escaped(&mut bytes),
+            (Some(open), _) if open == byte && open != b'$' => {
+                quote = None;
+                None
             }
-            _ => Some(letter),
+            (None, b'\\') => bytes.next(),
+            (Some(b'"'), b'\\') => {
+                let next = bytes.next_if(|next| matches!(next, b'$' | b'`' | b'"' | b'\\'));
+                next.or(Some(b'\\'))
+            }
+            _ => Some(byte),
         };
         if let Some(word) = words.last_mut() {
             word.extend(taken);
         }
     }
-    words
+    let text = |word: &Vec<u8>| String::from_utf8_lossy(word).into_owned();
+    words.iter().map(text).collect()
+}
+
+/// The byte that stands behind a backslash in `$'…'`.
+fn escaped(bytes: &mut std::iter::Peekable<std::str::Bytes<'_>>) -> Option<u8> {
+    let number = |bytes: &mut std::iter::Peekable<_>, first: u32, radix: u32, most: usize| {
+        let mut value = first;
+        for _ in 0..most {
+            let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
+            let Some(byte) = bytes.next_if(is_digit) else {
+                break;
+            };
+            value = value * radix + char::from(byte).to_digit(radix).unwrap_or_default();
+        }
+        u8::try_from(value & 0xff).ok()
+    };
+    let letter = bytes.next()?;
+    match letter {
+        b'n' => Some(b'\n'),
+        b't' => Some(b'\t'),
+        b'r' => Some(b'\r'),
+        b'a' => Some(7),
+        b'b' => Some(8),
+        b'e' | b'E' => Some(27),
+        b'f' => Some(12),
+        b'v' => Some(11),
+        b'x' => number(bytes, 0, 16, 2),
+        b'0'..=b'7' => number(bytes, u32::from(letter - b'0'), 8, 2),
+        other => Some(other),
+    }
 }
 
 fn user(frames: &Frames<'_>) -> Value {
@@ -360,6 +404,8 @@ mod tests {
  declare -x QUOTED="a \"b\" \$c \d"
  export OLDPWD
  export THREE='it'"'"'s = \x'
+ declare -x FOUR=$'M\303\274ller\'s\n\x41'
+ declare -x FIVE="behind"
 
 =kk= user
 passwd=app:x:1001:1002:An App:/srv/app:/bin/sh
@@ -433,6 +479,8 @@ default via 10.0.0.1 dev eth0.5
             ("/ansible_env/TWO", json!("a\nb c")),
             ("/ansible_env/QUOTED", json!("a \"b\" $c \\d")),
             ("/ansible_env/THREE", json!("it's = \\x")),
+            ("/ansible_env/FOUR", json!("M\u{fc}ller's\nA")),
+            ("/ansible_env/FIVE", json!("behind")),
             ("/ansible_date_time/epoch", json!("1706929506")),
             ("/ansible_user_id", json!("app")),
             ("/ansible_user_uid", json!(1001)),

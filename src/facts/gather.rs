@@ -24,8 +24,7 @@ pub const SCRIPT: &str = concat!(
 
 /// What [`Extent::System`] runs of it.
 const SYSTEM_SCRIPT: &str = concat!(
-    // All at once: line by line, each would cross the network alone.
-    "collected=$(\n",
+    "facts() {\n",
     include_str!("probes/00-environment.sh"),
     include_str!("probes/00-prelude.sh"),
     include_str!("probes/10-system.sh"),
@@ -33,7 +32,16 @@ const SYSTEM_SCRIPT: &str = concat!(
     include_str!("probes/15-ansible.sh"),
     include_str!("probes/20-network.sh"),
     include_str!("probes/60-end.sh"),
-    "\n)\nprintf '%s\\n' \"$collected\"\n",
+    // All at once: line by line, each would cross the network alone. Not where `printf` is a program, whose words are limited.
+    r#"
+}
+if (PATH=/proc/self; printf '') 2>/dev/null; then
+  collected=$(facts "$@")
+  printf '%s\n' "$collected"
+else
+  facts "$@"
+fi
+"#,
 );
 
 /// The most time the whole look may take: several probes that each run into their own limit fit in it.

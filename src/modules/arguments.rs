@@ -252,7 +252,9 @@ fn mode_of_number(value: &Value) -> Result<Value, String> {
         .filter(|number| *number <= 0o7777)
         .ok_or_else(|| "expected a file mode such as `'0644'` or `u=rw,go=r`".to_owned())?;
     let digits = number.to_string();
-    if number >= 512 && digits.bytes().all(|digit| digit < b'8') {
+    // Of those below 512 what nobody means by its bits.
+    let looks_octal = number >= 512 || matches!(number, 400 | 440 | 444 | 500);
+    if looks_octal && digits.bytes().all(|digit| digit < b'8') {
         return Err(format!(
             "the number {digits} is the mode {number:04o}: write `'{digits:0>4}'` for the octal one"
         ));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, State};
 use serde_json::{Map, Value as Json};
@@ -74,12 +74,26 @@ impl PackedFacts {
         }
     }
 
-    /// The fact that has this name below [`FACTS`].
+    /// Adds a fact, as the latest.
+    fn add(&mut self, name: String, text: Arc<str>) {
+        self.0.shift_remove(name.as_str());
+        self.0.insert(name, text);
+    }
+
+    /// The latest fact that has this name below [`FACTS`].
     fn called(&self, short: &str) -> Option<&str> {
-        let prefixed = self.0.get_key_value(format!("{PREFIX}{short}").as_str());
-        let found = prefixed.or_else(|| self.0.get_key_value(short));
-        let (name, _) = found.filter(|(name, _)| Self::short(name) == short)?;
-        Some(name)
+        let prefixed = format!("{PREFIX}{short}");
+        let found = [prefixed.as_str(), short]
+            .into_iter()
+            .filter(|name| Self::short(name) == short)
+            .filter_map(|name| self.0.get_index_of(name))
+            .max()?;
+        self.0.get_index(found).map(|(name, _)| name.as_str())
+    }
+
+    /// The names below [`FACTS`].
+    fn shorts(&self) -> IndexSet<&str> {
+        self.0.keys().map(|name| Self::short(name)).collect()
     }
 
     fn all(&self) -> Json {
@@ -114,8 +128,9 @@ impl Layer {
             Variables::Facts(known) => PackedFacts::clone(known),
             Variables::Plain(_) => PackedFacts::default(),
         };
-        let facts = facts.into_iter().filter(|(name, _)| name != FACTS);
-        packed.0.extend(facts);
+        for (name, text) in facts.into_iter().filter(|(name, _)| name != FACTS) {
+            packed.add(name, text);
+        }
         Self::new(Variables::Facts(Arc::new(packed)), true)
     }
 
@@ -222,8 +237,8 @@ impl Object for AllFacts {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        let names = self.facts.0.keys();
-        Enumerator::Values(names.map(|name| PackedFacts::short(name).into()).collect())
+        let names = self.facts.shorts();
+        Enumerator::Values(names.into_iter().map(Value::from).collect())
     }
 
     fn call_method(
@@ -254,13 +269,17 @@ mod tests {
             "ansible_lo": {"device": "lo", "text": "{{ no template }}"},
             "ansible_local": {"a": 1},
             "own": [1, 2],
+            "os_family": "of kk itself",
+            "ansible_kernel": "6.1",
         });
         let texts = |facts: Json| {
             let facts = facts.as_object().unwrap().clone().into_iter();
             facts.map(|(name, value)| (name, value.to_string().into()))
         };
         let first = Layer::facts().with_facts(texts(facts));
-        first.with_facts(texts(json!({"own": [3]})))
+        first.with_facts(texts(
+            json!({"own": [3], "ansible_os_family": "Debian", "kernel": "set"}),
+        ))
     }
 
     #[test]
@@ -279,8 +298,11 @@ mod tests {
         assert_eq!(value("[own, ansible_facts.own]"), json!([[3], [3]]));
         assert_eq!(
             value("ansible_facts | list"),
-            json!(["os_family", "lo", "ansible_local", "own"])
+            json!(["lo", "ansible_local", "os_family", "kernel", "own"])
         );
+        // Of two that have the same name there, the latest is meant.
+        assert_eq!(value("ansible_facts.kernel"), "set");
+        assert_eq!(value("ansible_kernel"), "6.1");
         assert_eq!(value("ansible_facts.get('lo').device"), "lo");
         assert_eq!(
             value("'lo' in ansible_facts and ansible_facts is mapping"),

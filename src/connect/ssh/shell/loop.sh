@@ -26,7 +26,7 @@ kk_held() {
   kk_from=$kk_last kk_last=$!
   wait
   [ /proc/self/fd/1 -ef /proc/self/fd/1 ] && [ -r /proc/1/stat ] || return 0
-  [ "$kk_last" -ge "$kk_from" ] || return 0
+  [ "$kk_last" -ge "$kk_from" ] && [ "$((kk_last - kk_from))" -lt 8192 ] || return 0
   if [ "$((kk_last - kk_from))" -lt 64 ]; then
     while kk_from=$((kk_from + 1)) && [ "$kk_from" -lt "$kk_last" ]; do
       ! kk_holds "$kk_from" || return 0
