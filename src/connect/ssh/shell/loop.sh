@@ -10,16 +10,20 @@ read -r kk_line 2>/dev/null </proc/self/stat
 set -- ${kk_line##*) }
 printf '%s.0=%s-%s:' "$kk_mark" "$$" "${20}"
 kk_holds() {
-  [ -e "/proc/$1" ] || return 1
-  for kk_file in "/proc/$1/fd"/*; do
-    if [ -e "$kk_file" ]; then
-      [ "$kk_file" -ef /proc/self/fd/1 ] || [ "$kk_file" -ef /proc/self/fd/2 ] || continue
-      return 0
-    fi
-    case $kk_file in */\*) [ ! -r "/proc/$1/fd" ] || continue ;; esac
-    [ ! -e "/proc/$1" ] || return 0
+  for kk_try in 1 2 3 4 5; do
+    [ -e "/proc/$1" ] || return 1
+    kk_moved=
+    for kk_file in "/proc/$1/fd"/*; do
+      if [ -e "$kk_file" ]; then
+        [ "$kk_file" -ef /proc/self/fd/1 ] || [ "$kk_file" -ef /proc/self/fd/2 ] || continue
+        return 0
+      fi
+      case $kk_file in */\*) [ ! -r "/proc/$1/fd" ] || continue ;; esac
+      kk_moved=yes
+    done
+    [ -n "$kk_moved" ] || return 1
   done
-  return 1
+  [ -e "/proc/$1" ]
 }
 kk_held() {
   : &
