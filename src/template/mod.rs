@@ -160,7 +160,9 @@ impl Template {
                 // Data must not become a call of something that reads files or runs programs.
                 let names = formula.expression.undeclared_variables(false);
                 if let Some(name) = outside::ASKING.iter().find(|name| names.contains(**name)) {
-                    let message = format!("`{name}` cannot be called by what the markup becomes");
+                    let message = format!(
+                        "`{name}` cannot be called in a condition with markup: write it without `{{{{ }}}}`"
+                    );
                     return Err(environment::invalid(message).into());
                 }
                 Ok(environment::json_of(&scope.value_of(&formula)?)?)
