@@ -15,6 +15,7 @@ mod case;
 mod differences;
 mod expressions;
 mod oracle;
+mod pages;
 mod program;
 #[path = "../ssh/server.rs"]
 #[expect(dead_code, reason = "the tests of SSH use all of it")]
@@ -73,7 +74,7 @@ pub fn main() -> ExitCode {
         }
     };
     let evaluated = expressions::run(&words, &oracle);
-    let hosts = Hosts::start(cases.iter().any(|case| case.ssh));
+    let hosts = Hosts::start(&cases);
     let verdicts = run(&cases, &oracle, &hosts, &known);
     let failed = verdicts
         .values()

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::answer::{self, Answer};
 use super::case::{self, Case, Step};
 use super::oracle::Oracle;
+use super::pages::Pages;
 use super::server::{self, Server};
 
 /// Seconds after which a run is ended.
@@ -77,14 +78,24 @@ pub fn common_inventory() -> PathBuf {
 /// What the common inventory's hosts are reached by.
 pub struct Hosts {
     server: Option<Server>,
+    pages: Option<Pages>,
 }
 
 impl Hosts {
-    /// Starts a server of SSH where a case needs one.
-    pub fn start(over_ssh: bool) -> Self {
+    /// Starts the servers that cases need.
+    pub fn start(cases: &[&Case]) -> Self {
+        let over_ssh = cases.iter().any(|case| case.ssh);
+        let with_pages = cases.iter().any(|case| case.pages);
         Self {
             server: (over_ssh && server::is_available()).then(Server::start),
+            pages: with_pages.then(Pages::start),
         }
+    }
+
+    /// Where the pages are, for the environment of a program.
+    fn pages(&self) -> Option<(&'static str, String)> {
+        let pages = self.pages.as_ref()?;
+        Some(("KK_TEST_PAGES", pages.url()))
     }
 
     /// The inventories of a case, and arguments for a program that reaches hosts over SSH.
@@ -157,6 +168,7 @@ pub fn run_ansible(oracle: &Oracle, case: &Case, place: &Place, hosts: &Hosts) -
     for step in &case.steps {
         let mut command = command(&bin.join("ansible-playbook"), place);
         command.envs(settings.iter().map(|(name, value)| (name, value)));
+        command.envs(hosts.pages());
         words(&mut command, step, &inventories);
         let output = finish(command, &mut said);
         answer.exits.push(output.status.code().unwrap_or(-1));
@@ -177,7 +189,7 @@ pub fn run_kk(case: &Case, place: &Place, hosts: &Hosts) -> Ran {
     let mut said = String::new();
     for step in &case.steps {
         let mut command = command(&program, place);
-        command.arg("run");
+        command.arg("run").envs(hosts.pages());
         words(&mut command, step, &inventories);
         command.args(["--yes", "-o", "jsonl", "--workdir"]);
         command.arg(place.aside.join("work"));
