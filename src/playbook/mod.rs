@@ -9,6 +9,7 @@ mod call;
 mod elsewhere;
 mod frame;
 mod includes;
+mod late;
 mod library;
 mod load;
 mod loops;
@@ -33,6 +34,7 @@ use crate::template::{Layer, Template};
 
 pub use arguments::{ArgumentValue, OMIT, late};
 pub use frame::Frame;
+pub use late::LateCall;
 pub use library::{Entry, Library};
 pub use load::{
     Included, Resolved, is_variable_name, load, load_all, parse_variables, read_included,
@@ -252,9 +254,13 @@ pub enum Action {
         name: &'static str,
         /// What is wrong.
         message: String,
+        /// What to do.
+        hint: Option<String>,
         /// The `msg` of its result.
         result: String,
     },
+    /// A module whose name is known only when the task runs.
+    Late(Arc<LateCall>),
     /// `include_tasks` or `include_role`.
     Include(Arc<Include>),
     /// `meta`.
@@ -359,8 +365,9 @@ impl Action {
     }
 
     /// The word in the playbook.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
+            Self::Late(late) => late.name(),
             Self::Module { spec, .. } => spec.name,
             Self::SetFact { .. } => "set_fact",
             Self::Debug { .. } => "debug",

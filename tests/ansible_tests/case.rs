@@ -19,6 +19,8 @@ pub struct Case {
     pub ssh: bool,
     /// It needs users of this machine that the suite makes, in a place that they can reach.
     pub users: bool,
+    /// There are pages at `$KK_TEST_PAGES`.
+    pub pages: bool,
     /// What ansible-core answers depends on how the machine is at the moment: it is asked each time.
     pub fresh: bool,
 }
@@ -71,6 +73,7 @@ impl Case {
             inventories: texts(settings.and_then(|node| node.get("inventory"))),
             ssh: is_set("ssh"),
             users: is_set("users"),
+            pages: is_set("pages"),
             fresh: is_set("fresh"),
             name,
             folder,

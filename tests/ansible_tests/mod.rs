@@ -15,6 +15,7 @@ mod case;
 mod differences;
 mod expressions;
 mod oracle;
+mod pages;
 #[path = "../ssh/people.rs"]
 #[expect(dead_code, reason = "the tests of SSH use all of it")]
 mod people;

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::answer::{self, Answer};
 use super::case::{self, Case, Step};
 use super::oracle::Oracle;
+use super::pages::Pages;
 use super::server::{self, Server};
 use super::users::Users;
 
@@ -82,16 +83,19 @@ pub fn common_inventory() -> PathBuf {
 pub struct Hosts {
     server: Option<Server>,
     users: Option<Users>,
+    pages: Option<Pages>,
 }
 
 impl Hosts {
-    /// Starts a server of SSH, and makes users, where a case needs them.
+    /// Starts the servers, and makes the users, that cases need.
     pub fn start(cases: &[&Case]) -> Self {
         let over_ssh = cases.iter().any(|case| case.ssh);
         let with_users = cases.iter().any(|case| case.users);
+        let with_pages = cases.iter().any(|case| case.pages);
         Self {
             server: (over_ssh && server::is_available()).then(Server::start),
             users: with_users.then(Users::make).flatten(),
+            pages: with_pages.then(Pages::start),
         }
     }
 
@@ -118,6 +122,12 @@ impl Hosts {
             place.folder = users.folder().join(&case.name).join(program).join("site");
         }
         place
+    }
+
+    /// Where the pages are, for the environment of a program.
+    fn pages(&self) -> Option<(&'static str, String)> {
+        let pages = self.pages.as_ref()?;
+        Some(("KK_TEST_PAGES", pages.url()))
     }
 
     /// The inventories of a case, and arguments for a program that reaches hosts over SSH.
@@ -193,6 +203,7 @@ pub fn run_ansible(oracle: &Oracle, case: &Case, place: &Place, hosts: &Hosts) -
     for step in &case.steps {
         let mut command = command(&bin.join("ansible-playbook"), place);
         command.envs(settings.iter().map(|(name, value)| (name, value)));
+        command.envs(hosts.pages());
         if case.users {
             // Every user has folders and an interpreter that it can reach.
             command
@@ -223,7 +234,7 @@ pub fn run_kk(case: &Case, place: &Place, hosts: &Hosts) -> Ran {
     let mut said = String::new();
     for step in &case.steps {
         let mut command = command(&program, place);
-        command.arg("run");
+        command.arg("run").envs(hosts.pages());
         words(&mut command, step, &inventories, hosts.users_of(case));
         command.args(["--yes", "-o", "jsonl", "--workdir"]);
         command.arg(place.aside.join("work"));
