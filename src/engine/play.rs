@@ -15,7 +15,6 @@ use super::runner::{Around, Runner, select};
 use super::schedule::Failure;
 use super::state::{PlayView, Standing, VarsFile};
 use super::{LOCALHOST, Member, tags};
-use crate::connect::TransportError;
 use crate::facts::FactsError;
 use crate::playbook::{Order, Play, Strategy};
 use crate::remote::Session;
@@ -330,7 +329,7 @@ impl Runner<'_> {
         &self,
         task: u64,
         member: &Member,
-        session: Result<Session, TransportError>,
+        session: Result<Session, FactsError>,
         wanted: &crate::facts::Wanted,
         asked: Option<Json>,
     ) {
@@ -345,7 +344,7 @@ impl Runner<'_> {
         });
         let facts = match session {
             Ok(session) => self.facts_of(member, &session, wanted).await,
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         let facts = facts.and_then(|facts| match &asked {
             Some(asked) => of_subset(facts, asked),

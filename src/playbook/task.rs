@@ -18,6 +18,8 @@ const KEYWORDS: &[&str] = &[
     "args",
     "async",
     "become",
+    "become_exe",
+    "become_flags",
     "become_method",
     "become_user",
     "changed_when",

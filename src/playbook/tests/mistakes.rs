@@ -15,7 +15,7 @@ const TASKS: &[(&str, &str)] = &[
     ("unknown keyword", "- debug: {msg: a}\n  whenn: a"),
     (
         "keyword that is not supported",
-        "- debug: {msg: a}\n  debugger: always\n- debug: {}\n  with_random_choice: [1]\n- include: a.yaml\n- debug: {}\n  become_flags: -H",
+        "- debug: {msg: a}\n  debugger: always\n- debug: {}\n  with_random_choice: [1]\n- include: a.yaml",
     ),
     (
         "unknown argument",
