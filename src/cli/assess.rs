@@ -111,7 +111,7 @@ async fn gather(prepared: &Prepared, live: &Live, fleet: &Fleet) {
         .for_each_concurrent(64, |member| {
             let wanted = &wanted;
             async move {
-                let result = match member.session_as("root", &live.control.cancel) {
+                let result = match member.session_as_root(&live.control.cancel) {
                     Ok(session) => facts::gather(&session, wanted).await,
                     Err(error) => Err(error.into()),
                 };

@@ -111,6 +111,7 @@ fn playbook(arguments: &ExecArguments) -> Result<String, Diagnostic> {
         "gather_facts": false,
         "become": arguments.privilege.elevate,
         "become_user": arguments.privilege.become_user.as_deref().unwrap_or("root"),
+        "become_method": arguments.privilege.become_method.unwrap_or_default().name(),
         "tasks": [task],
     }])
     .to_string())

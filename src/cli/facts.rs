@@ -40,7 +40,7 @@ pub async fn run(arguments: FactsArguments, global: &GlobalFlags) -> anyhow::Res
 /// The facts of one host, or why there are none.
 async fn look(member: &Member, live: &Live, wanted: &Wanted) -> (String, Value, Recap) {
     let mut recap = Recap::default();
-    let gathered = match member.session_as("root", &live.control.cancel) {
+    let gathered = match member.session_as_root(&live.control.cancel) {
         Ok(session) => facts::gather(&session, wanted).await,
         Err(error) => Err(FactsError::from(error)),
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::env;
+use crate::remote::Method;
 
 /// Flags that every subcommand takes.
 #[derive(Debug, Clone, Args)]
@@ -117,11 +118,17 @@ pub struct ConnectionFlags {
     #[arg(short, long, value_name = "NAME")]
     pub user: Option<String>,
     /// Ask for the login password.
-    #[arg(short = 'k', long)]
+    #[arg(short = 'k', long, conflicts_with = "connection_password_file")]
     pub ask_pass: bool,
-    /// Ask for the password of sudo.
-    #[arg(short = 'K', long)]
+    /// File with the login password, or a program that prints it.
+    #[arg(long, visible_alias = "conn-pass-file", value_name = "FILE")]
+    pub connection_password_file: Option<PathBuf>,
+    /// Ask for the password of sudo, or of su.
+    #[arg(short = 'K', long, conflicts_with = "become_password_file")]
     pub ask_become_pass: bool,
+    /// File with the password of sudo, or of su, or a program that prints it.
+    #[arg(long, visible_alias = "become-pass-file", value_name = "FILE")]
+    pub become_password_file: Option<PathBuf>,
 }
 
 /// As whom tasks run that do not say.
@@ -134,9 +141,9 @@ pub struct BecomeFlags {
     /// The user to become where the playbook names none.
     #[arg(long, value_name = "NAME")]
     pub become_user: Option<String>,
-    /// How; there is only sudo.
-    #[arg(long, value_name = "METHOD", value_parser = ["sudo"])]
-    pub become_method: Option<String>,
+    /// How, where the playbook does not say; sudo when absent.
+    #[arg(long, value_name = "METHOD", value_parser = parse_method)]
+    pub become_method: Option<Method>,
 }
 
 /// What to do about a host whose key is not known. A changed key is refused in every mode.
@@ -302,6 +309,11 @@ pub(super) fn parse_page(text: &str) -> Result<PathBuf, String> {
     } else {
         Err("name a file that ends with `.html`, or write the flag last and alone".to_owned())
     }
+}
+
+/// The name of a way to become another user.
+fn parse_method(text: &str) -> Result<Method, String> {
+    Method::named(text).ok_or_else(|| format!("there is {}", Method::NAMES.join(" and ")))
 }
 
 /// `30`, `30s`, `2m` or `1h`; at least a second.

@@ -213,7 +213,7 @@ impl Live {
         let taking = members.filter(|member| member.link.is_ok()).map(|member| {
             let holder = &holder;
             async move {
-                let session = member.session_as("root", &self.control.cancel).ok()?;
+                let session = member.session_as_root(&self.control.cancel).ok()?;
                 match session.lock(&self.run_id, holder, LOCK_WAIT).await {
                     Ok(Some(lock)) => Some(lock),
                     Ok(None) => {
@@ -249,7 +249,7 @@ impl Live {
         let settling: Vec<_> = members
             .filter(|member| member.link.is_ok())
             .map(|member| async move {
-                if let Ok(session) = member.session_as("root", &self.control.cancel) {
+                if let Ok(session) = member.session_as_root(&self.control.cancel) {
                     // What keeps a host from answering is found by the checks that follow.
                     let _ = session.settle(LOCK_WAIT).await;
                 }
@@ -410,20 +410,40 @@ impl Asked {
                 let diagnostic =
                     Diagnostic::error("a password can only be asked for on a terminal");
                 return Err(diagnostic
-                    .hint("put it into the inventory (`password`, `become_password`)")
+                    .hint("put it into a file (`--connection-password-file`, `--become-password-file`) or into the inventory (`password`, `become_password`)")
                     .into());
             }
             let password = rpassword::prompt_password(prompt).context("read the password")?;
             prepared.redactor.learn(&password);
             Ok(Some(SecretString::new(password)))
         };
+        let of_file = |flag: &str, file: &Option<std::path::PathBuf>| -> anyhow::Result<_> {
+            let Some(file) = file else {
+                return Ok(None);
+            };
+            let password = super::passwords::of_file(flag, file)?;
+            prepared.redactor.learn(password.expose());
+            Ok(Some(password))
+        };
         let login = ask(flags.ask_pass, "SSH password: ")?;
+        let login = login.or(of_file(
+            "--connection-password-file",
+            &flags.connection_password_file,
+        )?);
         let sudo = ask(
             flags.ask_become_pass,
-            "sudo password (empty: the SSH password): ",
+            if flags.ask_pass {
+                "BECOME password[defaults to SSH password]: "
+            } else {
+                "BECOME password: "
+            },
         )?;
         let sudo = sudo
             .filter(|password| !password.expose().is_empty())
+            .or(of_file(
+                "--become-password-file",
+                &flags.become_password_file,
+            )?)
             .or_else(|| login.clone());
         Ok(Self { login, sudo })
     }

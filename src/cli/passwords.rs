@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::arguments::VaultFlags;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, Span};
 use crate::report::Surroundings;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretString};
 use crate::vault::{self, DEFAULT_LABEL, Keys};
 
 /// Sources that stand for a person.
@@ -126,6 +126,27 @@ fn password(
     Ok(password)
 }
 
+/// The password of a login or of sudo, from a file or a program. Only the end of its line is no part of it.
+pub fn of_file(flag: &str, file: &Path) -> Result<SecretString, Diagnostic> {
+    let path = expanded(&file.display().to_string());
+    let wrong = |message: String| Diagnostic::error(format!("`{flag}`: {message}"));
+    let metadata = std::fs::metadata(&path)
+        .map_err(|error| wrong(format!("cannot read `{}`: {error}", file.display())))?;
+    let bytes = if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+        said(&path, DEFAULT_LABEL).map_err(wrong)?
+    } else {
+        let bytes = std::fs::read(&path)
+            .map_err(|error| wrong(format!("cannot read `{}`: {error}", file.display())))?;
+        Secret::new(without_line_ends(&bytes).to_vec())
+    };
+    let text = std::str::from_utf8(bytes.expose())
+        .map_err(|_| wrong("the password is no text".to_owned()))?;
+    if text.is_empty() {
+        return Err(wrong("the password is empty".to_owned()));
+    }
+    Ok(SecretString::new(text.to_owned()))
+}
+
 fn expanded(source: &str) -> PathBuf {
     match (source.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
@@ -175,19 +196,7 @@ fn said(path: &Path, label: &str) -> Result<Secret<Vec<u8>>, String> {
             None => format!("the password program `{shown}` was ended by a signal"),
         });
     }
-    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let mut password = output.stdout.as_slice();
-    while let [rest @ .., last] = password
-        && is_end(last)
-    {
-        password = rest;
-    }
-    while let [first, rest @ ..] = password
-        && is_end(first)
-    {
-        password = rest;
-    }
-    Ok(Secret::new(password.to_vec()))
+    Ok(Secret::new(without_line_ends(&output.stdout).to_vec()))
 }
 
 fn ask(label: &str, is_new: bool) -> Result<Secret<Vec<u8>>, String> {
@@ -212,6 +221,22 @@ fn ask(label: &str, is_new: bool) -> Result<Secret<Vec<u8>>, String> {
         return Err("the two passwords differ".to_owned());
     }
     Ok(Secret::new(first.into_bytes()))
+}
+
+/// A text without the ends of lines before and after it.
+fn without_line_ends(mut text: &[u8]) -> &[u8] {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    while let [rest @ .., last] = text
+        && is_end(last)
+    {
+        text = rest;
+    }
+    while let [first, rest @ ..] = text
+        && is_end(first)
+    {
+        text = rest;
+    }
+    text
 }
 
 #[cfg(test)]

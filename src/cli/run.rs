@@ -210,6 +210,7 @@ pub async fn playbook(mut arguments: RunArguments, global: &GlobalFlags) -> anyh
         force_handlers: part.force_handlers,
         elevate: arguments.privilege.elevate,
         become_user: arguments.privilege.become_user.clone(),
+        become_method: arguments.privilege.become_method,
         start_at: part.start_at_task.clone(),
         patient: true,
         refresh: Some(refresh(

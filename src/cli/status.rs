@@ -58,7 +58,7 @@ pub async fn run(arguments: StatusArguments, global: &GlobalFlags) -> anyhow::Re
 /// What is installed on one host, or why that cannot be said.
 async fn look(member: &Member, live: &Live) -> (String, Value, Recap) {
     let mut recap = Recap::default();
-    let looked = match member.session_as("root", &live.control.cancel) {
+    let looked = match member.session_as_root(&live.control.cancel) {
         Ok(session) => {
             let command = Command::script(STATUS, [session.state_dir().to_owned()]);
             session.probe(command).await

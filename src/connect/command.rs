@@ -98,6 +98,13 @@ impl Command {
         prefix.arg(text)
     }
 
+    /// Makes this whole command one argument of a program that gives it to a login shell, whichever that is.
+    #[must_use]
+    pub fn for_login_shell(self, prefix: Command) -> Command {
+        let text = super::wire::any_shell_text("sh", "", &self.to_script());
+        prefix.arg(text)
+    }
+
     /// The text for the shell that a connector starts for this command alone: where the command is one program, that
     /// shell gives way to it, so that signals and their effect on the status are the program's own.
     pub(in crate::connect) fn to_script(&self) -> String {

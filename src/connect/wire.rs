@@ -33,7 +33,19 @@ pub(super) fn login_shell_text(name: &str, script: &str, marker: &str) -> Result
     let prologue = format!(
         "printf {marker}:%s: $$&&printf {marker}:%s: $$ >&2||exit 127;LC_ALL=C;export LC_ALL;"
     );
-    let text = if script.len() <= LONGEST_WORD && script.bytes().all(is_plain) {
+    let text = any_shell_text(name, &prologue, script);
+    if text.len() >= LONGEST_ARGUMENT {
+        return Err(format!(
+            "the command is {} bytes long and a host takes at most {LONGEST_ARGUMENT}: send data over standard input",
+            text.len()
+        ));
+    }
+    Ok(text)
+}
+
+/// The text for any login shell that runs `script` by `sh`, after a plain `prologue`. `name` becomes `$0`.
+pub(super) fn any_shell_text(name: &str, prologue: &str, script: &str) -> String {
+    if script.len() <= LONGEST_WORD && script.bytes().all(is_plain) {
         format!(
             "exec sh -c '{prologue}{}' {name}",
             script.replace('\'', r"'\''")
@@ -44,14 +56,7 @@ pub(super) fn login_shell_text(name: &str, script: &str, marker: &str) -> Result
             "exec sh -c '{prologue}eval \"set --;$(printf %b \"$@\")\"' {name} {}",
             encode(script)
         )
-    };
-    if text.len() >= LONGEST_ARGUMENT {
-        return Err(format!(
-            "the command is {} bytes long and a host takes at most {LONGEST_ARGUMENT}: send data over standard input",
-            text.len()
-        ));
     }
-    Ok(text)
 }
 
 /// A text as one line for `printf %b`.

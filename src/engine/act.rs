@@ -1,6 +1,7 @@
 //! Doing a task once: the module's plan and its steps, or what the engine does itself.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -20,10 +21,28 @@ use crate::template::{Scope, Template, display};
 impl Doing<'_> {
     /// Does it once.
     pub(super) async fn attempt(&self, scope: &Scope) -> Attempt {
+        let Action::Late(late) = &self.task.action else {
+            return self.act(&self.task.action, scope).await;
+        };
+        match late.action(self.runner.library, &self.task.frame, scope) {
+            Ok(action) => {
+                self.note_late(&action);
+                self.act(&action, scope).await
+            }
+            Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
+        }
+    }
+
+    fn note_late(&self, action: &Arc<Action>) {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        *late = Some(Arc::clone(action));
+    }
+
+    async fn act(&self, action: &Action, scope: &Scope) -> Attempt {
         let engine = |result: Result<Attempt, Diagnostic>| {
             result.unwrap_or_else(|diagnostic| Attempt::from_diagnostic(&diagnostic))
         };
-        match &self.task.action {
+        match action {
             Action::Module {
                 spec,
                 arguments,
@@ -72,9 +91,13 @@ impl Doing<'_> {
                 Err(diagnostic) => Attempt::from_diagnostic(&diagnostic),
             },
             Action::Mistaken {
-                message, result, ..
+                message,
+                hint,
+                result,
+                ..
             } => {
                 let mut attempt = Attempt::failed(message.as_str());
+                attempt.hint.clone_from(hint);
                 attempt
                     .result
                     .insert("msg".to_owned(), result.as_str().into());
@@ -83,8 +106,10 @@ impl Doing<'_> {
                 }
                 attempt
             }
-            // The schedule runs these.
-            Action::Include(_) | Action::Meta(_) => Attempt::ended(Outcome::Ok, Map::new()),
+            // The schedule runs these, and what is late has become something else.
+            Action::Include(_) | Action::Meta(_) | Action::Late(_) => {
+                Attempt::ended(Outcome::Ok, Map::new())
+            }
         }
     }
 

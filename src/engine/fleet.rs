@@ -43,17 +43,32 @@ impl Member {
         Ok(Session::new(connector, Become::default(), cancel.clone()))
     }
 
-    /// A session as another user.
-    pub fn session_as(
+    /// A session as another user, when there is one to become.
+    pub(super) fn session_as(
         &self,
-        user: &str,
+        privilege: Option<Become>,
         cancel: &CancellationToken,
     ) -> Result<Session, TransportError> {
+        let session = self.session(cancel)?;
+        Ok(match privilege {
+            Some(privilege) => session.with_become(privilege),
+            None => session,
+        })
+    }
+
+    /// A session as root, by sudo.
+    pub fn session_as_root(&self, cancel: &CancellationToken) -> Result<Session, TransportError> {
         let privilege = Become {
-            user: Some(user.to_owned()),
-            password: self.become_password.clone(),
+            user: Some("root".to_owned()),
+            password: self.become_password(),
+            ..Become::default()
         };
-        Ok(self.session(cancel)?.with_become(privilege))
+        self.session_as(Some(privilege), cancel)
+    }
+
+    /// The password of sudo that was typed, or that the inventory has.
+    pub(super) fn become_password(&self) -> Option<SecretString> {
+        self.become_password.clone()
     }
 
     /// The host must not be changed in this run, for instance because another one holds its lock.
@@ -88,6 +103,20 @@ impl Member {
     }
 }
 
+/// The password of sudo on a host: its own of the inventory, what the user typed, its login password.
+fn sudo_password_of(host: &Host, typed: Option<&SecretString>) -> Option<SecretString> {
+    let of_login = match &host.connection {
+        Connection::Ssh(ssh) => ssh.password.as_ref(),
+        Connection::Local => None,
+    };
+    let of_inventory = host.become_password.as_ref();
+    of_inventory
+        .filter(|password| of_login != Some(password))
+        .or(typed)
+        .or(of_inventory)
+        .cloned()
+}
+
 /// Every host of a command, and this machine.
 #[derive(Default)]
 pub struct Fleet {
@@ -101,8 +130,8 @@ pub struct Fleet {
 
 impl Fleet {
     /// Connects to hosts, at most `forks` at once. A host that cannot be reached is a member all the same: its link
-    /// says why. This machine is always a member. `sudo_password` is what the user typed; it
-    /// goes before what the inventory says.
+    /// says why. This machine is always a member. `sudo_password` is what the user typed; what
+    /// the inventory says about a host goes before it.
     pub async fn connect(
         inventory: &Inventory,
         names: &[String],
@@ -119,9 +148,7 @@ impl Fleet {
             hosts.push(inventory.hosts.get(LOCALHOST).unwrap_or(&local));
         }
         let connecting = hosts.into_iter().map(|host| async move {
-            let become_password = sudo_password
-                .cloned()
-                .or_else(|| host.become_password.clone());
+            let become_password = sudo_password_of(host, sudo_password);
             let link = dial.dial(host).await;
             let member = Member {
                 name: host.name.clone(),
@@ -167,10 +194,7 @@ impl Fleet {
         let member = Arc::new(Member {
             name: host.name.clone(),
             link: dial.dial(host).await,
-            become_password: self
-                .sudo_password
-                .clone()
-                .or_else(|| host.become_password.clone()),
+            become_password: sudo_password_of(host, self.sudo_password.as_ref()),
             refusal: Mutex::default(),
             facts: Mutex::default(),
         });

@@ -217,7 +217,7 @@ impl Runner<'_> {
                 serde_json::to_string(&LedgerEntry::PendingHandler { name: name.clone() }).ok()
             })
             .collect();
-        let Ok(session) = member.session_as("root", &self.control.cancel) else {
+        let Ok(session) = member.session_as_root(&self.control.cancel) else {
             return;
         };
         if let Err(error) = session.ledger_forget(component, &lines).await {
@@ -238,7 +238,7 @@ impl Runner<'_> {
             .members()
             .filter(|member| self.is_active(&member.name) && self.is_of_inventory(&member.name));
         let reading = active.map(|member| async move {
-            let session = member.session_as("root", &self.control.cancel).ok()?;
+            let session = member.session_as_root(&self.control.cancel).ok()?;
             Some((member, session.ledger(component).await))
         });
         for (member, lines) in futures::future::join_all(reading)

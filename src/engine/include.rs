@@ -242,7 +242,7 @@ impl Runner<'_> {
         (!is_ignored).then(|| Failure {
             host: host.to_owned(),
             task: title(task, &scope),
-            action: task.action.name(),
+            action: task.action.name().to_owned(),
             result,
             lost: false,
             forgiven: self.forgiven.load(Ordering::Relaxed),

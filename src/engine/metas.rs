@@ -180,7 +180,7 @@ impl Runner<'_> {
         Failure {
             host: host.to_owned(),
             task: task.title().to_owned(),
-            action: "meta",
+            action: "meta".to_owned(),
             result: result.as_object().cloned().unwrap_or_default(),
             lost: false,
             forgiven: self.forgiven.load(Ordering::Relaxed),

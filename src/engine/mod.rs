@@ -22,6 +22,7 @@ mod outline;
 mod outside;
 mod perform;
 mod play;
+mod privilege;
 mod repeat;
 mod resume;
 mod runner;
@@ -127,6 +128,8 @@ pub struct RunOptions {
     pub elevate: bool,
     /// That user, where nothing names another; root when absent.
     pub become_user: Option<String>,
+    /// How, where nothing says.
+    pub become_method: Option<crate::remote::Method>,
     /// The first task that runs, by its name.
     pub start_at: Option<String>,
     /// Asks before each task.
@@ -160,6 +163,7 @@ impl Default for RunOptions {
             force_handlers: false,
             elevate: false,
             become_user: None,
+            become_method: None,
             start_at: None,
             step: None,
             patient: false,

@@ -177,6 +177,7 @@ fn adds(items: &[Item]) -> bool {
                 matches!(kind, EngineAction::AddHost | EngineAction::GroupBy)
             }
             Action::Meta(meta) => *meta == Meta::RefreshInventory,
+            Action::Late(_) => true,
             _ => false,
         },
     })

@@ -1,6 +1,7 @@
 //! One task on one host: conditions, loops, retries, the result.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value as Json};
@@ -29,6 +30,15 @@ pub(super) struct Performed {
     pub(super) fact_hosts: Option<Vec<String>>,
     /// An earlier run did it.
     pub(super) is_taken_over: bool,
+    /// What it was, where that was known only while running.
+    pub(super) late: Option<Arc<Action>>,
+}
+
+impl Performed {
+    /// What the task was on the host.
+    pub(super) fn action<'a>(&'a self, task: &'a Task) -> &'a Action {
+        self.late.as_deref().unwrap_or(&task.action)
+    }
 }
 
 /// The names that a task notifies.
@@ -58,6 +68,8 @@ pub(super) struct Doing<'r> {
     pub(super) delegate: Option<String>,
     /// The ledger of the host says that handlers are owed.
     pub(super) is_noted: AtomicBool,
+    /// What the task is, where that is known only while running.
+    pub(super) late: Mutex<Option<Arc<Action>>>,
 }
 
 impl Runner<'_> {
@@ -90,6 +102,7 @@ impl Runner<'_> {
             no_log,
             delegate: None,
             is_noted: AtomicBool::new(false),
+            late: Mutex::default(),
         };
         let mut attempt = doing.whole(&scope).await;
         if task.asynchronous.is_some() {
@@ -137,6 +150,11 @@ impl Runner<'_> {
                 .is_some()
                 .then(|| doing.fact_receivers(&scope)),
             is_taken_over: false,
+            late: doing
+                .late
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
         };
         self.note_done(task, number, host, &attempt, !doing.no_log, around);
         doing.announce(attempt, None, started.elapsed());
@@ -166,6 +184,15 @@ impl Runner<'_> {
 }
 
 impl Doing<'_> {
+    /// Where the host that does the work is.
+    fn address_of(&self, delegate: &str) -> Json {
+        let state = self.runner.variables.host(delegate);
+        let inventory = state.map(|state| state.inventory());
+        inventory
+            .and_then(|layer| layer.variables().get("ansible_host").cloned())
+            .unwrap_or_else(|| delegate.into())
+    }
+
     fn ignores_errors(&self, scope: &Scope) -> bool {
         let flag = self.task.frame.find(|frame| frame.ignore_errors.clone());
         flag.is_some_and(|flag| flag.is_true(scope).unwrap_or(false))
@@ -319,7 +346,7 @@ impl Doing<'_> {
             }
             if matches!(
                 self.task.action,
-                Action::SetFact { .. } | Action::Engine { .. }
+                Action::SetFact { .. } | Action::Engine { .. } | Action::Late(_)
             ) {
                 // The next item sees what this one has set.
                 scope = self.runner.scope(self.host, &self.task.frame, self.around);
@@ -397,7 +424,10 @@ impl Doing<'_> {
         }
         let with_delegate = self.delegate.as_ref().map(|delegate| {
             let known = serde_json::json!({delegate: {"inventory_hostname": self.host}});
-            let extra = Map::from_iter([("ansible_delegated_vars".to_owned(), known)]);
+            let mut extra = Map::from_iter([("ansible_delegated_vars".to_owned(), known)]);
+            if scope.raw("ansible_host").is_none() {
+                extra.insert("ansible_host".to_owned(), self.address_of(delegate));
+            }
             scope.with(Layer::raw(extra))
         });
         let scope = with_delegate.as_ref().unwrap_or(scope);

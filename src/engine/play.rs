@@ -15,7 +15,6 @@ use super::runner::{Around, Runner, select};
 use super::schedule::Failure;
 use super::state::{PlayView, Standing, VarsFile};
 use super::{LOCALHOST, Member, tags};
-use crate::connect::TransportError;
 use crate::facts::FactsError;
 use crate::playbook::{Order, Play, Strategy};
 use crate::remote::Session;
@@ -32,13 +31,21 @@ impl Runner<'_> {
             Vec::new(),
             Vec::new(),
             &folder,
+            Strategy::default(),
         );
         let scope = self.variables.scope(LOCALHOST, Some(&play.frame), &nobody);
         let all = match self.hosts_of(play, &scope) {
             Ok(hosts) => hosts,
             Err(message) => return self.cannot_begin(play, &message),
         };
-        let hosts = in_order(play.order, all.clone());
+        let order = play.order.resolve(&scope);
+        let (order, strategy) = match (order, play.strategy.resolve(&scope)) {
+            (Ok(order), Ok(strategy)) => (order, strategy),
+            (Err(diagnostic), _) | (_, Err(diagnostic)) => {
+                return self.cannot_begin(play, &diagnostic.to_string());
+            }
+        };
+        let hosts = in_order(order, all.clone());
         let name = Template::parse(&play.name, None)
             .and_then(|name| name.render(&scope))
             .unwrap_or_else(|_| play.name.clone());
@@ -80,7 +87,7 @@ impl Runner<'_> {
             }
             let is_whole = batch.len() == before;
             let files = self.vars_files(play);
-            let view = PlayView::new(play, &name, batch, all.clone(), files, &folder);
+            let view = PlayView::new(play, &name, batch, all.clone(), files, &folder, strategy);
             self.batch(play, &view, step).await;
             let is_over = view.is_over.load(Ordering::Relaxed);
             let nobody_is_left = !view.hosts.iter().any(|host| self.is_active(host));
@@ -188,7 +195,7 @@ impl Runner<'_> {
         if self.gathers(around) {
             self.gather_facts(around).await;
         }
-        if play.strategy == Strategy::Free {
+        if view.is_free {
             futures::stream::iter(&view.hosts)
                 .for_each_concurrent(self.options.forks.max(1), |host| async move {
                     self.sections(play, vec![host.clone()], around).await;
@@ -322,7 +329,7 @@ impl Runner<'_> {
         &self,
         task: u64,
         member: &Member,
-        session: Result<Session, TransportError>,
+        session: Result<Session, FactsError>,
         wanted: &crate::facts::Wanted,
         asked: Option<Json>,
     ) {
@@ -337,7 +344,7 @@ impl Runner<'_> {
         });
         let facts = match session {
             Ok(session) => self.facts_of(member, &session, wanted).await,
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         let facts = facts.and_then(|facts| match &asked {
             Some(asked) => of_subset(facts, asked),

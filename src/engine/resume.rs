@@ -218,6 +218,7 @@ impl Runner<'_> {
             is_noted: false,
             fact_hosts: None,
             is_taken_over: true,
+            late: None,
         })
     }
 
@@ -342,7 +343,7 @@ fn can_be_taken_over(task: &Task, attempt: &Attempt) -> bool {
             matches!(kind, EngineAction::Pause | EngineAction::ValidateArguments)
         }
         Action::Debug { .. } | Action::Assert { .. } | Action::Fail { .. } => true,
-        Action::Include(_) | Action::Meta(_) | Action::Mistaken { .. } => false,
+        Action::Include(_) | Action::Meta(_) | Action::Mistaken { .. } | Action::Late(_) => false,
     }
 }
 

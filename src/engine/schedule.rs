@@ -1,6 +1,7 @@
 //! The linear strategy: a task runs on all hosts of the play before the next one begins. With `free` every host is a
 //! list of one.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::StreamExt as _;
@@ -23,7 +24,7 @@ pub(super) struct Failure {
     pub(super) host: String,
     pub(super) task: String,
     /// The name of its module.
-    pub(super) action: &'static str,
+    pub(super) action: String,
     pub(super) result: Map<String, Json>,
     /// Lost hosts are not rescued.
     pub(super) lost: bool,
@@ -234,10 +235,11 @@ impl Runner<'_> {
         if let Action::Meta(meta) = task.action {
             return self.meta(meta, task, hosts, around).await;
         }
-        let is_free = around.play.strategy == crate::playbook::Strategy::Free;
+        let is_free = around.view.is_free;
         let is_shared = !is_free
             && is_set(&task.frame, &scope, |frame| frame.run_once.as_ref()).unwrap_or(false);
-        let once = is_shared || task.action.bypasses_hosts();
+        let known = self.known(&task.action, &task.frame, &scope);
+        let once = is_shared || known.as_deref().unwrap_or(&task.action).bypasses_hosts();
         let mut runners: Vec<String> = hosts.to_vec();
         if once {
             runners.truncate(1);
@@ -318,7 +320,7 @@ impl Runner<'_> {
                 failures.extend(affected.iter().map(|affected| Failure {
                     host: affected.clone(),
                     task: title.clone(),
-                    action: task.action.name(),
+                    action: performed.action(task).name().to_owned(),
                     result: performed.result.clone(),
                     lost: lost.is_some() && *affected == host,
                     forgiven: self.forgiven.load(Ordering::Relaxed),
@@ -341,6 +343,19 @@ impl Runner<'_> {
         failures
     }
 
+    /// What an action is on a host whose name is known only while running; nothing where it is known already, or not yet.
+    pub(super) fn known(
+        &self,
+        action: &Action,
+        frame: &Arc<Frame>,
+        scope: &Scope,
+    ) -> Option<Arc<Action>> {
+        match action {
+            Action::Late(late) => late.action(self.library, frame, scope).ok(),
+            _ => None,
+        }
+    }
+
     /// `any_errors_fatal` and `max_fail_percentage`: some failures are failures of all hosts.
     fn spread(
         &self,
@@ -350,7 +365,7 @@ impl Runner<'_> {
         failures: &mut Vec<Failure>,
         around: Around<'_>,
     ) {
-        if failures.is_empty() || around.play.strategy == crate::playbook::Strategy::Free {
+        if failures.is_empty() || around.view.is_free {
             return;
         }
         let is_fatal = is_set(&task.frame, scope, |frame| frame.any_errors_fatal.as_ref());
@@ -392,7 +407,7 @@ impl Runner<'_> {
             .map(|host| Failure {
                 host: host.clone(),
                 task: task.title().to_owned(),
-                action: task.action.name(),
+                action: task.action.name().to_owned(),
                 result: Map::new(),
                 lost: false,
                 forgiven: self.forgiven.load(Ordering::Relaxed),
@@ -431,7 +446,7 @@ impl Runner<'_> {
             }
         }
         if matches!(
-            task.action,
+            performed.action(task),
             Action::Module { .. }
                 | Action::Engine {
                     kind: crate::playbook::EngineAction::Setup

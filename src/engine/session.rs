@@ -7,17 +7,16 @@ use serde_json::Value as Json;
 
 use super::attempt::Attempt;
 use super::fleet::Member;
-use super::keywords;
 use super::perform::Doing;
 use super::runner::Runner;
 use super::told::Told;
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
-use crate::facts::Facts;
+use crate::facts::{Facts, FactsError};
 use crate::modules::ModuleError;
 use crate::playbook::{ArgumentValue, Frame};
 use crate::remote::Session;
-use crate::template::{Scope, Template, display, truthy};
+use crate::template::{Scope, Template, display};
 
 impl Doing<'_> {
     /// The session of the host that does the work, as the user that the task asks for; and what is known of the host.
@@ -43,28 +42,16 @@ impl Doing<'_> {
             let message = format!("`{target}` must not be changed: {reason}");
             return Err(Box::new(Attempt::failed(message)));
         }
-        // Variables of the host are stronger than keywords.
-        let variable = |name: &str| scope.variable(name).ok().flatten();
-        let elevate = match variable("ansible_become") {
-            Some(value) => truthy(&value),
-            None => keywords::setting(frame, scope, |frame| frame.elevate.as_ref())
-                .map_err(failed)?
-                .unwrap_or(self.runner.options.elevate),
-        };
-        let cancel = &self.runner.control.cancel;
-        let session = if elevate {
-            let given = &self.runner.options.become_user;
-            let user = match variable("ansible_become_user") {
-                Some(user) => display(&user),
-                None => keywords::text(frame, scope, |frame| frame.become_user.as_ref())
-                    .map_err(failed)?
-                    .or_else(|| given.clone())
-                    .unwrap_or_else(|| "root".to_owned()),
-            };
-            member.session_as(&user, cancel)
-        } else {
-            member.session(cancel)
-        };
+        let of_host = self
+            .delegate
+            .as_deref()
+            .map(|delegate| self.runner.scope(delegate, frame, self.around));
+        let of_host = of_host.as_ref().unwrap_or(scope);
+        let privilege = self
+            .runner
+            .privilege(&member, frame, scope, of_host)
+            .map_err(failed)?;
+        let session = member.session_as(privilege, &self.runner.control.cancel);
         let session = if self.runner.options.verbosity > 2 && !self.no_log {
             session.map(|session| {
                 session.through(|inner| {
@@ -143,25 +130,14 @@ impl Runner<'_> {
         member: &Member,
         frame: &Frame,
         scope: &Scope,
-    ) -> Result<Session, TransportError> {
-        let variable = |name: &str| scope.variable(name).ok().flatten();
-        let elevate = variable("ansible_become").map_or_else(
-            || keywords::is_set(frame, scope, |frame| frame.elevate.as_ref()),
-            |value| Some(truthy(&value)),
-        );
-        let cancel = &self.control.cancel;
-        let session = if elevate.unwrap_or(false) {
-            let user = variable("ansible_become_user")
-                .map(|user| display(&user))
-                .or_else(|| {
-                    keywords::text(frame, scope, |frame| frame.become_user.as_ref())
-                        .ok()
-                        .flatten()
-                });
-            member.session_as(user.as_deref().unwrap_or("root"), cancel)?
-        } else {
-            member.session(cancel)?
-        };
+    ) -> Result<Session, FactsError> {
+        let privilege = self
+            .privilege(member, frame, scope, scope)
+            .map_err(|diagnostic| FactsError::Incomplete {
+                reason: diagnostic.to_string(),
+                details: String::new(),
+            })?;
+        let session = member.session_as(privilege, &self.control.cancel)?;
         let environment = environment_of_facts(frame, scope);
         Ok(if environment.is_empty() {
             session

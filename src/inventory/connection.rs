@@ -86,8 +86,11 @@ const FOREIGN_KEYS: [(&str, &str); 10] = [
     ("bastion", "proxy_jump"),
 ];
 
-/// Whether a variable holds a secret of the connection, which is kept out of a host's variables.
-pub fn is_secret_variable(name: &str) -> bool {
+/// Whether a variable holds a secret of the connection, which is kept out of a host's variables. A template is none.
+pub fn is_secret_variable(name: &str, value: &serde_json::Value) -> bool {
+    if value.as_str().is_some_and(|text| text.contains("{{")) {
+        return false;
+    }
     name == "connector"
         || PARAMETERS
             .iter()
@@ -173,6 +176,16 @@ impl<'a> Given<'a> {
                 None
             }
         }
+    }
+
+    /// The password of sudo, unless it is a template in a variable: a task gives that one its value.
+    fn become_password(&self, found: &mut Diagnostics) -> Option<SecretString> {
+        let node = self.node("become_password")?;
+        let is_variable = !self.connector.contains_key("become_password");
+        if is_variable && node.as_str().is_some_and(|text| text.contains("{{")) {
+            return None;
+        }
+        self.secret("become_password", found)
     }
 
     fn secret(&self, key: &str, found: &mut Diagnostics) -> Option<SecretString> {
@@ -261,7 +274,7 @@ pub fn read(
     let private_key_place = given.node("private_key").map(|node| node.place.clone());
     let private_key_content = given.secret("private_key_content", found);
     let private_key_passphrase = given.secret("private_key_passphrase", found);
-    let become_password = given.secret("become_password", found);
+    let become_password = given.become_password(found);
     let jump = proxy_jump(&given, found);
     let is_local = match kind {
         Some(("local", _)) => true,
@@ -281,7 +294,8 @@ pub fn read(
             found.push(diagnostic.suggest(other, known));
             false
         }
-        None => machine.is_local(&host),
+        // A tunnel or a virtual machine may be behind an address of this one: who writes it into Ansible's variables wants SSH.
+        None => machine.is_local(&host) && !(connector.is_empty() && says_where(vars)),
     };
     let become_password = become_password.or_else(|| password.clone());
     if is_local {
@@ -311,6 +325,16 @@ pub fn read(
             proxy_jump: jump.map(|(text, _)| text),
         }),
     }
+}
+
+/// Whether Ansible's variables say which address or port to go to.
+fn says_where(vars: &IndexMap<String, (Node, Node)>) -> bool {
+    let keys = ["host", "port"];
+    PARAMETERS
+        .iter()
+        .filter(|parameter| keys.contains(&parameter.key))
+        .flat_map(|parameter| parameter.variables)
+        .any(|name| vars.get(*name).is_some_and(|(_, value)| !value.is_null()))
 }
 
 fn is_connector_key(connector: &IndexMap<String, (Node, Node)>, node: &Node) -> bool {

@@ -257,7 +257,7 @@ pub fn plain(vars: &Variables) -> Map<String, Value> {
             }
             Some((key.as_str()?.to_owned(), value))
         })
-        .filter(|(name, _)| !connection::is_secret_variable(name))
+        .filter(|(name, value)| !connection::is_secret_variable(name, value))
         .collect()
 }
 

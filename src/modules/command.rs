@@ -496,7 +496,7 @@ pub(super) fn no_command() -> ModuleError {
 }
 
 /// Splits a text into words as a shell does, with quotes and backslashes, and expands nothing.
-pub(super) fn split_words(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn split_words(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut letters = text.chars().peekable();

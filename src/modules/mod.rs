@@ -90,6 +90,7 @@ use futures::future::BoxFuture;
 
 pub use apply::{Progress, apply, apply_plan, ledger_lines};
 pub use arguments::{Argument, ArgumentKind, Arguments};
+pub(crate) use command::split_words;
 pub use manual::Manual;
 pub use plan::{Change, Content, LedgerEntry, Plan, Reconnect, Step, StepOutput, Verdict};
 

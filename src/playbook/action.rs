@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::call::Call;
+use super::late::LateCall;
 use super::load::Loader;
 use super::{Action, ArgumentValue, EngineAction, Frame, arguments, includes, meta};
 use crate::diagnostic::Diagnostic;
 use crate::modules;
-use crate::template::{Syntax, Template};
+use crate::template::{Syntax, Template, is_template};
 use crate::yaml::{Fields, Node};
 
 /// Actions that are part of the engine.
@@ -138,11 +139,27 @@ pub(super) fn action(
     frame: &Arc<Frame>,
 ) -> Option<Action> {
     let call = Call::read(loader, fields, word, value, frame)?;
-    let name = short_name(word.as_str().unwrap_or_default());
-    if name == "meta" {
+    let name = word.as_str().unwrap_or_default();
+    if is_template(name) {
+        let late = LateCall::new(loader, call, frame)?;
+        return Some(Action::Late(Arc::new(late)));
+    }
+    if short_name(name) == "meta" {
         let text = call.free.as_ref().unwrap_or(value);
         return meta::read(loader, text, frame.role().is_some());
     }
+    of_call(loader, fields, call, frame)
+}
+
+/// What a call says, once its module or action is known.
+pub(super) fn of_call(
+    loader: &mut Loader<'_>,
+    fields: &Fields<'_>,
+    call: Call,
+    frame: &Arc<Frame>,
+) -> Option<Action> {
+    let word = &call.word;
+    let name = short_name(word.as_str().unwrap_or_default());
     if matches!(name, "include_tasks" | "include_role") {
         return includes::include(loader, fields, name, &call, frame);
     }

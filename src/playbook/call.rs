@@ -13,6 +13,7 @@ use crate::template::{Template, is_template};
 use crate::yaml::{Fields, Kind, Node};
 
 /// What a task calls.
+#[derive(Debug, Clone)]
 pub(super) struct Call {
     /// The module or action, as written.
     pub(super) word: Node,
@@ -127,14 +128,7 @@ impl Call {
                 return None;
             }
         };
-        let node = |text: &str| Node {
-            place: value.place.clone(),
-            tag: None,
-            kind: Kind::Scalar {
-                text: text.into(),
-                plain: false,
-            },
-        };
+        let node = |text: &str| scalar(value, text);
         self.pairs.extend(
             words
                 .pairs
@@ -160,10 +154,11 @@ impl Call {
             } else {
                 format!("`{name}` takes `argument=value` words, found `{rest}`")
             };
+            let above = if is_template(&name) { "args" } else { &name };
             loader
                 .found
                 .push(Diagnostic::at(&value.place, message).hint(format!(
-                    "write one `argument: value` per line under `{name}:`"
+                    "write one `argument: value` per line under `{above}:`"
                 )));
             return None;
         }
@@ -180,37 +175,11 @@ impl Call {
     }
 }
 
-/// The name of a module, which may be put together of what is known before the run.
-fn module_name(
-    loader: &mut Loader<'_>,
-    name: &str,
-    place: &Place,
-    frame: &Frame,
-) -> Option<String> {
-    if !is_template(name) {
-        return Some(name.to_owned());
-    }
-    let template = Template::parse(name, Some(place))
-        .map_err(|diagnostic| loader.found.push(diagnostic))
-        .ok()?;
-    let before = loader.found.0.len();
-    let known = loader.known_now(&template, frame);
-    if known.is_none() {
-        loader.found.0.truncate(before);
-        loader.found.push(
-            Diagnostic::at(place, "the name of a module must be known before the run")
-                .hint("write one task per module, each with a `when`"),
-        );
-    }
-    known.map(|name| name.trim().to_owned())
-}
-
 /// The module and its arguments that `action:` or `local_action:` names, as `word: value`.
 pub(super) fn of_action(
     loader: &mut Loader<'_>,
     keyword: &str,
     value: &Node,
-    frame: &Frame,
 ) -> Option<(Node, Node)> {
     if let Kind::Mapping(pairs) = &value.kind {
         let Some((_, word)) = pairs.iter().find(|(key, _)| key.as_str() == Some("module")) else {
@@ -220,34 +189,21 @@ pub(super) fn of_action(
             );
             return None;
         };
+        let (name, text) = words::first(word.as_str().unwrap_or_default());
         let others = pairs
             .iter()
             .filter(|(key, _)| key.as_str() != Some("module"));
-        let word_text = word.as_str().filter(|text| !is_template(text));
-        let (name, text) = match word_text.and_then(|text| text.split_once(' ')) {
-            Some((name, text)) => (name.to_owned(), text.to_owned()),
-            None => (word.as_str().unwrap_or_default().to_owned(), String::new()),
-        };
         let mut all: Vec<(Node, Node)> = others.cloned().collect();
-        let scalar = |text: &str| Node {
-            place: word.place.clone(),
-            tag: None,
-            kind: Kind::Scalar {
-                text: text.into(),
-                plain: false,
-            },
-        };
-        if let Ok(words) = words::split(&text, false) {
+        if let Ok(words) = words::split(text, false) {
             let given = words.pairs.iter();
-            all.extend(given.map(|(key, text)| (scalar(key), scalar(text))));
+            all.extend(given.map(|(key, text)| (scalar(word, key), scalar(word, text))));
         }
         let arguments = Node {
             place: value.place.clone(),
             tag: None,
             kind: Kind::Mapping(all),
         };
-        let name = module_name(loader, &name, &word.place, frame)?;
-        return Some((scalar(&name), arguments));
+        return Some((scalar(word, name), arguments));
     }
     let Some(text) = value.as_str() else {
         loader
@@ -255,28 +211,22 @@ pub(super) fn of_action(
             .push(value.unexpected("a module with its arguments"));
         return None;
     };
-    let text = text.trim();
-    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let node = |text: &str| Node {
-        place: value.place.clone(),
+    let (name, rest) = words::first(text);
+    let mut arguments = scalar(value, rest);
+    if let Kind::Scalar { plain, .. } = &mut arguments.kind {
+        *plain = rest.is_empty();
+    }
+    Some((scalar(value, name), arguments))
+}
+
+/// A text at the place of a node.
+pub(super) fn scalar(at: &Node, text: &str) -> Node {
+    Node {
+        place: at.place.clone(),
         tag: None,
         kind: Kind::Scalar {
             text: text.into(),
-            plain: text.is_empty(),
+            plain: false,
         },
-    };
-    // The name ends behind the markup in it.
-    let (name, rest) = match text.rfind("}}").filter(|_| is_template(name)) {
-        Some(_) => {
-            let end = text.find("}}").map_or(text.len(), |at| at + 2);
-            let tail = text.get(end..).unwrap_or_default();
-            let more = tail.find(char::is_whitespace).unwrap_or(tail.len());
-            text.split_at(end + more)
-        }
-        None => (name, rest),
-    };
-    Some((
-        node(&module_name(loader, name, &value.place, frame)?),
-        node(rest.trim()),
-    ))
+    }
 }

@@ -25,6 +25,12 @@ pub struct Frame {
     pub elevate: Option<Template>,
     /// `become_user`.
     pub become_user: Option<Template>,
+    /// `become_method`.
+    pub become_method: Option<Template>,
+    /// `become_flags`.
+    pub become_flags: Option<Template>,
+    /// `become_exe`.
+    pub become_exe: Option<Template>,
     /// `delegate_to`.
     pub delegate_to: Option<Template>,
     /// `delegate_facts`.
@@ -150,27 +156,14 @@ pub(super) fn within(folder: &str, path: &str) -> String {
     }
 }
 
+/// The values of `become_method`.
+const BECOME_METHODS: [&str; 2] = ["sudo", "su"];
+
 impl Loader<'_> {
     /// The keywords that plays, blocks and tasks share.
     pub(super) fn frame(&mut self, fields: &Fields<'_>, parent: Option<&Arc<Frame>>) -> Frame {
         let vars = fields.value("vars").and_then(|node| self.variables(node));
-        if let Some(method) = fields.text("become_method", &mut self.found)
-            && !matches!(
-                method,
-                "sudo" | "ansible.builtin.sudo" | "community.general.sudo"
-            )
-        {
-            let place = fields
-                .value("become_method")
-                .map_or_else(|| fields.place().clone(), |node| node.place.clone());
-            self.found.push(
-                Diagnostic::at(
-                    &place,
-                    format!("`become_method: {method}` is not supported"),
-                )
-                .hint("`sudo` is"),
-            );
-        }
+        self.check_become_method(fields);
         let is_play = parent.is_none();
         Frame {
             parent: parent.cloned(),
@@ -183,6 +176,9 @@ impl Loader<'_> {
             },
             elevate: self.flag(fields, "become"),
             become_user: self.template(fields, "become_user"),
+            become_method: self.template(fields, "become_method"),
+            become_flags: self.template(fields, "become_flags"),
+            become_exe: self.template(fields, "become_exe"),
             delegate_to: (!is_play)
                 .then(|| self.template(fields, "delegate_to"))
                 .flatten(),
@@ -321,6 +317,28 @@ impl Loader<'_> {
             }
         }
         defaults
+    }
+
+    /// A method that is written out must be one that there is; what a template becomes is seen when it is known.
+    fn check_become_method(&mut self, fields: &Fields<'_>) {
+        let Some(method) = fields.text("become_method", &mut self.found) else {
+            return;
+        };
+        let short = method
+            .strip_prefix("ansible.builtin.")
+            .or_else(|| method.strip_prefix("community.general."))
+            .unwrap_or(method);
+        if method.contains("{{") || BECOME_METHODS.contains(&short) {
+            return;
+        }
+        let place = fields
+            .value("become_method")
+            .map_or_else(|| fields.place().clone(), |node| node.place.clone());
+        let message = format!("`become_method: {method}` is not supported");
+        self.found.push(
+            Diagnostic::at(&place, message)
+                .hint(format!("there is {}", BECOME_METHODS.join(" and "))),
+        );
     }
 
     /// A whole number that is not negative, or a template that becomes one.

@@ -23,6 +23,8 @@ const IMPORTED: &[&str] = &[
     "any_errors_fatal",
     "args",
     "become",
+    "become_exe",
+    "become_flags",
     "become_method",
     "become_user",
     "check_mode",

@@ -148,7 +148,7 @@ pub(super) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    fn new(library: &'a Library) -> Self {
+    pub(super) fn new(library: &'a Library) -> Self {
         Self {
             library,
             found: Diagnostics::new(),
@@ -270,6 +270,25 @@ impl<'a> Loader<'a> {
                 None
             }
         }
+    }
+
+    /// What a template is on every host, whatever a task may set: it names nothing but what the command line says.
+    pub(super) fn surely_known(&mut self, template: &Template, frame: &Frame) -> Option<String> {
+        let names = template.names()?;
+        let is_known = |name: &String| {
+            let value = self
+                .library
+                .variables()
+                .and_then(|layer| layer.variables().get(name));
+            value.is_some_and(|value| !crate::template::has_template(value))
+        };
+        if !names.iter().all(is_known) {
+            return None;
+        }
+        let before = self.found.0.len();
+        let known = self.known_now(template, frame);
+        self.found.0.truncate(before);
+        known.map(|name| name.trim().to_owned())
     }
 
     /// A boolean, or a template that becomes one.

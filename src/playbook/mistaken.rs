@@ -39,12 +39,13 @@ pub(super) fn mistaken(
     Some(Action::Mistaken {
         name: action_name(written),
         message: messages.join("; "),
+        hint: None,
         result,
     })
 }
 
 /// What a registered result says of a mistake.
-fn in_ansibles_words(written: &str, message: &str) -> String {
+pub(super) fn in_ansibles_words(written: &str, message: &str) -> String {
     let name = short_name(written);
     let about = |middle: &str| {
         let (_, rest) = message.split_once(middle)?;

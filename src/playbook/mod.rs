@@ -6,9 +6,11 @@
 mod action;
 mod arguments;
 mod call;
+mod choice;
 mod elsewhere;
 mod frame;
 mod includes;
+mod late;
 mod library;
 mod load;
 mod loops;
@@ -32,7 +34,9 @@ use crate::modules::ModuleSpec;
 use crate::template::{Layer, Template};
 
 pub use arguments::{ArgumentValue, OMIT, late};
+pub use choice::Choice;
 pub use frame::Frame;
+pub use late::LateCall;
 pub use library::{Entry, Library};
 pub use load::{
     Included, Resolved, is_variable_name, load, load_all, parse_variables, read_included,
@@ -85,9 +89,9 @@ pub struct Play {
     /// `serial`: the sizes of the batches.
     pub serial: Option<ArgumentValue>,
     /// `order`.
-    pub order: Order,
+    pub order: Choice<Order>,
     /// `strategy`.
-    pub strategy: Strategy,
+    pub strategy: Choice<Strategy>,
     /// `max_fail_percentage`.
     pub max_fail_percentage: Option<Template>,
     /// `force_handlers`: hosts that failed run the handlers that they owe.
@@ -252,9 +256,13 @@ pub enum Action {
         name: &'static str,
         /// What is wrong.
         message: String,
+        /// What to do.
+        hint: Option<String>,
         /// The `msg` of its result.
         result: String,
     },
+    /// A module whose name is known only when the task runs.
+    Late(Arc<LateCall>),
     /// `include_tasks` or `include_role`.
     Include(Arc<Include>),
     /// `meta`.
@@ -359,8 +367,9 @@ impl Action {
     }
 
     /// The word in the playbook.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
+            Self::Late(late) => late.name(),
             Self::Module { spec, .. } => spec.name,
             Self::SetFact { .. } => "set_fact",
             Self::Debug { .. } => "debug",

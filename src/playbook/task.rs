@@ -9,7 +9,7 @@ use super::unsupported::{NOT_SUPPORTED, not_supported};
 use super::{Action, Block, Frame, Item, Task, call, elsewhere, includes, loops};
 use crate::diagnostic::Diagnostic;
 use crate::modules;
-use crate::template::Template;
+use crate::template::{Template, is_template};
 use crate::yaml::{Fields, Node};
 
 /// Keywords of a task, apart from `with_…`; any other key is its module.
@@ -18,6 +18,8 @@ const KEYWORDS: &[&str] = &[
     "args",
     "async",
     "become",
+    "become_exe",
+    "become_flags",
     "become_method",
     "become_user",
     "changed_when",
@@ -81,8 +83,9 @@ pub(super) fn item(loader: &mut Loader<'_>, node: &Node, parent: &Arc<Frame>) ->
     for keyword in ["action", "local_action"] {
         if let Some(value) = fields.value(keyword) {
             is_local |= keyword == "local_action";
-            match call::of_action(loader, keyword, value, parent) {
-                Some(pair) if is_action(pair.0.as_str().unwrap_or_default()) => actions.push(pair),
+            let is_module = |name: &str| is_action(name) || is_template(name);
+            match call::of_action(loader, keyword, value) {
+                Some(pair) if is_module(pair.0.as_str().unwrap_or_default()) => actions.push(pair),
                 Some((word, _)) => {
                     is_reported = true;
                     unknown_module(loader, &word);
@@ -235,7 +238,11 @@ fn task(
     let frame = Arc::new(frame);
     let before = loader.found.0.len();
     let read = action(loader, fields, word, value, &frame);
-    let action = mistaken(loader, before, word, &frame, fields).or(read)?;
+    let action = match (mistaken(loader, before, word, &frame, fields), read) {
+        // It says so itself when the run comes to it.
+        (_, Some(late @ Action::Late(_))) => late,
+        (mistaken, read) => mistaken.or(read)?,
+    };
     if matches!(action, Action::Meta(_)) {
         refuse_keywords(
             loader,

@@ -4,8 +4,6 @@ use crate::diagnostic::{Diagnostic, Place};
 
 /// An error says that they are not supported instead of "unknown".
 pub(super) const NOT_SUPPORTED: &[&str] = &[
-    "become_exe",
-    "become_flags",
     "debugger",
     "include",
     "vars_prompt",

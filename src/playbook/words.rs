@@ -46,6 +46,18 @@ pub fn split(text: &str, is_command: bool) -> Result<Words, String> {
     Ok(words)
 }
 
+/// The first word of a text and what stands behind it; markup is a part of its word, whatever is in it.
+pub fn first(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = match pieces(text).as_deref() {
+        Ok([(_, end), ..]) => *end,
+        // What is not closed is found when it is read.
+        _ => text.find(char::is_whitespace).unwrap_or(text.len()),
+    };
+    let (word, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    (word, rest.trim())
+}
+
 /// Where the words of a text stand: white space parts them, except within quotes and template markup.
 fn pieces(text: &str) -> Result<Vec<(usize, usize)>, String> {
     let mut pieces = Vec::new();
@@ -202,6 +214,27 @@ mod tests {
                 format!("{} | {}", pairs.join(" "), words.rest)
             }
             Err(message) => format!("error: {message}"),
+        }
+    }
+
+    #[test]
+    fn the_first_word_has_its_markup_whole() {
+        for (text, expected) in [
+            ("copy src=a dest=b", ("copy", "src=a dest=b")),
+            (" ping\n", ("ping", "")),
+            ("{{ a }} x={{ b }}", ("{{ a }}", "x={{ b }}")),
+            (
+                "{{ a | d('x y') }}_{{ b }} c=d",
+                ("{{ a | d('x y') }}_{{ b }}", "c=d"),
+            ),
+            (
+                "{% if a b %}c{% endif %} d",
+                ("{% if a b %}c{% endif %}", "d"),
+            ),
+            ("shell echo 'a", ("shell", "echo 'a")),
+            ("", ("", "")),
+        ] {
+            assert_eq!(first(text), expected, "{text}");
         }
     }
 

@@ -9,6 +9,7 @@ mod forward;
 mod found;
 mod ledger;
 mod lock;
+mod privilege;
 mod stop;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -25,7 +26,6 @@ use crate::connect::{
     Command, Connector, ExecRequest, KeptStep, Output, ParentProcess, Sharing, Stdin,
     TransportError,
 };
-use crate::secret::SecretString;
 
 use environment::Environment;
 pub use environment::check_variable;
@@ -34,21 +34,13 @@ pub(crate) use files::{aside_function, settle_function};
 pub(crate) use files::{digest_function, look_function};
 pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
+pub use privilege::{Become, Method};
 pub(crate) use upload::hexadecimal;
 pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
 
 /// Where kk keeps what it must remember on a host: the ledger, its locks, packages on their way.
 pub const STATE_DIR: &str = "/var/lib/kk";
-
-/// How to become another user on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Become {
-    /// The user to become; nothing is done when the session already is that user.
-    pub user: Option<String>,
-    /// The password for sudo, sent over standard input.
-    pub password: Option<SecretString>,
-}
 
 /// What is written to a ledger before a step runs, in the same round trip.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ fn become_root(password: Option<&str>) -> Become {
     Become {
         user: Some("root".into()),
         password: password.map(|text| Secret::new(text.to_owned())),
+        ..Become::default()
     }
 }
 

@@ -7,20 +7,9 @@
 
 use bytes::Bytes;
 
+use super::privilege::Method;
 use super::{Become, Note};
 use crate::connect::{Command, KeptStep, Output, Sharing, Stdin, TransportError};
-
-/// Runs under sudo before the command: says so on standard error and hands over.
-const GATE: &str = r#"LC_ALL=C; export LC_ALL; printf '%s\n' "$1" >&2; shift; exec "$@""#;
-
-/// The same when a password was sent. Standard input is the password, the mark and the data, a line each. When sudo
-/// did not ask (no password is wanted, or it still remembers the last one), the password is still there and is
-/// dropped here, so that it never becomes the command's input.
-const GATE_WITH_PASSWORD: &str = r#"IFS= read -r line || exit 125
-[ "$line" = "$1" ] || { IFS= read -r line || exit 125; }
-[ "$line" = "$1" ] || exit 125
-unset line
-LC_ALL=C; export LC_ALL; printf '%s\n' "$1" >&2; shift; exec "$@""#;
 
 /// Around every command that changes something: `$0` is the name by which [`stop`](super::stop) finds it, `$1` the
 /// state folder, `$2` the ledger's file, `$3` the number of ledger lines, then the lines, then the command.
@@ -79,8 +68,10 @@ pub(super) struct Wrapped {
     prefix: Bytes,
     /// What the gate writes to standard error once sudo let it through.
     mark: Option<String>,
-    /// Whom sudo is asked for.
+    /// Whom the program is asked for, which program that is, and whether it got a password.
     user: String,
+    method: Method,
+    password_given: bool,
 }
 
 /// Sixteen random hexadecimal digits.
@@ -126,39 +117,20 @@ pub(super) fn privilege(
                 prefix: Bytes::new(),
                 mark: None,
                 user: session_user.to_owned(),
+                method: privilege.method,
+                password_given: false,
             });
         }
     };
     let mark = format!("kk-{}", random_name());
-    let sudo = Command::new("env LC_ALL=C sudo -H");
-    let (sudo, gate, prefix) = match &privilege.password {
-        None => (sudo.literal("-n"), GATE, Bytes::new()),
-        Some(password) if password.expose().contains(['\n', '\0']) => {
-            return Err(TransportError::Privilege {
-                target: target.to_owned(),
-                user,
-                reason: "the password for sudo holds a line break".to_owned(),
-                hint: "sudo reads one line; check where the password comes from".to_owned(),
-            });
-        }
-        Some(password) => (
-            sudo.literal("-S -p").arg(""),
-            GATE_WITH_PASSWORD,
-            Bytes::from(format!("{}\n{mark}\n", password.expose())),
-        ),
-    };
-    let outer = sudo
-        .literal("-u")
-        .arg(user.clone())
-        .literal("-- sh -c")
-        .arg(gate)
-        .literal("sh")
-        .arg(mark.clone());
+    let elevated = privilege.around(command, &user, &mark, target)?;
     Ok(Wrapped {
-        command: command.prefixed(outer),
-        prefix,
+        command: elevated.command,
+        prefix: elevated.prefix,
         mark: Some(mark),
         user,
+        method: privilege.method,
+        password_given: privilege.password.is_some(),
     })
 }
 
@@ -192,7 +164,9 @@ impl Wrapped {
             output.stderr.drain(..start + line.len());
             return Ok(output);
         }
-        let (reason, hint) = explain(&output, &self.user, !self.prefix.is_empty());
+        let (reason, hint) = self
+            .method
+            .explain(&output, &self.user, self.password_given);
         Err(TransportError::Privilege {
             target: target.to_owned(),
             user: self.user.clone(),
@@ -218,93 +192,6 @@ pub(super) fn after(prefix: &Bytes, stdin: Stdin) -> Stdin {
         Stdin::Bytes(bytes) => Stdin::Bytes(join(&bytes)),
         Stdin::Stream(first, rest) => Stdin::Stream(join(&first), rest),
     }
-}
-
-/// Why sudo did not run the command, and what to do, in words.
-fn explain(output: &Output, user: &str, password_given: bool) -> (String, String) {
-    let stderr = output.stderr_text();
-    let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    let answer = |reason: &str, hint: &str| (reason.to_owned(), hint.to_owned());
-    if output.status.code() == 127 || says(&["sudo: not found", "sudo: command not found"]) {
-        return answer(
-            "`sudo` is not installed",
-            "install sudo on the host, or log in as root",
-        );
-    }
-    if says(&["you must have a tty"]) {
-        return answer(
-            "sudo wants a terminal (`requiretty`)",
-            "take `Defaults requiretty` out of the host's sudoers, or add `Defaults:<user> !requiretty`",
-        );
-    }
-    if says(&[
-        "not in the sudoers file",
-        "is not allowed to",
-        "may not run sudo",
-    ]) {
-        return answer(
-            "the login user is not allowed to by sudoers",
-            "add the user to the host's `sudo` or `wheel` group, or log in as another user",
-        );
-    }
-    if says(&["unknown user"]) {
-        return (
-            format!("there is no user `{user}` on the host"),
-            "correct the name of the user to become".to_owned(),
-        );
-    }
-    if says(&["must be owned by uid 0", "effective uid is not 0", "nosuid"]) {
-        return (
-            format!("sudo itself does not work: {}", last_line(&stderr)),
-            "repair sudo on the host, or log in as root".to_owned(),
-        );
-    }
-    if says(&[
-        "account validation failure",
-        "account is locked",
-        "Account expired",
-    ]) {
-        return (
-            format!("the account may not be used: {}", last_line(&stderr)),
-            "unlock the login user's account on the host".to_owned(),
-        );
-    }
-    if says(&[
-        "a password is required",
-        "a terminal is required",
-        "no tty present",
-    ]) && !password_given
-    {
-        return answer(
-            "sudo asks for a password and none was given",
-            "give the host a `become_password`, or `-K` to be asked for it, or allow the user `NOPASSWD` in sudoers",
-        );
-    }
-    if says(&[
-        "incorrect password",
-        "Sorry, try again",
-        "no password was provided",
-        "a password is required",
-        "Authentication failure",
-    ]) {
-        return answer(
-            "sudo did not take the password",
-            "check the sudo password of this host; it is the login user's, not root's",
-        );
-    }
-    if stderr.trim().is_empty() {
-        return (
-            format!(
-                "sudo ended with status {} and said nothing",
-                output.status.code()
-            ),
-            format!("try `sudo -u {user} id` on the host"),
-        );
-    }
-    (
-        last_line(&stderr),
-        format!("try `sudo -u {user} id` on the host"),
-    )
 }
 
 /// The last line that says something.

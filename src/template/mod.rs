@@ -14,6 +14,7 @@ mod known;
 mod layer;
 mod literal;
 mod lookups;
+mod macros;
 mod methods;
 mod missing;
 mod names;
@@ -30,6 +31,7 @@ mod tests_of_values;
 mod text_methods;
 mod values;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -143,6 +145,20 @@ impl Template {
             Kind::Text => sole_expression(&self.text).unwrap_or(&self.text),
             _ => &self.text,
         }
+    }
+
+    /// The names of what it asks for, where it is nothing but one expression.
+    pub fn names(&self) -> Option<BTreeSet<String>> {
+        let formula = match self.kind {
+            Kind::Text => match compiled::form(&self.text).ok()? {
+                Form::Sole(formula) => formula,
+                Form::Mixed(_) => return None,
+            },
+            Kind::Condition | Kind::Inner => self.formula().ok()?,
+            Kind::Literal | Kind::Rendered => return None,
+        };
+        let names = formula.expression.undeclared_variables(false);
+        Some(names.into_iter().collect())
     }
 
     /// Where it stands in the user's file.

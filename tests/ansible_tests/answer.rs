@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
@@ -129,27 +129,49 @@ pub fn snapshot(folder: &Path) -> BTreeMap<String, String> {
     files
 }
 
+/// Whose a path is, when not of whoever runs the tests.
+fn owner(metadata: &fs::Metadata) -> String {
+    let (user, group) = (metadata.uid(), metadata.gid());
+    if user == rustix::process::geteuid().as_raw() && group == rustix::process::getegid().as_raw() {
+        return String::new();
+    }
+    let name = |file: &str, id: u32| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let line = text
+            .lines()
+            .find(|line| line.split(':').nth(2) == Some(&id.to_string()));
+        let name = line.and_then(|line| line.split(':').next());
+        name.map_or_else(|| id.to_string(), str::to_owned)
+    };
+    let (user, group) = (name("/etc/passwd", user), name("/etc/group", group));
+    format!(" of {user}:{group}")
+}
+
 fn walk(root: &Path, folder: &Path, into: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().display().to_string();
         let metadata = fs::symlink_metadata(&path).unwrap();
         let mode = metadata.permissions().mode() & 0o7777;
+        let owner = owner(&metadata);
         let hide = |text: &str| text.replace(&root.display().to_string(), "@FOLDER@");
         let what = if metadata.is_symlink() {
             let target = fs::read_link(&path).unwrap();
             format!("link to {}", hide(&target.display().to_string()))
         } else if metadata.is_dir() {
             walk(root, &path, into);
-            format!("folder {mode:04o}")
+            format!("folder {mode:04o}{owner}")
         } else if metadata.is_file() {
             let bytes = fs::read(&path).unwrap();
             match std::str::from_utf8(&bytes) {
-                Ok(text) => format!("file {mode:04o}\n{}", hide(text)),
-                Err(_) => format!("file {mode:04o} sha256 {:x?}", Sha256::digest(&bytes)),
+                Ok(text) => format!("file {mode:04o}{owner}\n{}", hide(text)),
+                Err(_) => format!(
+                    "file {mode:04o}{owner} sha256 {:x?}",
+                    Sha256::digest(&bytes)
+                ),
             }
         } else {
-            format!("special {mode:04o}")
+            format!("special {mode:04o}{owner}")
         };
         into.insert(name, what);
     }

@@ -17,6 +17,10 @@ pub struct Case {
     pub inventories: Vec<String>,
     /// The hosts of the common inventory are reached over SSH.
     pub ssh: bool,
+    /// It needs users of this machine that the suite makes, in a place that they can reach.
+    pub users: bool,
+    /// There are pages at `$KK_TEST_PAGES`.
+    pub pages: bool,
     /// What ansible-core answers depends on how the machine is at the moment: it is asked each time.
     pub fresh: bool,
 }
@@ -68,6 +72,8 @@ impl Case {
             steps: Vec::new(),
             inventories: texts(settings.and_then(|node| node.get("inventory"))),
             ssh: is_set("ssh"),
+            users: is_set("users"),
+            pages: is_set("pages"),
             fresh: is_set("fresh"),
             name,
             folder,

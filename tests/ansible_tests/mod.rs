@@ -15,10 +15,15 @@ mod case;
 mod differences;
 mod expressions;
 mod oracle;
+mod pages;
+#[path = "../ssh/people.rs"]
+#[expect(dead_code, reason = "the tests of SSH use all of it")]
+mod people;
 mod program;
 #[path = "../ssh/server.rs"]
 #[expect(dead_code, reason = "the tests of SSH use all of it")]
 mod server;
+mod users;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,7 +36,7 @@ use answer::Aspect;
 use case::Case;
 use differences::Difference;
 use oracle::Oracle;
-use program::{Hosts, Place};
+use program::Hosts;
 
 /// What became of a case.
 struct Verdict {
@@ -73,7 +78,7 @@ pub fn main() -> ExitCode {
         }
     };
     let evaluated = expressions::run(&words, &oracle);
-    let hosts = Hosts::start(cases.iter().any(|case| case.ssh));
+    let hosts = Hosts::start(&cases);
     let verdicts = run(&cases, &oracle, &hosts, &known);
     let failed = verdicts
         .values()
@@ -156,12 +161,22 @@ fn judge(case: &Case, oracle: &Oracle, hosts: &Hosts, known: Option<&Difference>
         failure: Some(failure),
         is_known: false,
     };
+    if case.users && !hosts.has_users() {
+        println!("SKIPPED {}: it needs root, sudo and sshd", case.name);
+        return Verdict {
+            failure: None,
+            is_known: false,
+        };
+    }
     let theirs = match oracle.answer(case, hosts) {
         Ok(answer) => answer,
         Err(reason) => return failed(reason),
     };
-    let place = Place::new(&scratch().join(&case.name), "k");
+    let place = hosts.place(case, "k");
     let ours = program::run_kk(case, &place, hosts);
+    if hosts.is_password_told(&ours.said) {
+        return failed(format!("a password is in {}", place.log().display()));
+    }
     let found = theirs.differences(&ours.answer);
     let expected: Vec<Aspect> = known.map(|known| known.what.clone()).unwrap_or_default();
     let surprising: Vec<&(Aspect, String)> = found

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::Answer;
 use super::case::Case;
-use super::program::{self, Hosts, Place};
+use super::program::{self, Hosts};
 
 /// A virtual environment with ansible-core.
 pub struct Oracle {
@@ -89,7 +89,7 @@ impl Oracle {
             return Ok(answer);
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let place = Place::new(&super::scratch().join(&case.name), "a");
+        let place = hosts.place(case, "a");
         let ran = program::run_ansible(self, case, &place, hosts);
         let wanted: Vec<i32> = case.steps.iter().map(|step| step.exit).collect();
         if ran.answer.exits != wanted {

@@ -10,7 +10,9 @@ use serde_json::Value as Json;
 use super::answer::{self, Answer};
 use super::case::{self, Case, Step};
 use super::oracle::Oracle;
+use super::pages::Pages;
 use super::server::{self, Server};
+use super::users::Users;
 
 /// Seconds after which a run is ended.
 const TIME_LIMIT: &str = "120";
@@ -44,7 +46,7 @@ impl Place {
         self.aside.join("said")
     }
 
-    fn prepare(&self, case: &Case) {
+    fn prepare(&self, case: &Case, hosts: &Hosts) {
         for folder in [&self.folder, &self.aside] {
             if folder.exists() {
                 fs::remove_dir_all(folder).unwrap();
@@ -52,6 +54,9 @@ impl Place {
             fs::create_dir_all(folder).unwrap();
         }
         copy(&case.folder, &self.folder);
+        if let Some(users) = hosts.users_of(case) {
+            users.prepare(&self.folder);
+        }
         fs::create_dir(self.aside.join("home")).unwrap();
     }
 }
@@ -77,14 +82,52 @@ pub fn common_inventory() -> PathBuf {
 /// What the common inventory's hosts are reached by.
 pub struct Hosts {
     server: Option<Server>,
+    users: Option<Users>,
+    pages: Option<Pages>,
 }
 
 impl Hosts {
-    /// Starts a server of SSH where a case needs one.
-    pub fn start(over_ssh: bool) -> Self {
+    /// Starts the servers, and makes the users, that cases need.
+    pub fn start(cases: &[&Case]) -> Self {
+        let over_ssh = cases.iter().any(|case| case.ssh);
+        let with_users = cases.iter().any(|case| case.users);
+        let with_pages = cases.iter().any(|case| case.pages);
         Self {
             server: (over_ssh && server::is_available()).then(Server::start),
+            users: with_users.then(Users::make).flatten(),
+            pages: with_pages.then(Pages::start),
         }
+    }
+
+    /// Whether there are users for the cases that need them.
+    pub fn has_users(&self) -> bool {
+        self.users.is_some()
+    }
+
+    /// The users, for a case that needs them.
+    fn users_of(&self, case: &Case) -> Option<&Users> {
+        self.users.as_ref().filter(|_| case.users)
+    }
+
+    /// Whether a text tells the password of the users.
+    pub fn is_password_told(&self, text: &str) -> bool {
+        self.users.as_ref().is_some_and(|users| users.is_told(text))
+    }
+
+    /// The folders of a case under the program of this letter.
+    pub fn place(&self, case: &Case, program: &str) -> Place {
+        let folder = super::scratch().join(&case.name);
+        let mut place = Place::new(&folder, program);
+        if let Some(users) = self.users_of(case) {
+            place.folder = users.folder().join(&case.name).join(program).join("site");
+        }
+        place
+    }
+
+    /// Where the pages are, for the environment of a program.
+    fn pages(&self) -> Option<(&'static str, String)> {
+        let pages = self.pages.as_ref()?;
+        Some(("KK_TEST_PAGES", pages.url()))
     }
 
     /// The inventories of a case, and arguments for a program that reaches hosts over SSH.
@@ -108,6 +151,9 @@ impl Hosts {
             .unwrap();
             return vec![file.display().to_string()];
         }
+        if let Some(users) = self.users_of(case) {
+            fs::write(place.aside.join("known_hosts"), users.known_line()).unwrap();
+        }
         if case.inventories.is_empty() {
             return vec![common_inventory().display().to_string()];
         }
@@ -123,7 +169,7 @@ pub fn tail(text: &str, lines: usize) -> String {
 
 /// Runs a case under ansible-core.
 pub fn run_ansible(oracle: &Oracle, case: &Case, place: &Place, hosts: &Hosts) -> Ran {
-    place.prepare(case);
+    place.prepare(case, hosts);
     let bin = oracle.environment.join("bin");
     let aside = |name: &str| place.aside.join(name).display().to_string();
     let inventories = hosts.inventories(case, place);
@@ -157,19 +203,30 @@ pub fn run_ansible(oracle: &Oracle, case: &Case, place: &Place, hosts: &Hosts) -
     for step in &case.steps {
         let mut command = command(&bin.join("ansible-playbook"), place);
         command.envs(settings.iter().map(|(name, value)| (name, value)));
-        words(&mut command, step, &inventories);
+        command.envs(hosts.pages());
+        if case.users {
+            // Every user has folders and an interpreter that it can reach.
+            command
+                .env_remove("ANSIBLE_REMOTE_TEMP")
+                .env_remove("ANSIBLE_ASYNC_DIR");
+            command.env("ANSIBLE_PYTHON_INTERPRETER", "/usr/bin/python3");
+            command.env("ANSIBLE_SSH_TRANSFER_METHOD", "piped");
+            // There need not be ACLs for what one user hands to another.
+            command.env("ANSIBLE_SHELL_ALLOW_WORLD_READABLE_TEMP", "1");
+        }
+        words(&mut command, step, &inventories, hosts.users_of(case));
         let output = finish(command, &mut said);
         answer.exits.push(output.status.code().unwrap_or(-1));
         answer
             .recaps
             .push(recap_of_ansible(&String::from_utf8_lossy(&output.stdout)));
     }
-    complete(answer, said, place)
+    complete(answer, said, place, hosts.users_of(case))
 }
 
 /// Runs a case under kk.
 pub fn run_kk(case: &Case, place: &Place, hosts: &Hosts) -> Ran {
-    place.prepare(case);
+    place.prepare(case, hosts);
     let program =
         std::env::var_os("KK").map_or_else(|| env!("CARGO_BIN_EXE_kk").into(), PathBuf::from);
     let inventories = hosts.inventories(case, place);
@@ -177,8 +234,8 @@ pub fn run_kk(case: &Case, place: &Place, hosts: &Hosts) -> Ran {
     let mut said = String::new();
     for step in &case.steps {
         let mut command = command(&program, place);
-        command.arg("run");
-        words(&mut command, step, &inventories);
+        command.arg("run").envs(hosts.pages());
+        words(&mut command, step, &inventories, hosts.users_of(case));
         command.args(["--yes", "-o", "jsonl", "--workdir"]);
         command.arg(place.aside.join("work"));
         command
@@ -190,11 +247,14 @@ pub fn run_kk(case: &Case, place: &Place, hosts: &Hosts) -> Ran {
             .recaps
             .push(recap_of_kk(&String::from_utf8_lossy(&output.stdout)));
     }
-    complete(answer, said, place)
+    complete(answer, said, place, hosts.users_of(case))
 }
 
-fn complete(mut answer: Answer, said: String, place: &Place) -> Ran {
+fn complete(mut answer: Answer, said: String, place: &Place, users: Option<&Users>) -> Ran {
     answer.files = answer::snapshot(&place.folder);
+    if let Some(users) = users {
+        answer.files = users.hide(answer.files);
+    }
     fs::write(place.log(), &said).unwrap();
     Ran { answer, said }
 }
@@ -227,8 +287,11 @@ fn command(program: &Path, place: &Place) -> Command {
     command
 }
 
-fn words(command: &mut Command, step: &Step, inventories: &[String]) {
-    command.arg(&step.playbook).args(&step.arguments);
+fn words(command: &mut Command, step: &Step, inventories: &[String], users: Option<&Users>) {
+    command.arg(&step.playbook);
+    for argument in &step.arguments {
+        command.arg(users.map_or_else(|| argument.clone(), |users| users.fill(argument)));
+    }
     for inventory in inventories {
         command.arg("-i").arg(inventory);
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::{StatusCode, Url};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
@@ -28,7 +29,7 @@ pub(super) fn get(terms: &[Json], options: &Options<'_>) -> Result<Vec<Json>, St
             None => blocking(|| request.send(&url))?,
         };
         if splits {
-            found.extend(text.lines().map(Json::from));
+            found.extend(lines(&text).map(Json::from));
         } else {
             found.push(text.into());
         }
@@ -36,10 +37,23 @@ pub(super) fn get(terms: &[Json], options: &Options<'_>) -> Result<Vec<Json>, St
     Ok(found)
 }
 
+/// The lines of a text, each ended by `\n`, `\r\n` or `\r`.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive('\n')
+        .map(|line| line.strip_suffix('\n').unwrap_or(line))
+        .map(|line| line.strip_suffix('\r').unwrap_or(line))
+        .flat_map(|line| line.split('\r'))
+}
+
+/// A user and a password.
+type User = (String, Option<String>);
+
 /// What is the same for every page.
 struct Request {
     headers: HeaderMap,
-    user: Option<(String, Option<String>)>,
+    user: Option<User>,
+    /// The password is sent at once, not only when it is asked for.
+    is_eager: bool,
     timeout: Duration,
     agent: String,
     uses_proxy: bool,
@@ -82,6 +96,7 @@ impl Request {
         Ok(Self {
             headers,
             user: options.text("username").map(|user| (user, password)),
+            is_eager: options.flag("force_basic_auth", false),
             timeout,
             agent: options
                 .text("http_agent")
@@ -92,6 +107,28 @@ impl Request {
             }),
             tls: trust(options)?,
         })
+    }
+
+    /// The address without a user in it, and the user of the arguments or else of the address.
+    fn whom(&self, url: &str) -> Result<(Url, Option<User>), String> {
+        let mut address =
+            Url::parse(url).map_err(|error| format!("`{url}` is no address of a page: {error}"))?;
+        let plain = |text: &str| {
+            percent_encoding::percent_decode_str(text)
+                .decode_utf8_lossy()
+                .into_owned()
+        };
+        let named = (!address.username().is_empty()).then(|| {
+            let password = address.password().map(plain);
+            if let Some(password) = &password {
+                crate::vault::redactor().learn(password);
+            }
+            (plain(address.username()), password)
+        });
+        // Only addresses that cannot have one refuse it.
+        let _ = address.set_username("");
+        let _ = address.set_password(None);
+        Ok((address, self.user.clone().or(named)))
     }
 
     /// On a runtime of its own: whoever asks waits.
@@ -119,12 +156,20 @@ impl Request {
         let client = builder
             .build()
             .map_err(|error| failed(&error.without_url()))?;
+        let (address, user) = self.whom(url)?;
         let ask = async {
-            let mut request = client.get(url);
-            if let Some((user, password)) = &self.user {
-                request = request.basic_auth(user, password.as_ref());
+            let get = |with: Option<&User>| {
+                let request = client.get(address.clone());
+                match with {
+                    Some((user, password)) => request.basic_auth(user, password.as_ref()),
+                    None => request,
+                }
+                .send()
+            };
+            let mut answer = get(user.as_ref().filter(|_| self.is_eager)).await?;
+            if user.is_some() && !self.is_eager && wants_password(&answer) {
+                answer = get(user.as_ref()).await?;
             }
-            let answer = request.send().await?;
             let status = answer.status();
             Ok::<_, reqwest::Error>((status, answer.text().await?))
         };
@@ -142,12 +187,22 @@ impl Request {
             Ok(Err(error)) => return Err(failed(&error)),
             Err(_) => return Err(format!("cannot get `{url}`")),
         };
-        // A redirection that is not followed is an answer.
-        if status.is_client_error() || status.is_server_error() {
+        // A redirection that is not followed is no page either.
+        if !status.is_success() {
             return Err(format!("`{url}` answers {status}"));
         }
         Ok(text)
     }
+}
+
+/// Whether a server asks for a password.
+fn wants_password(answer: &reqwest::Response) -> bool {
+    let asked = answer.headers().get_all(WWW_AUTHENTICATE);
+    answer.status() == StatusCode::UNAUTHORIZED
+        && asked.iter().any(|scheme| {
+            let scheme = scheme.as_bytes().get(..5);
+            scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"))
+        })
 }
 
 /// Whom to trust.

@@ -8,6 +8,7 @@ mod failures;
 mod flow;
 mod grammar;
 mod handlers;
+mod late;
 mod resume;
 mod roles;
 mod secrets;

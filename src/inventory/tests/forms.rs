@@ -214,6 +214,37 @@ fn a_host_without_type_is_local_when_it_is_this_machine() {
 }
 
 #[test]
+fn ansibles_variables_may_name_a_tunnel_of_this_machine() {
+    let inventory = ini(
+        "box ansible_host=127.0.0.1 ansible_port=2222 ansible_user=vagrant\n127.0.0.1\n[::1]:2222\n",
+    );
+    assert_eq!(
+        (
+            ssh(&inventory, "box").host.as_str(),
+            ssh(&inventory, "box").port
+        ),
+        ("127.0.0.1", 2222)
+    );
+    assert_eq!(inventory.hosts["127.0.0.1"].connection, Connection::Local);
+    assert_eq!(ssh(&inventory, "::1").port, 2222);
+}
+
+#[test]
+fn a_sudo_password_may_be_a_template_of_a_variable() {
+    let inventory = ini("a ansible_become_password={{kept}}\nb ansible_become_password=x\n");
+    assert!(inventory.hosts["a"].become_password.is_none());
+    assert_eq!(
+        inventory.host_vars("a")["ansible_become_password"],
+        "{{kept}}"
+    );
+    assert!(
+        !inventory
+            .host_vars("b")
+            .contains_key("ansible_become_password")
+    );
+}
+
+#[test]
 fn passwords_are_taken_as_written() {
     for written in [
         "123456", "0123", "1e5", "yes", "1.10", "'123456'", "\"a b\"", "0x1F", "!!str 5",

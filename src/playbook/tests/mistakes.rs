@@ -15,7 +15,7 @@ const TASKS: &[(&str, &str)] = &[
     ("unknown keyword", "- debug: {msg: a}\n  whenn: a"),
     (
         "keyword that is not supported",
-        "- debug: {msg: a}\n  debugger: always\n- debug: {}\n  with_random_choice: [1]\n- include: a.yaml\n- debug: {}\n  become_flags: -H",
+        "- debug: {msg: a}\n  debugger: always\n- debug: {}\n  with_random_choice: [1]\n- include: a.yaml",
     ),
     (
         "unknown argument",
@@ -129,7 +129,11 @@ const TASKS: &[(&str, &str)] = &[
     ("block that is no list", "- block: a"),
     (
         "short form",
-        "- copy: src=a more\n- shell: \"echo 'a\"\n- debug: 'msg={{ a'\n- action: nosuch a=b\n- action: '{{ m }} a=b'\n- local_action: {src: a}",
+        "- copy: src=a more\n- shell: \"echo 'a\"\n- debug: 'msg={{ a'\n- action: nosuch a=b\n- local_action: {src: a}",
+    ),
+    (
+        "name of a module that is known while running",
+        "- action: '{{ m }} a=b more'\n- action: '{{ m }} a={{ b c }}'\n- action: '{{ m x }} a=b'\n- action: {module: \"{{ 'stat' }}\", pat: a}\n- action: '{{ \"statt\" }} path=a'\n- action: '{{ \"include_tasks\" }} file=a'\n- action: '{{ m }} {{ all }}'\n- action: '{{ m | default(\"nosuch\") }} a=b'",
     ),
     (
         "arguments of actions",
