@@ -17,6 +17,7 @@ mod manuals;
 mod meta;
 mod mistaken;
 mod play;
+mod prompts;
 mod reads;
 mod roles;
 mod specification;
@@ -42,6 +43,7 @@ pub use load::{
 pub use loops::{LoopSource, Repeat};
 pub use manuals::MANUALS;
 pub use meta::Meta;
+pub use prompts::Prompt;
 pub use reads::Reads;
 pub use specification::check_arguments;
 
@@ -84,6 +86,8 @@ pub struct Play {
     pub folder: String,
     /// `vars_files`: of each entry the first file that is there.
     pub vars_files: Vec<Vec<Template>>,
+    /// `vars_prompt`: variables that a person is asked for.
+    pub prompts: Vec<Prompt>,
     /// `serial`: the sizes of the batches.
     pub serial: Option<ArgumentValue>,
     /// `order`.

@@ -169,6 +169,7 @@ impl Loader<'_> {
         frame.when.clone_from(&given.when);
         let frame = Arc::new(frame);
         let vars_files = self.vars_files(&fields, &frame);
+        let prompts = self.prompts(&fields, &frame);
         let strategy = self.strategy(&fields, &frame);
         let order = self
             .word(&fields, "order", ORDERS, &frame)
@@ -227,6 +228,7 @@ impl Loader<'_> {
             role_names: std::mem::take(&mut self.role_names),
             folder: self.play_folder.clone(),
             vars_files,
+            prompts,
             serial,
             order,
             strategy,
@@ -305,7 +307,7 @@ impl Loader<'_> {
     }
 
     /// A word that may be a template of what is known before the run.
-    fn word_now(&mut self, node: &Node, frame: &Frame) -> String {
+    pub(super) fn word_now(&mut self, node: &Node, frame: &Frame) -> String {
         let template = self.template_of(node);
         template
             .and_then(|template| self.known_now(&template, frame))
