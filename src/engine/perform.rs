@@ -184,6 +184,15 @@ impl Runner<'_> {
 }
 
 impl Doing<'_> {
+    /// Where the host that does the work is.
+    fn address_of(&self, delegate: &str) -> Json {
+        let state = self.runner.variables.host(delegate);
+        let inventory = state.map(|state| state.inventory());
+        inventory
+            .and_then(|layer| layer.variables().get("ansible_host").cloned())
+            .unwrap_or_else(|| delegate.into())
+    }
+
     fn ignores_errors(&self, scope: &Scope) -> bool {
         let flag = self.task.frame.find(|frame| frame.ignore_errors.clone());
         flag.is_some_and(|flag| flag.is_true(scope).unwrap_or(false))
@@ -415,7 +424,10 @@ impl Doing<'_> {
         }
         let with_delegate = self.delegate.as_ref().map(|delegate| {
             let known = serde_json::json!({delegate: {"inventory_hostname": self.host}});
-            let extra = Map::from_iter([("ansible_delegated_vars".to_owned(), known)]);
+            let mut extra = Map::from_iter([("ansible_delegated_vars".to_owned(), known)]);
+            if scope.raw("ansible_host").is_none() {
+                extra.insert("ansible_host".to_owned(), self.address_of(delegate));
+            }
             scope.with(Layer::raw(extra))
         });
         let scope = with_delegate.as_ref().unwrap_or(scope);

@@ -25,7 +25,16 @@ impl Runner<'_> {
     pub(super) async fn play(&self, play: &Play, step: StepId) {
         let folder = self.library.absolute(&play.folder);
         let scope_with = |answers: Vec<VarsFile>| {
-            let nobody = PlayView::new(play, &play.name, Vec::new(), Vec::new(), answers, &folder);
+            let (name, strategy) = (&play.name, Strategy::default());
+            let nobody = PlayView::new(
+                play,
+                name,
+                Vec::new(),
+                Vec::new(),
+                answers,
+                &folder,
+                strategy,
+            );
             self.variables.scope(LOCALHOST, Some(&play.frame), &nobody)
         };
         let mut scope = scope_with(Vec::new());
@@ -41,7 +50,14 @@ impl Runner<'_> {
             Ok(hosts) => hosts,
             Err(message) => return self.cannot_begin(play, &message),
         };
-        let hosts = in_order(play.order, all.clone());
+        let order = play.order.resolve(&scope);
+        let (order, strategy) = match (order, play.strategy.resolve(&scope)) {
+            (Ok(order), Ok(strategy)) => (order, strategy),
+            (Err(diagnostic), _) | (_, Err(diagnostic)) => {
+                return self.cannot_begin(play, &diagnostic.to_string());
+            }
+        };
+        let hosts = in_order(order, all.clone());
         let name = Template::parse(&play.name, None)
             .and_then(|name| name.render(&scope))
             .unwrap_or_else(|_| play.name.clone());
@@ -83,7 +99,7 @@ impl Runner<'_> {
             }
             let is_whole = batch.len() == before;
             let files = answered().chain(self.vars_files(play)).collect();
-            let view = PlayView::new(play, &name, batch, all.clone(), files, &folder);
+            let view = PlayView::new(play, &name, batch, all.clone(), files, &folder, strategy);
             self.batch(play, &view, step).await;
             let is_over = view.is_over.load(Ordering::Relaxed);
             let nobody_is_left = !view.hosts.iter().any(|host| self.is_active(host));
@@ -191,7 +207,7 @@ impl Runner<'_> {
         if self.gathers(around) {
             self.gather_facts(around).await;
         }
-        if play.strategy == Strategy::Free {
+        if view.is_free {
             futures::stream::iter(&view.hosts)
                 .for_each_concurrent(self.options.forks.max(1), |host| async move {
                     self.sections(play, vec![host.clone()], around).await;

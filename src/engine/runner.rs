@@ -180,6 +180,8 @@ impl<'a> Runner<'a> {
         }
         shared.insert("ansible_version".to_owned(), version());
         if let Some(source) = &inventory.source {
+            let sources: Vec<String> = source.split(", ").map(absolute).collect();
+            shared.insert("ansible_inventory_sources".to_owned(), json!(sources));
             let first = source.split(", ").next().unwrap_or(source);
             let path = std::path::absolute(first).unwrap_or_else(|_| first.into());
             let folder = if path.is_dir() {
@@ -345,6 +347,16 @@ impl<'a> Runner<'a> {
         self.variables
             .host(host)
             .is_some_and(|state| state.standing() == Standing::Active)
+    }
+}
+
+/// An inventory as `ansible_inventory_sources` has it.
+fn absolute(source: &str) -> String {
+    let path = std::path::absolute(source).unwrap_or_else(|_| source.into());
+    if path.exists() {
+        path.display().to_string()
+    } else {
+        source.to_owned()
     }
 }
 

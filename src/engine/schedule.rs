@@ -235,7 +235,7 @@ impl Runner<'_> {
         if let Action::Meta(meta) = task.action {
             return self.meta(meta, task, hosts, around).await;
         }
-        let is_free = around.play.strategy == crate::playbook::Strategy::Free;
+        let is_free = around.view.is_free;
         let is_shared = !is_free
             && is_set(&task.frame, &scope, |frame| frame.run_once.as_ref()).unwrap_or(false);
         let known = self.known(&task.action, &task.frame, &scope);
@@ -365,7 +365,7 @@ impl Runner<'_> {
         failures: &mut Vec<Failure>,
         around: Around<'_>,
     ) {
-        if failures.is_empty() || around.play.strategy == crate::playbook::Strategy::Free {
+        if failures.is_empty() || around.view.is_free {
             return;
         }
         let is_fatal = is_set(&task.frame, scope, |frame| frame.any_errors_fatal.as_ref());

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
-use super::Recap;
 use super::grown::Grown;
 use super::outside::TaskOutside;
+use super::{LOCALHOST, Recap};
 use crate::diagnostic::Diagnostic;
-use crate::playbook::{Frame, Library, OMIT, Play, Role, Task};
+use crate::playbook::{Frame, Library, OMIT, Play, Role, Strategy, Task};
 use crate::template::{Hosts, Layer, Scope, Template};
 
 /// What a host is still good for.
@@ -285,6 +285,8 @@ pub(super) struct PlayView {
     fixed: Map<String, Json>,
     /// `vars_files`.
     pub(super) files: Vec<VarsFile>,
+    /// Hosts do not wait for each other.
+    pub(super) is_free: bool,
     /// `meta: end_play` has ended the play, not only its batch.
     pub(super) is_over: AtomicBool,
 }
@@ -306,6 +308,7 @@ impl PlayView {
         all: Vec<String>,
         files: Vec<VarsFile>,
         folder: &str,
+        strategy: Strategy,
     ) -> Arc<Self> {
         let mut names: Vec<&str> = Vec::new();
         let mut dependent: Vec<&str> = Vec::new();
@@ -335,6 +338,7 @@ impl PlayView {
             layer: Mutex::default(),
             fixed: fixed.as_object().cloned().unwrap_or_default(),
             files,
+            is_free: strategy == Strategy::Free,
             is_over: AtomicBool::new(false),
         })
     }
@@ -469,7 +473,11 @@ impl Variables {
             .unwrap_or_default();
         frames.reverse();
         let roles = Arc::clone(&view.roles.read().unwrap_or_else(PoisonError::into_inner));
-        let mut layers: Vec<Layer> = self.weakest.clone();
+        let mut layers: Vec<Layer> = frame
+            .map(|frame| self.assumed(host, frame))
+            .into_iter()
+            .collect();
+        layers.extend(self.weakest.iter().cloned());
         for role in roles.iter() {
             defaults(role, &mut layers);
         }
@@ -583,6 +591,24 @@ impl Variables {
             .map(Layer::templated);
         files.insert(place.to_owned(), layer.clone());
         layer
+    }
+
+    /// How a host is reached where nobody says it.
+    fn assumed(&self, host: &str, frame: &Frame) -> Layer {
+        let names = self
+            .group_names
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let address = match host {
+            LOCALHOST if !names.contains_key(host) => "127.0.0.1",
+            name => name,
+        };
+        let keyword = frame.chain().find_map(|frame| frame.connection.as_ref());
+        let connection = keyword.and_then(Template::literal).unwrap_or("ssh");
+        Layer::assumed(Map::from_iter([
+            ("ansible_host".to_owned(), address.into()),
+            ("ansible_connection".to_owned(), connection.into()),
+        ]))
     }
 
     /// What the engine says about the host and the role.

@@ -6,6 +6,7 @@
 mod action;
 mod arguments;
 mod call;
+mod choice;
 mod elsewhere;
 mod frame;
 mod includes;
@@ -34,6 +35,7 @@ use crate::modules::ModuleSpec;
 use crate::template::{Layer, Template};
 
 pub use arguments::{ArgumentValue, OMIT, late};
+pub use choice::Choice;
 pub use frame::Frame;
 pub use late::LateCall;
 pub use library::{Entry, Library};
@@ -91,9 +93,9 @@ pub struct Play {
     /// `serial`: the sizes of the batches.
     pub serial: Option<ArgumentValue>,
     /// `order`.
-    pub order: Order,
+    pub order: Choice<Order>,
     /// `strategy`.
-    pub strategy: Strategy,
+    pub strategy: Choice<Strategy>,
     /// `max_fail_percentage`.
     pub max_fail_percentage: Option<Template>,
     /// `force_handlers`: hosts that failed run the handlers that they owe.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::frame::within;
 use super::load::Loader;
-use super::{ArgumentValue, Frame, Order, Play, Strategy, Task};
+use super::{ArgumentValue, Frame, Play, Task};
 use crate::diagnostic::Diagnostic;
 use crate::template::{Layer, Template};
 use crate::yaml::{Fields, Kind, Node};
@@ -17,20 +17,6 @@ struct Given {
     tags: Vec<String>,
     when: Vec<Template>,
 }
-
-const ORDERS: &[(&str, Order)] = &[
-    ("inventory", Order::Inventory),
-    ("reverse_inventory", Order::ReverseInventory),
-    ("sorted", Order::Sorted),
-    ("reverse_sorted", Order::ReverseSorted),
-    ("shuffle", Order::Shuffle),
-];
-
-const STRATEGIES: &[(&str, Strategy)] = &[
-    ("linear", Strategy::Linear),
-    ("free", Strategy::Free),
-    ("host_pinned", Strategy::Free),
-];
 
 impl Loader<'_> {
     /// The plays of a playbook. `at` is what names it, unless the command line does.
@@ -170,10 +156,8 @@ impl Loader<'_> {
         let frame = Arc::new(frame);
         let vars_files = self.vars_files(&fields, &frame);
         let prompts = self.prompts(&fields, &frame);
-        let strategy = self.strategy(&fields, &frame);
-        let order = self
-            .word(&fields, "order", ORDERS, &frame)
-            .unwrap_or_default();
+        let strategy = self.choice(&fields, "strategy", &frame);
+        let order = self.choice(&fields, "order", &frame);
         let serial = self.serial(&fields);
         let max_fail_percentage = self.count(&fields, "max_fail_percentage");
         let force_handlers = fields.boolean("force_handlers", &mut self.found);
@@ -312,49 +296,6 @@ impl Loader<'_> {
         template
             .and_then(|template| self.known_now(&template, frame))
             .unwrap_or_default()
-    }
-
-    fn strategy(&mut self, fields: &Fields<'_>, frame: &Frame) -> Strategy {
-        let Some(node) = fields.value("strategy") else {
-            return Strategy::default();
-        };
-        let text = self.word_now(node, frame);
-        let text = text.as_str();
-        let short = text.strip_prefix("ansible.builtin.").unwrap_or(text);
-        if let Some((_, strategy)) = STRATEGIES.iter().find(|(name, _)| *name == short) {
-            return *strategy;
-        }
-        self.found.push(
-            Diagnostic::at(
-                &node.place,
-                format!("the strategy `{text}` is not supported"),
-            )
-            .hint("there are `linear`, `free` and `host_pinned`"),
-        );
-        Strategy::default()
-    }
-
-    fn word<T: Copy>(
-        &mut self,
-        fields: &Fields<'_>,
-        key: &'static str,
-        words: &[(&str, T)],
-        frame: &Frame,
-    ) -> Option<T> {
-        let node = fields.value(key)?;
-        let text = self.word_now(node, frame);
-        let text = text.as_str();
-        let known = words.iter().find(|(word, _)| *word == text);
-        if known.is_none() {
-            let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            let mut diagnostic = Diagnostic::at(&node.place, format!("unknown `{key}` `{text}`"))
-                .suggest(text, names.iter().copied());
-            diagnostic
-                .hint
-                .get_or_insert_with(|| format!("there are: {}", names.join(", ")));
-            self.found.push(diagnostic);
-        }
-        known.map(|(_, value)| *value)
     }
 
     fn serial(&mut self, fields: &Fields<'_>) -> Option<ArgumentValue> {

@@ -9,7 +9,8 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use super::missing::{is_harmless, undefined_error};
 use super::rewrite::{BLOCK, COMMENT, VARIABLE};
 use super::{
-    access, filters, functions, methods, operators, outside, python, tests_of_values, values,
+    access, filters, functions, macros, methods, operators, outside, python, tests_of_values,
+    values,
 };
 
 /// The most elements that one value may have: `[1] * 24 ** 5` would fill the memory.
@@ -64,6 +65,7 @@ fn build() -> Environment<'static> {
     functions::add(&mut environment);
     access::add(&mut environment);
     operators::add(&mut environment);
+    macros::add(&mut environment);
     environment.add_filter("kk_own", |value: Value| values::owned(&value));
     environment
 }

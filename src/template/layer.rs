@@ -28,6 +28,8 @@ pub struct Layer {
     variables: Variables,
     /// Texts in it are data, never templates: facts, results of tasks, settings.
     raw: bool,
+    /// Nobody has said it.
+    assumed: bool,
     /// Variables without templates as the engine takes them, for all scopes that have this layer.
     ready: Arc<Mutex<HashMap<String, Option<Value>>>>,
 }
@@ -116,6 +118,14 @@ impl Layer {
         Self::new(Variables::Plain(variables.into()), true)
     }
 
+    /// What is taken where nobody says anything else.
+    pub fn assumed(variables: impl Into<Arc<Map<String, Json>>>) -> Self {
+        Self {
+            assumed: true,
+            ..Self::raw(variables)
+        }
+    }
+
     /// A place for facts of a host: they are known as they are called, and below `ansible_facts`.
     pub fn facts() -> Self {
         Self::new(Variables::Facts(Arc::default()), true)
@@ -138,6 +148,7 @@ impl Layer {
         Self {
             variables,
             raw,
+            assumed: false,
             ready: Arc::default(),
         }
     }
@@ -154,6 +165,11 @@ impl Layer {
     /// Whether its texts are data.
     pub(super) fn is_raw(&self) -> bool {
         self.raw
+    }
+
+    /// Whether nobody has said what it holds.
+    pub(super) fn is_assumed(&self) -> bool {
+        self.assumed
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

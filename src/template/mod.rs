@@ -14,6 +14,7 @@ mod known;
 mod layer;
 mod literal;
 mod lookups;
+mod macros;
 mod methods;
 mod missing;
 mod names;

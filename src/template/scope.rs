@@ -166,9 +166,10 @@ impl Scope {
         }
     }
 
-    /// The unresolved value of a variable.
+    /// The unresolved value of a variable, if somebody has said it.
     pub fn raw(&self, name: &str) -> Option<Cow<'_, Json>> {
-        self.layer_of(name)?.get(name)
+        let layer = self.layer_of(name)?;
+        layer.get(name).filter(|_| !layer.is_assumed())
     }
 
     /// The strongest layer that has a variable.

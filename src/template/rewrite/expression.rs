@@ -31,6 +31,8 @@ pub(super) struct Reader<'a> {
     pub(super) locals: Vec<&'a str>,
     /// What it calls, and where.
     pub(super) calls: Vec<(&'a str, Range<usize>)>,
+    /// Macros that are being read: their names, and which of [`ASKED`] they ask for.
+    pub(super) macros: Vec<(&'a str, [bool; 2])>,
     /// Other templates may give it more names.
     pub(super) has_parts: bool,
     /// What ends a line of the text around tags.
@@ -55,6 +57,7 @@ impl<'a> Reader<'a> {
             mutates: false,
             locals: Vec::new(),
             calls: Vec::new(),
+            macros: Vec::new(),
             has_parts: false,
             newline: "\n".to_owned(),
             depth: 0,

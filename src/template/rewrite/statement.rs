@@ -7,8 +7,9 @@ use super::literal::quoted;
 use super::piece::Piece;
 use super::tokens::CLOSERS;
 use super::{BLOCK, Mistake, VARIABLE};
+use crate::template::macros::ASKED;
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// A whole template.
     pub(super) fn template(&mut self) -> Result<Piece, Mistake> {
         let mut body = Piece::default();
@@ -40,6 +41,15 @@ impl Reader<'_> {
                     body.add(&tag);
                     body.push(" ");
                     body.push(BLOCK.1);
+                    if tag.text == "endmacro"
+                        && let Some((name, [varargs, kwargs])) = self.macros.pop()
+                    {
+                        let filter =
+                            format!(" set {name} = {name} | kk_macro({varargs}, {kwargs}) ");
+                        body.push(BLOCK.0);
+                        body.push(&filter);
+                        body.push(BLOCK.1);
+                    }
                     body.mark(at, start..end);
                 }
                 _ => return Err(self.cursor.unexpected("text")),
@@ -68,11 +78,15 @@ impl Reader<'_> {
                 self.locals.push(name);
                 tag.push(" ");
                 tag.push(name);
-                self.parameters(&mut tag)?;
+                let named = self.parameters(&mut tag)?;
+                self.asked(name, &named, &mut tag);
             }
             "call" => {
                 if matches!(self.cursor.peek(), Some(Token::ParenOpen)) {
                     self.parameters(&mut tag)?;
+                } else {
+                    // A bracket would open the parameters, and what is called may begin with one.
+                    tag.push("()");
                 }
                 let wrong = self.cursor.unexpected("a call");
                 let call = self.expression()?;
@@ -228,7 +242,31 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn parameters(&mut self, tag: &mut Piece) -> Result<(), Mistake> {
+    /// Parameters for what the macro asks for beyond those that it names.
+    fn asked(&mut self, name: &'a str, named: &[&str], tag: &mut Piece) {
+        let body = self.cursor.up_to("macro", "endmacro");
+        let asked = ASKED.map(|wanted| {
+            let is_read =
+                |token: &Token<'_>| matches!(token, Token::Ident(word) if *word == wanted);
+            !named.contains(&wanted) && body.iter().any(|spanned| is_read(&spanned.token))
+        });
+        for (wanted, _) in ASKED.iter().zip(asked).filter(|(_, is_asked)| *is_asked) {
+            self.locals.push(wanted);
+            if tag.text.ends_with(')') {
+                tag.text.pop();
+            }
+            if !tag.text.ends_with('(') {
+                tag.push(", ");
+            }
+            tag.push(wanted);
+            // Behind parameters that need not be given.
+            tag.push("=none)");
+        }
+        self.macros.push((name, asked));
+    }
+
+    fn parameters(&mut self, tag: &mut Piece) -> Result<Vec<&'a str>, Mistake> {
+        let mut named = Vec::new();
         self.cursor
             .expect("`(`", |token| matches!(token, Token::ParenOpen))?;
         tag.push("(");
@@ -250,6 +288,7 @@ impl Reader<'_> {
             }
             is_first = false;
             let name = self.cursor.name()?;
+            named.push(name);
             self.locals.push(name);
             tag.push(name);
             if self.cursor.takes(|token| matches!(token, Token::Assign)) {
@@ -258,7 +297,7 @@ impl Reader<'_> {
             }
         }
         tag.push(")");
-        Ok(())
+        Ok(named)
     }
 
     /// Tags that name another template.

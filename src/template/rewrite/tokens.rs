@@ -118,6 +118,26 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// What comes up to the tag that closes the one that is being read.
+    pub(super) fn up_to(&self, opener: &str, closer: &str) -> &'a [Spanned<'a>] {
+        let rest = self.tokens.get(self.next..).unwrap_or_default();
+        let mut depth = 0_usize;
+        let end = rest.windows(2).position(|pair| {
+            let [before, word] = pair else {
+                return false;
+            };
+            if !matches!(before.token, Token::BlockStart) {
+                return false;
+            }
+            let is = |wanted: &str| matches!(word.token, Token::Ident(name) if name == wanted);
+            depth += usize::from(is(opener));
+            let is_end = is(closer) && depth == 0;
+            depth = depth.saturating_sub(usize::from(is(closer)));
+            is_end
+        });
+        rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()
+    }
+
     /// The mistake of what comes next.
     pub(super) fn unexpected(&self, expected: &str) -> Mistake {
         let end = self.source.len();

@@ -102,7 +102,9 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_as_yaml_is_read_as_the_same(text in any::<String>(), key in "[^\u{0}-\u{1f}]{1,8}") {
+    fn what_is_written_as_yaml_is_read_as_the_same(text in any::<String>(), key in "[^\u{0}-\u{1f}\u{2028}\u{2029}]{1,8}") {
+        // Ends of lines in Ansible's YAML 1.1, which folds them; plain characters for a reader of 1.2.
+        let text = text.replace(['\u{2028}', '\u{2029}'], "");
         let data = json!({key: [text.clone(), {"deeper": text}, []]});
         let Json::Object(map) = json!({"v": data.clone()}) else { unreachable!() };
         let scope = Scope::new(vec![Layer::raw(map)]);
