@@ -1,6 +1,6 @@
 //! What Ansible calls the hardware: firmware, processors, memory, file systems, and whether there is a real machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -158,6 +158,23 @@ pub(super) fn virtualization(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>
     })
 }
 
+/// Whether another machine, or another program, answers for a file system: then it may not answer at all, and is given up.
+fn lies_elsewhere(kind: &str) -> bool {
+    kind.starts_with("fuse")
+        || [
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb3",
+            "ceph",
+            "glusterfs",
+            "9p",
+            "afs",
+            "lustre",
+        ]
+        .contains(&kind)
+}
+
 pub(super) fn mounts(frames: &Frames<'_>) -> Value {
     let sizes: BTreeMap<&str, Vec<u64>> = frames
         .lines("file-system-sizes")
@@ -172,11 +189,18 @@ pub(super) fn mounts(frames: &Frames<'_>) -> Value {
         })
         .collect();
     let uuids = super::ansible_devices::uuids(frames);
+    let bound: BTreeSet<&str> = frames.lines("bound").collect();
     let mut all = Vec::new();
     for line in frames.lines("file-systems") {
         let words: Vec<&str> = line.split(' ').collect();
         let [device, point, kind, options] = words.as_slice() else {
             continue;
+        };
+        let is_marked = options.split(',').any(|option| option == "bind");
+        let options = if bound.contains(point) && !is_marked {
+            format!("{options},bind")
+        } else {
+            (*options).to_owned()
         };
         let mut mount = json!({
             "device": device, "mount": point, "fstype": kind, "options": options, "dump": 0, "passno": 0,
@@ -198,8 +222,49 @@ pub(super) fn mounts(frames: &Frames<'_>) -> Value {
             ] {
                 mount.insert(name.to_owned(), value.into());
             }
+        } else if lies_elsewhere(kind)
+            && let Value::Object(mount) = &mut mount
+        {
+            let note = "Could not get extra information due to timeout";
+            mount.insert("note".to_owned(), note.into());
         }
         all.push(mount);
     }
     Value::Array(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bound_folders_and_file_systems_that_do_not_answer() {
+        let said = "=kk= file-systems\n/dev/vda / ext4 rw\n/dev/vda /srv/b ext4 rw\n/dev/vda /srv/c ext4 rw,bind\nhost:/x /mnt nfs4 rw\nhost:/y /mnt/y nfs4 rw\n=kk= file-system-sizes\n/ 4096 100 40 10 4\n/mnt/y 4096 100 40 10 4\n=kk= bound\n/srv/b\n/srv/c\n=kk= end\n";
+        let mounts = mounts(&Frames::new(said));
+        let shown: Vec<String> = mounts
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|mount| {
+                let text = |name: &str| mount[name].as_str().unwrap_or("-").to_owned();
+                format!(
+                    "{} {} {} {}",
+                    text("mount"),
+                    text("options"),
+                    mount["size_total"],
+                    text("note")
+                )
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "/ rw 409600 -",
+                "/srv/b rw,bind null -",
+                "/srv/c rw,bind null -",
+                "/mnt rw null Could not get extra information due to timeout",
+                "/mnt/y rw 409600 -",
+            ]
+        );
+    }
 }

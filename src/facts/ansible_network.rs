@@ -55,6 +55,7 @@ pub(super) fn read(frames: &Frames<'_>) -> Value {
         }
         all.insert((*name).to_owned(), interface);
     }
+    super::ansible_links::add(frames, &mut all);
     let mut facts = Map::new();
     facts.insert(
         "ansible_locally_reachable_ips".to_owned(),

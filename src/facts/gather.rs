@@ -38,6 +38,7 @@ fi
     include_str!("probes/10-system.sh"),
     include_str!("probes/12-limit.sh"),
     include_str!("probes/15-ansible.sh"),
+    include_str!("probes/17-links.sh"),
     include_str!("probes/20-network.sh"),
     include_str!("probes/60-end.sh"),
     // All at once: line by line, each would cross the network alone.

@@ -7,6 +7,7 @@
 mod ansible;
 mod ansible_devices;
 mod ansible_hardware;
+mod ansible_links;
 mod ansible_network;
 mod clock;
 mod engines;
