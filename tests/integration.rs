@@ -25,5 +25,6 @@ mod resume;
 mod rootfs;
 mod scale;
 mod ssh;
+mod terminal;
 mod timings;
 mod vault;

@@ -413,7 +413,7 @@ impl Asked {
                     .hint("put it into a file (`--connection-password-file`, `--become-password-file`) or into the inventory (`password`, `become_password`)")
                     .into());
             }
-            let password = rpassword::prompt_password(prompt).context("read the password")?;
+            let password = super::terminal::ask(prompt, false).context("read the password")?;
             prepared.redactor.learn(&password);
             Ok(Some(SecretString::new(password)))
         };
@@ -469,13 +469,8 @@ pub fn confirm_local(prepared: &Prepared, yes: bool, what: &str) -> anyhow::Resu
             .hint("name an inventory with `-i`, or answer with `-y`")
             .into());
     }
-    let mut stderr = anstream::stderr();
-    std::io::Write::write_all(
-        &mut stderr,
-        format!("No inventory is given: {what} changes this machine. Go on? [y/N] ").as_bytes(),
-    )?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
+    let question = format!("No inventory is given: {what} changes this machine. Go on? [y/N] ");
+    let answer = super::terminal::ask(&question, true)?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         return Ok(());
     }
@@ -493,15 +488,13 @@ impl AskHostKey for Terminal {
         Box::pin(async move {
             let asked = tokio::task::spawn_blocking(move || {
                 pauser.pause(|| {
-                    let mut stderr = anstream::stderr();
                     let file = question.file.as_ref().map_or_else(String::new, |file| format!(" It is added to {}.", file.display()));
                     let text = format!(
                         "The host key of {} is not known.\n{} {}\nCompare it with what the host's console shows.{file} Trust it? [y/N] ",
                         question.address, question.algorithm, question.fingerprint
                     );
-                    let _ = std::io::Write::write_all(&mut stderr, text.as_bytes());
-                    let mut answer = String::new();
-                    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+                    super::terminal::ask(&text, true)
+                        .is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
                 })
             });
             asked.await.unwrap_or(false)

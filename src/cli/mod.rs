@@ -27,6 +27,7 @@ mod resume;
 mod run;
 mod status;
 mod summary;
+mod terminal;
 pub mod usage;
 mod variables;
 mod vault;

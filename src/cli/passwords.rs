@@ -209,7 +209,8 @@ fn ask(label: &str, is_new: bool) -> Result<Secret<Vec<u8>>, String> {
         format!(" ({label})")
     };
     let typed = |prompt: String| {
-        rpassword::prompt_password(prompt).map_err(|error| format!("ask for the password: {error}"))
+        super::terminal::ask(&prompt, false)
+            .map_err(|error| format!("ask for the password: {error}"))
     };
     if !is_new {
         return Ok(Secret::new(

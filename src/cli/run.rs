@@ -12,6 +12,7 @@ use super::execution::{carry_out, options, pending};
 use super::live::{Asked, Live, LiveOptions, confirm_local};
 use super::local::print_json;
 use super::prepare::Prepared;
+use super::terminal;
 use super::{extra, outline, resume};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::engine::event::Note;
@@ -269,14 +270,14 @@ pub async fn playbook(mut arguments: RunArguments, global: &GlobalFlags) -> anyh
         let pauser = live.pauser();
         let person = pauser.clone();
         run_options.ask = Some(Ask(Arc::new(move |prompt, echo| {
-            person.pause(|| ask(&format!("{prompt}: "), echo))
+            person.pause(|| terminal::ask(&format!("{prompt}: "), echo).ok())
         })));
         if part.step {
             run_options.step = Some(Step(Arc::new(move |task| {
                 let prompt = format!("Run the task `{task}`? [y]es, [n]o, [c]ontinue: ");
-                match pauser.pause(|| ask(&prompt, true)).as_deref() {
-                    Some("y" | "yes") => StepAnswer::Yes,
-                    Some("c" | "continue") => StepAnswer::Continue,
+                match pauser.pause(|| terminal::ask(&prompt, true)).as_deref() {
+                    Ok("y" | "yes") => StepAnswer::Yes,
+                    Ok("c" | "continue") => StepAnswer::Continue,
                     _ => StepAnswer::No,
                 }
             })));
@@ -310,16 +311,4 @@ fn refresh(target: &TargetFlags, folder: &Path) -> Refresh {
         let found = inventory.add_playbook_variables(&folder);
         found.check(inventory)
     }))
-}
-
-/// Asks on the terminal.
-fn ask(prompt: &str, echo: bool) -> Option<String> {
-    if !echo {
-        return rpassword::prompt_password(prompt).ok();
-    }
-    let mut stderr = anstream::stderr();
-    std::io::Write::write_all(&mut stderr, prompt.as_bytes()).ok()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).ok()?;
-    Some(answer.trim().to_owned())
 }

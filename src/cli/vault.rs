@@ -114,9 +114,9 @@ fn encrypt_string(arguments: &EncryptStringArguments) -> anyhow::Result<Exit> {
     let mut names = arguments.name.iter();
     if arguments.prompt {
         let text = if arguments.show_input {
-            shown_answer("Text to encrypt: ")?
+            super::terminal::ask("Text to encrypt: ", true)?
         } else {
-            rpassword::prompt_password("Text to encrypt (hidden): ")?
+            super::terminal::ask("Text to encrypt (hidden): ", false)?
         };
         texts.push((names.next(), Secret::new(text.into_bytes())));
     }
@@ -156,13 +156,6 @@ fn encrypt_string(arguments: &EncryptStringArguments) -> anyhow::Result<Exit> {
     )?;
     done("encrypted");
     Ok(Exit::Ok)
-}
-
-fn shown_answer(prompt: &str) -> anyhow::Result<String> {
-    write!(anstream::stderr(), "{prompt}")?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// The password that encrypts, and the label that the text gets; none for the default.

@@ -7,6 +7,8 @@ use std::fmt;
 enum Token {
     /// Written in this program: goes to the shell as it is.
     Literal(&'static str),
+    /// A script of this program for a shell: one quoted word.
+    Script(&'static str),
     /// From anywhere else: always quoted.
     Quoted(String),
 }
@@ -15,7 +17,7 @@ impl Token {
     /// What it says, without quotes.
     fn word(&self) -> &str {
         match self {
-            Self::Literal(words) => words,
+            Self::Literal(words) | Self::Script(words) => words,
             Self::Quoted(word) => word,
         }
     }
@@ -50,7 +52,9 @@ impl Command {
         script: &'static str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Self {
-        Self::new("sh -c").arg(script).literal("sh").args(arguments)
+        let mut command = Self::new("sh -c");
+        command.tokens.push(Token::Script(script));
+        command.literal("sh").args(arguments)
     }
 
     /// A text that a user wrote for `/bin/sh` (or another shell).
@@ -122,11 +126,12 @@ impl Command {
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         if self.is_script()
-            && let [_, Token::Quoted(script), name, arguments @ ..] = self.tokens.as_slice()
+            && let [_, script, name, arguments @ ..] = self.tokens.as_slice()
             && is_name(name.word())
         {
+            let script = script.word();
             let text = if arguments.is_empty() {
-                script.clone()
+                script.to_owned()
             } else {
                 format!("set -- {};{script}", to_text(arguments))
             };
@@ -135,11 +140,30 @@ impl Command {
         ("sh".to_owned(), self.to_script())
     }
 
+    /// A script of this program with the words it gets, when the command is that and nothing else.
+    pub(in crate::connect) fn to_own_script(&self) -> Option<(&'static str, String)> {
+        if self.is_script()
+            && let [
+                _,
+                Token::Script(script),
+                Token::Literal("sh"),
+                arguments @ ..,
+            ] = self.tokens.as_slice()
+        {
+            return Some((script, to_text(arguments)));
+        }
+        None
+    }
+
     /// Whether this is `sh -c` with a script and nothing but words after it.
     pub(crate) fn is_script(&self) -> bool {
         matches!(
             self.tokens.as_slice(),
-            [Token::Literal("sh -c"), Token::Quoted(_), ..]
+            [
+                Token::Literal("sh -c"),
+                Token::Script(_) | Token::Quoted(_),
+                ..
+            ]
         ) && self.is_one_program()
     }
 
@@ -157,7 +181,7 @@ impl Command {
         ["sh", "sudo", "env"].contains(&program)
             && self.tokens.iter().all(|token| match token {
                 Token::Literal(words) => is_plain(words),
-                Token::Quoted(_) => true,
+                Token::Script(_) | Token::Quoted(_) => true,
             })
     }
 
@@ -172,6 +196,7 @@ fn to_text(tokens: &[Token]) -> String {
         .iter()
         .map(|token| match token {
             Token::Literal(words) => (*words).to_owned(),
+            Token::Script(word) => quote(word),
             Token::Quoted(word) => quote(word),
         })
         .collect();

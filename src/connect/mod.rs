@@ -94,9 +94,19 @@ pub enum Sharing {
     Alone,
     /// It may. It leaves no process behind.
     Look,
-    /// It may, and may leave anything behind. When its end was not seen, the process of its shell is put here: what runs
-    /// under that is the command. It stays empty when the command got a session of its own.
-    Step(Arc<OnceLock<ParentProcess>>),
+    /// It may, and may leave anything behind.
+    Step(KeptStep),
+}
+
+/// How a step runs in a shell that the connection keeps.
+#[derive(Debug, Clone, Default)]
+pub struct KeptStep {
+    /// When its end was not seen, the process of its shell is put here: what runs under that, and in the process group
+    /// that it leads, is the command. It stays empty when the command got a session of its own.
+    pub parent: Arc<OnceLock<ParentProcess>>,
+    /// What runs there instead of the request's command: the same without what makes it a step, which that shell does
+    /// itself. The folder is the one whose `step.lock`, if there is one, is held meanwhile.
+    pub bare: Option<(Command, Arc<str>)>,
 }
 
 /// A process of the host, and when it started: so that another one that got its number later is told from it.
@@ -129,8 +139,8 @@ impl ExecRequest {
 
     /// The same for a command that may change something.
     #[must_use]
-    pub fn shared_step(mut self, parent: Arc<OnceLock<ParentProcess>>) -> Self {
-        self.sharing = Sharing::Step(parent);
+    pub fn shared_step(mut self, step: KeptStep) -> Self {
+        self.sharing = Sharing::Step(step);
         self
     }
 

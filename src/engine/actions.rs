@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value as Json, json};
 
 use super::attempt::Attempt;
-use super::event::Outcome;
+use super::event::{NoticeLevel, Outcome};
 use super::perform::Doing;
 use crate::facts::FactsError;
 use crate::playbook::{ArgumentValue, EngineAction, Frame, check_arguments, parse_variables};
@@ -288,35 +288,43 @@ impl Doing<'_> {
         let started = Instant::now();
         let began = crate::modules::local_time();
         let mut answer = String::new();
+        let prompt = arguments.get("prompt").map(display);
         if let Some(seconds) = seconds {
+            if let Some(prompt) = &prompt {
+                self.runner.events.notice(NoticeLevel::Info, prompt.clone());
+            }
             let time = Duration::try_from_secs_f64(seconds.max(1.0)).unwrap_or_default();
             tokio::select! {
                 () = tokio::time::sleep(time) => {}
                 () = self.runner.control.stop.cancelled() => {}
             }
-        } else {
-            let Some(ask) = self.runner.options.ask.clone() else {
-                let mut attempt =
-                    Attempt::failed("`pause` waits for an answer, and nobody is at a terminal");
-                attempt.hint = Some("give it `seconds` or `minutes`".to_owned());
-                return attempt;
-            };
-            let prompt = arguments.get("prompt").map_or_else(
-                || "Press enter to go on, Ctrl-C to stop".to_owned(),
-                display,
-            );
+        } else if let Some(ask) = self.runner.options.ask.clone() {
             let echo = arguments.get("echo").is_none_or(truthy);
+            let mut prompt =
+                prompt.unwrap_or_else(|| "Press enter to go on, Ctrl-C to stop".to_owned());
+            if !echo {
+                prompt.push_str(" (what you type is hidden)");
+            }
             let asked = tokio::task::spawn_blocking(move || (ask.0)(&prompt, echo)).await;
             answer = asked.ok().flatten().unwrap_or_default();
+            if !echo {
+                self.runner.events.redactor().learn(&answer);
+            }
+        } else {
+            self.runner.events.notice(
+                NoticeLevel::Warning,
+                "`pause` does not wait for an answer: nobody is at a terminal",
+            );
         }
         let delta = started.elapsed().as_secs();
         let took = (started.elapsed().as_secs_f64() * 100.0).round() / 100.0;
         let mut attempt = Attempt::ended(Outcome::Ok, Map::new());
         let said = match seconds {
-            Some(_) if arguments.contains_key("minutes") => {
-                format!("Paused for {:?} minutes", took / 60.0)
+            Some(_) if arguments.contains_key("seconds") => format!("Paused for {took:?} seconds"),
+            _ => {
+                let minutes = (started.elapsed().as_secs_f64() / 60.0 * 100.0).round() / 100.0;
+                format!("Paused for {minutes:?} minutes")
             }
-            _ => format!("Paused for {took:?} seconds"),
         };
         for (name, value) in [
             ("delta", json!(delta)),

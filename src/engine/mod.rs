@@ -23,6 +23,7 @@ mod outside;
 mod perform;
 mod play;
 mod privilege;
+mod prompts;
 mod repeat;
 mod resume;
 mod runner;

@@ -24,16 +24,28 @@ impl Runner<'_> {
     /// Runs a play, batch by batch.
     pub(super) async fn play(&self, play: &Play, step: StepId) {
         let folder = self.library.absolute(&play.folder);
-        let nobody = PlayView::new(
-            play,
-            &play.name,
-            Vec::new(),
-            Vec::new(),
-            Vec::new(),
-            &folder,
-            Strategy::default(),
-        );
-        let scope = self.variables.scope(LOCALHOST, Some(&play.frame), &nobody);
+        let scope_with = |answers: Vec<VarsFile>| {
+            let (name, strategy) = (&play.name, Strategy::default());
+            let nobody = PlayView::new(
+                play,
+                name,
+                Vec::new(),
+                Vec::new(),
+                answers,
+                &folder,
+                strategy,
+            );
+            self.variables.scope(LOCALHOST, Some(&play.frame), &nobody)
+        };
+        let mut scope = scope_with(Vec::new());
+        let answers = match self.ask_variables(play, &scope).await {
+            Ok(answers) => answers,
+            Err(message) => return self.cannot_begin(play, &message),
+        };
+        let answered = || answers.iter().cloned().map(VarsFile::Read);
+        if !answers.is_empty() {
+            scope = scope_with(answered().collect());
+        }
         let all = match self.hosts_of(play, &scope) {
             Ok(hosts) => hosts,
             Err(message) => return self.cannot_begin(play, &message),
@@ -86,7 +98,7 @@ impl Runner<'_> {
                 continue;
             }
             let is_whole = batch.len() == before;
-            let files = self.vars_files(play);
+            let files = answered().chain(self.vars_files(play)).collect();
             let view = PlayView::new(play, &name, batch, all.clone(), files, &folder, strategy);
             self.batch(play, &view, step).await;
             let is_over = view.is_over.load(Ordering::Relaxed);

@@ -224,7 +224,10 @@ fn system(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>) -> Value {
     let uptime = machine
         .get("uptime")
         .and_then(|text| number(text.split('.').next()));
-    let line = machine.get("cmdline").copied().unwrap_or_default();
+    let line = frames
+        .lines("files")
+        .find_map(|line| line.strip_prefix("/proc/cmdline:"))
+        .unwrap_or_default();
     let options: Map<String, Value> = line
         .split_whitespace()
         .map(|word| match word.split_once('=') {
@@ -371,8 +374,14 @@ fn initiators(machine: &BTreeMap<&str, &str>) -> Map<String, Value> {
 
 fn host_keys(frames: &Frames<'_>) -> Map<String, Value> {
     let mut keys = Map::new();
-    for line in frames.lines("host-keys") {
-        let mut words = line.split_whitespace();
+    for line in frames.lines("files") {
+        let Some((_, key)) = line
+            .strip_prefix("/etc/ssh/")
+            .and_then(|line| line.split_once(':'))
+        else {
+            continue;
+        };
+        let mut words = key.split_whitespace();
         let (Some(kind), Some(key)) = (words.next(), words.next()) else {
             continue;
         };
@@ -426,7 +435,6 @@ sys_vendor=QEMU
 loadavg=0.10 0.20 0.30 1/2 3
 uptime=77.5 1.0
 debian_version=12.5
-cmdline=quiet root=/dev/vda1
 fqdn=node1.example.org
 python=/usr/bin/python3
 python_binary=/usr/bin/python3.11
@@ -436,23 +444,22 @@ ID=debian
 VERSION_ID="12"
 VERSION_CODENAME=bookworm
 
-=kk= processor-lines
-processor	: 0
-	hypervisor 
-physical id	: 0
-siblings	: 2
-cpu cores	: 1
-processor	: 1
-physical id	: 0
-siblings	: 2
-cpu cores	: 1
-
 =kk= resolver
 nameserver 10.0.0.1
 search example.org example.net
 
-=kk= host-keys
-ssh-ed25519 AAAA root@x
+=kk= files
+/proc/cpuinfo:processor	: 0
+/proc/cpuinfo:	hypervisor 
+/proc/cpuinfo:physical id	: 0
+/proc/cpuinfo:siblings	: 2
+/proc/cpuinfo:cpu cores	: 1
+/proc/cpuinfo:processor	: 1
+/proc/cpuinfo:physical id	: 0
+/proc/cpuinfo:siblings	: 2
+/proc/cpuinfo:cpu cores	: 1
+/proc/cmdline:quiet root=/dev/vda1
+/etc/ssh/ssh_host_ed25519_key.pub:ssh-ed25519 AAAA root@x
 
 =kk= link-details
 eth0.5 0x1003 up 02:00:00:00:00:01 1400 1 1000 virtio0

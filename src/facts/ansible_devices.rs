@@ -79,12 +79,12 @@ pub(super) fn uuids(frames: &Frames<'_>) -> BTreeMap<String, String> {
 /// `ansible_devices` and `ansible_device_links`.
 pub(super) fn read(frames: &Frames<'_>) -> Map<String, Value> {
     let mut facts = Map::new();
-    if !frames.has("block-values") {
+    if !frames.has("files") {
         return facts;
     }
     let links = Links::read(frames);
     let values: BTreeMap<&str, &str> = frames
-        .lines("block-values")
+        .lines("files")
         .filter_map(|line| line.strip_prefix("/sys/block/")?.split_once(':'))
         .map(|(path, value)| (path, value.trim()))
         .collect();
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn disks_with_partitions() {
-        let said = "=kk= block-values\n/sys/block/sda/size:41943040\n/sys/block/sda/removable:0\n/sys/block/sda/queue/scheduler:none [mq-deadline]\n/sys/block/sda/queue/logical_block_size:512\n/sys/block/sda/device/vendor:ATA     \n/sys/block/sda/sda1/start:2048\n/sys/block/sda/sda1/size:2097152\n=kk= block-links\n/dev/disk/by-uuid:\ntotal 0\nlrwxrwxrwx 1 root root 10 Jan  1 00:00 ab-cd -> ../../sda1\n=kk= block-relations\n/sys/block/sda/sda1/holders/dm-0\n/sys/block/dm-0/slaves/sda1\n=kk= end\n";
+        let said = "=kk= files\n/sys/block/sda/size:41943040\n/sys/block/sda/removable:0\n/sys/block/sda/queue/scheduler:none [mq-deadline]\n/sys/block/sda/queue/logical_block_size:512\n/sys/block/sda/device/vendor:ATA     \n/sys/block/sda/sda1/start:2048\n/sys/block/sda/sda1/size:2097152\n=kk= block-links\n/dev/disk/by-uuid:\ntotal 0\nlrwxrwxrwx 1 root root 10 Jan  1 00:00 ab-cd -> ../../sda1\n=kk= block-relations\n/sys/block/sda/sda1/holders/dm-0\n/sys/block/dm-0/slaves/sda1\n=kk= end\n";
         let facts = Value::Object(read(&Frames::new(said)));
         for (pointer, expected) in [
             ("/ansible_devices/sda/size", json!("20.00 GB")),

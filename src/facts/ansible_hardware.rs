@@ -36,10 +36,15 @@ pub(super) fn firmware(machine: &BTreeMap<&str, &str>) -> Value {
     Value::Object(all)
 }
 
+fn processor_lines<'a>(frames: &Frames<'a>) -> impl Iterator<Item = &'a str> {
+    let lines = frames.lines("files");
+    lines.filter_map(|line| line.strip_prefix("/proc/cpuinfo:"))
+}
+
 pub(super) fn processors(frames: &Frames<'_>) -> Value {
     let mut list: Vec<Value> = Vec::new();
     let (mut sockets, mut cores, mut siblings, mut count) = (Vec::new(), 1, 1, 0_u64);
-    for line in frames.lines("processor-lines") {
+    for line in processor_lines(frames) {
         let Some((name, value)) = line.split_once(':') else {
             continue;
         };
@@ -75,7 +80,7 @@ pub(super) fn processors(frames: &Frames<'_>) -> Value {
 
 pub(super) fn memory(frames: &Frames<'_>) -> Value {
     let megabytes: BTreeMap<&str, u64> = frames
-        .lines("memory-lines")
+        .lines("memory")
         .filter_map(|line| {
             let (name, rest) = line.split_once(':')?;
             Some((name, number(rest.split_whitespace().next())? / 1024))
@@ -132,11 +137,7 @@ pub(super) fn virtualization(frames: &Frames<'_>, machine: &BTreeMap<&str, &str>
         guest.push(name);
     } else if machine.contains_key("xen") {
         guest.push("xen");
-    } else if guest.is_empty()
-        && frames
-            .lines("processor-lines")
-            .any(|line| line.trim() == "hypervisor")
-    {
+    } else if guest.is_empty() && processor_lines(frames).any(|line| line.trim() == "hypervisor") {
         guest.push("kvm");
     }
     let host: Vec<&str> = machine

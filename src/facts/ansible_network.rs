@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::ansible::number;
 use super::frame::Frames;
+use super::network;
 
 /// One address of an interface.
 fn ipv4(address: &str, broadcast: Option<&str>) -> Value {
@@ -60,8 +61,8 @@ pub(super) fn read(frames: &Frames<'_>) -> Value {
         "ansible_locally_reachable_ips".to_owned(),
         reachable(frames),
     );
-    for (section, version) in [("routes", "ipv4"), ("routes6", "ipv6")] {
-        let default = default_route(frames.text(section), version, &all);
+    for (is_ipv6, version) in [(false, "ipv4"), (true, "ipv6")] {
+        let default = default_route(network::default_routes(frames, is_ipv6), version, &all);
         facts.insert(format!("ansible_default_{version}"), default);
     }
     facts.extend(all.into_iter().map(|(name, value)| {
@@ -78,7 +79,7 @@ pub(super) fn read(frames: &Frames<'_>) -> Value {
 fn reachable(frames: &Frames<'_>) -> Value {
     let mut all: [std::collections::BTreeSet<&str>; 2] = Default::default();
     let [ipv4, ipv6] = &mut all;
-    for line in frames.lines("addresses") {
+    for line in network::addresses(frames) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [_, on, family, address, ..] = words.as_slice() else {
             continue;
@@ -104,7 +105,7 @@ fn reachable(frames: &Frames<'_>) -> Value {
 fn addresses(frames: &Frames<'_>, name: &str, interface: &mut Map<String, Value>) {
     let mut ipv6 = Vec::new();
     let mut secondaries = Vec::new();
-    for line in frames.lines("addresses") {
+    for line in network::addresses(frames) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [_, on, family, address, rest @ ..] = words.as_slice() else {
             continue;
@@ -142,9 +143,12 @@ fn addresses(frames: &Frames<'_>, name: &str, interface: &mut Map<String, Value>
 }
 
 /// The interface of a default route, with its address and its gateway.
-fn default_route(text: &str, version: &str, interfaces: &Map<String, Value>) -> Value {
-    let words: Vec<&str> = text
-        .lines()
+fn default_route<'a>(
+    mut lines: impl Iterator<Item = &'a str>,
+    version: &str,
+    interfaces: &Map<String, Value>,
+) -> Value {
+    let words: Vec<&str> = lines
         .next()
         .unwrap_or_default()
         .split_whitespace()

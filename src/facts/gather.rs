@@ -24,7 +24,15 @@ pub const SCRIPT: &str = concat!(
 
 /// What [`Extent::System`] runs of it.
 const SYSTEM_SCRIPT: &str = concat!(
-    "facts() {\n",
+    // Where `printf` is a program its words are limited: found by the status, as a search path without one.
+    r#"facts() {
+if [ -z "$by_line" ]; then
+  first_path=$PATH
+  PATH=/proc/self
+  printf '' 2>/dev/null || exit 99
+  PATH=$first_path
+fi
+"#,
     include_str!("probes/00-environment.sh"),
     include_str!("probes/00-prelude.sh"),
     include_str!("probes/10-system.sh"),
@@ -33,14 +41,16 @@ const SYSTEM_SCRIPT: &str = concat!(
     include_str!("probes/17-links.sh"),
     include_str!("probes/20-network.sh"),
     include_str!("probes/60-end.sh"),
-    // All at once: line by line, each would cross the network alone. Not where `printf` is a program, whose words are limited.
+    // All at once: line by line, each would cross the network alone.
     r#"
 }
-if (PATH=/proc/self; printf '') 2>/dev/null; then
-  collected=$(facts "$@")
-  printf '%s\n' "$collected"
-else
+by_line=
+collected=$(facts "$@")
+if [ "$?" = 99 ]; then
+  by_line=yes
   facts "$@"
+else
+  printf '%s\n' "$collected"
 fi
 "#,
 );

@@ -8,10 +8,8 @@ use super::model::{Facts, Interface};
 /// Reads the sections about the network into `facts`.
 pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
     let mut interfaces: Vec<Interface> = frames.lines("links").filter_map(link).collect();
-    let mut addresses: Vec<(String, String)> = frames
-        .lines("addresses")
-        .filter_map(address_of_ip)
-        .collect();
+    let mut addresses: Vec<(String, String)> =
+        addresses(frames).filter_map(address_of_ip).collect();
     if addresses.is_empty() {
         addresses = addresses_of_proc(frames);
     }
@@ -32,9 +30,38 @@ pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
         }
     }
     facts.interfaces = interfaces;
-    facts.default_interface = default_of_ip(frames.text("routes"))
+    facts.default_interface = default_of_ip(default_routes(frames, false))
         .or_else(|| default_of_proc(frames.text("proc-route")))
-        .or_else(|| default_of_ip(frames.text("routes6")));
+        .or_else(|| default_of_ip(default_routes(frames, true)));
+}
+
+/// What `ip -o addr show` says.
+pub(super) fn addresses<'a>(frames: &Frames<'a>) -> impl Iterator<Item = &'a str> {
+    let section = if frames.has("addresses") {
+        "addresses"
+    } else {
+        "ip"
+    };
+    frames.lines(section)
+}
+
+/// What `ip route show default` says of one of the two protocols. Asked for both at once it does not name them; then an
+/// IPv6 route is told by what such a route alone has.
+pub(super) fn default_routes<'a>(
+    frames: &Frames<'a>,
+    is_ipv6: bool,
+) -> impl Iterator<Item = &'a str> {
+    let section = if is_ipv6 { "routes6" } else { "routes" };
+    let has_ipv6 = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.any(|word| word == "pref" || word.parse::<Ipv6Addr>().is_ok())
+    };
+    let of_both = frames.lines("ip").filter(move |line| {
+        let other_table = line.contains(" table ");
+        line.starts_with("default ") && !other_table && has_ipv6(line) == is_ipv6
+    });
+    let of_both = (!frames.has(section)).then_some(of_both);
+    frames.lines(section).chain(of_both.into_iter().flatten())
 }
 
 /// `eth0 0x1003 up`: name, flags (bit 0: up) and operational state.
@@ -68,8 +95,8 @@ fn address_of_ip(line: &str) -> Option<(String, String)> {
 }
 
 /// The interface of the default route with the lowest metric, from `ip route show default`.
-fn default_of_ip(text: &str) -> Option<String> {
-    text.lines()
+fn default_of_ip<'a>(lines: impl Iterator<Item = &'a str>) -> Option<String> {
+    lines
         .filter_map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
             if words.first() != Some(&"default") {
@@ -190,8 +217,8 @@ mod tests {
     #[test]
     fn the_lowest_metric_wins() {
         let text = "default via 10.1.0.1 dev wlan0 proto dhcp metric 600\ndefault via 10.0.0.1 dev eth0 proto dhcp metric 100\n";
-        assert_eq!(default_of_ip(text).as_deref(), Some("eth0"));
-        assert_eq!(default_of_ip(""), None);
+        assert_eq!(default_of_ip(text.lines()).as_deref(), Some("eth0"));
+        assert_eq!(default_of_ip("".lines()), None);
     }
 
     #[test]

@@ -57,6 +57,21 @@ about() {
 }
 pub(crate) use about_function;
 
+/// `keep_copy PATH` keeps a copy of a file, with a name that nothing has yet, and says which.
+macro_rules! keep_copy_function {
+    () => {
+        r#"
+keep_copy() {
+  kept=$$
+  while copy=$1.$kept.$(date +%Y-%m-%d@%H:%M:%S)~ && [ -e "$copy" ]; do kept=$((kept + 1)); done
+  cp -p -- "$1" "$copy" || exit 1
+  printf 'backup_file=%s\n' "$copy"
+}
+"#
+    };
+}
+pub(crate) use keep_copy_function;
+
 /// `$1` path, then mode, owner and group, empty for "as it is", then whether a link is followed.
 const ATTRIBUTES: &str = concat!(
     about_function!(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::attributes::{Attributes, DEFAULT_MODE, about_function};
+use super::attributes::{Attributes, DEFAULT_MODE, about_function, keep_copy_function};
 use super::copy_folder::make_folders;
 use super::{Arguments, Content, LedgerEntry, Look, ModuleError, Plan, Step};
 use crate::connect::Command;
@@ -25,6 +25,7 @@ const WRITE_LIMIT: u64 = 1024 * 1024;
 /// it begins with `move:`, `$7` 1 for a copy of what is there, then the words of the command, `%s` for the file.
 const WRITE_CHECKED: &str = concat!(
     about_function!(),
+    keep_copy_function!(),
     aside_function!(),
     settle_function!(),
     r#"
@@ -59,9 +60,7 @@ if [ "$#" -gt 0 ]; then
   fi
 fi
 if [ "$backup" = 1 ] && [ -f "$path" ]; then
-  copy=$path.$$.$(date +%Y-%m-%d@%H:%M:%S)~
-  cp -p -- "$path" "$copy" || exit 1
-  printf 'backup_file=%s\n' "$copy"
+  keep_copy "$path"
 fi
 settle "$new" "$path"
 about "$path"

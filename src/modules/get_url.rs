@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::apply::command_failed;
 use super::attributes::{
-    Attributes, BACKUP, DEFAULT_MODE, GROUP, MODE, OWNER, UNSAFE_WRITES, about_function, pairs_of,
-    values_of,
+    Attributes, BACKUP, DEFAULT_MODE, GROUP, MODE, OWNER, UNSAFE_WRITES, about_function,
+    keep_copy_function, pairs_of, values_of,
 };
 use super::copy::base_name;
 use super::file_state::{entries_for_new_file, host_path};
@@ -118,6 +118,7 @@ exec curl --fail --location --config -
 /// arrives, `$10` 1 when the server can be asked for what is newer.
 const FETCH: &str = concat!(
     about_function!(),
+    keep_copy_function!(),
     aside_function!(),
     settle_function!(),
     r#"
@@ -159,9 +160,7 @@ else
   if ! [ -f "$path" ] || ! cmp -s -- "$new" "$path"; then
     changed=yes
     if [ "$backup" = 1 ] && [ -f "$path" ]; then
-      copy=$path.$$.$(date +%Y-%m-%d@%H:%M:%S)~
-      cp -p -- "$path" "$copy" || exit 1
-      printf 'backup_file=%s\n' "$copy"
+      keep_copy "$path"
     fi
     if [ -z "$mode" ]; then
       mode=0644

@@ -18,6 +18,7 @@ mod manuals;
 mod meta;
 mod mistaken;
 mod play;
+mod prompts;
 mod reads;
 mod roles;
 mod specification;
@@ -44,6 +45,7 @@ pub use load::{
 pub use loops::{LoopSource, Repeat};
 pub use manuals::MANUALS;
 pub use meta::Meta;
+pub use prompts::Prompt;
 pub use reads::Reads;
 pub use specification::check_arguments;
 
@@ -86,6 +88,8 @@ pub struct Play {
     pub folder: String,
     /// `vars_files`: of each entry the first file that is there.
     pub vars_files: Vec<Vec<Template>>,
+    /// `vars_prompt`: variables that a person is asked for.
+    pub prompts: Vec<Prompt>,
     /// `serial`: the sizes of the batches.
     pub serial: Option<ArgumentValue>,
     /// `order`.

@@ -155,6 +155,7 @@ impl Loader<'_> {
         frame.when.clone_from(&given.when);
         let frame = Arc::new(frame);
         let vars_files = self.vars_files(&fields, &frame);
+        let prompts = self.prompts(&fields, &frame);
         let strategy = self.choice(&fields, "strategy", &frame);
         let order = self.choice(&fields, "order", &frame);
         let serial = self.serial(&fields);
@@ -211,6 +212,7 @@ impl Loader<'_> {
             role_names: std::mem::take(&mut self.role_names),
             folder: self.play_folder.clone(),
             vars_files,
+            prompts,
             serial,
             order,
             strategy,
@@ -286,6 +288,14 @@ impl Loader<'_> {
             )
             .hint(hint),
         );
+    }
+
+    /// A word that may be a template of what is known before the run.
+    pub(super) fn word_now(&mut self, node: &Node, frame: &Frame) -> String {
+        let template = self.template_of(node);
+        template
+            .and_then(|template| self.known_now(&template, frame))
+            .unwrap_or_default()
     }
 
     fn serial(&mut self, fields: &Fields<'_>) -> Option<ArgumentValue> {

@@ -3,13 +3,8 @@
 use crate::diagnostic::{Diagnostic, Place};
 
 /// An error says that they are not supported instead of "unknown".
-pub(super) const NOT_SUPPORTED: &[&str] = &[
-    "debugger",
-    "include",
-    "vars_prompt",
-    "with_lines",
-    "with_random_choice",
-];
+pub(super) const NOT_SUPPORTED: &[&str] =
+    &["debugger", "include", "with_lines", "with_random_choice"];
 
 /// The refusal of a keyword of Ansible's, with what to do instead where there is something.
 pub(super) fn not_supported(name: &str, place: &Place) -> Diagnostic {
@@ -17,7 +12,6 @@ pub(super) fn not_supported(name: &str, place: &Place) -> Diagnostic {
     let instead = match name {
         "debugger" => "there is no debugger; `-vvv` and `debug` tasks show what happens",
         "include" => "`include_tasks` and `import_tasks` are",
-        "vars_prompt" => "nobody is asked while a playbook runs: give the variables with `-e`",
         "with_lines" => "`loop` over the `stdout_lines` of a registered command does it",
         "with_random_choice" => "the filter `random` chooses one",
         _ => return diagnostic,

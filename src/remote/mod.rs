@@ -23,7 +23,8 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::{
-    Command, Connector, ExecRequest, Output, ParentProcess, Sharing, Stdin, TransportError,
+    Command, Connector, ExecRequest, KeptStep, Output, ParentProcess, Sharing, Stdin,
+    TransportError,
 };
 
 use environment::Environment;
@@ -282,9 +283,16 @@ impl Session {
         let name = wrap::random_name();
         let command = self.environment.around(command);
         let stdin = wrap::after(self.environment.input(), stdin);
+        let bare = match &self.note {
+            None => Some((command.clone(), self.state_dir.clone())),
+            Some(_) => None,
+        };
         let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
         let parent = Arc::new(OnceLock::new());
-        let sharing = Sharing::Step(Arc::clone(&parent));
+        let sharing = Sharing::Step(KeptStep {
+            parent: Arc::clone(&parent),
+            bare,
+        });
         let result = self.send(step, stdin, sharing).await;
         if let Err(
             TransportError::Cancelled
@@ -332,7 +340,7 @@ impl Session {
             .stdin(stdin)
             .cancel(self.cancel.clone());
         request.timeout = self.timeout;
-        request.sharing = sharing;
+        request.sharing = wrapped.sharing(sharing);
         let output = self.connector.exec(request).await?;
         wrapped.judge(output, &target)
     }

@@ -3,8 +3,8 @@
 
 /// `$1` and `$2` are the two halves of the wrapper's name (whole, this script would find itself), `$3` the seconds
 /// between asking and killing. `$4` and `$5` are, for a step in a kept shell, that shell's process and when it started;
-/// then nothing else is looked for. Ends the descendants of the wrapper and the process groups they lead; a daemon that
-/// has left both on purpose lives on.
+/// then nothing else is looked for, and what is in the process group that it leads is the step's too. Ends the descendants
+/// of the wrapper and the process groups they lead; a daemon that has left both on purpose lives on.
 pub(super) const STOP: &str = r#"name=$1$2
 marked=
 if [ -n "$4" ]; then
@@ -38,6 +38,11 @@ while [ -n "$todo" ]; do
   done
   todo=$next
 done
+if [ -n "$4" ]; then
+  for pid in $(grep -lE "^[0-9]+ \(.*\) [^ZX] [0-9]+ $4 " /proc/[0-9]*/stat 2>/dev/null | cut -d/ -f3); do
+    case " $marked $victims " in *" $pid "*) ;; *) victims="$victims $pid" ;; esac
+  done
+fi
 send() {
   for pid in $victims; do
     kill "-$1" -- "-$pid" 2>/dev/null

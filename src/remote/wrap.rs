@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::privilege::Method;
 use super::{Become, Note};
-use crate::connect::{Command, Output, Stdin, TransportError};
+use crate::connect::{Command, KeptStep, Output, Sharing, Stdin, TransportError};
 
 /// Around every command that changes something: `$0` is the name by which [`stop`](super::stop) finds it, `$1` the
 /// state folder, `$2` the ledger's file, `$3` the number of ledger lines, then the lines, then the command.
@@ -50,11 +50,10 @@ fi
 exit $?"#;
 
 /// The same for a command that puts nothing into the ledger, as most do: `$1` the state folder, then the command.
-/// One line of characters that every login shell leaves alone, so that it goes over the wire as it is. In a kept shell,
-/// where no name has to be found, the command takes this shell's place when there is no lock to hold for it.
+/// One line of characters that every login shell leaves alone, so that it goes over the wire as it is. A kept shell does
+/// this itself.
 const BARE_STEP: &str = concat!(
-    r#"if [ -r "$1/step.lock" ]&&command -v flock >/dev/null 2>&1;then exec 9<"$1/step.lock";flock -s 9;shift;else shift;"#,
-    r#"case $0 in kk-step-*);;*)if command -v setsid >/dev/null 2>&1;then exec setsid "$@";fi;;esac;fi;"#,
+    r#"if [ -r "$1/step.lock" ]&&command -v flock >/dev/null 2>&1;then exec 9<"$1/step.lock";flock -s 9;fi;shift;"#,
     r#"if command -v setsid >/dev/null 2>&1;then setsid "$@" 9<&-;else "$@" 9<&-;fi;exit $?"#
 );
 
@@ -136,6 +135,16 @@ pub(super) fn privilege(
 }
 
 impl Wrapped {
+    /// How it may share a shell: what runs as somebody else has to be told what a step is by its wrapper.
+    pub(super) fn sharing(&self, sharing: Sharing) -> Sharing {
+        match sharing {
+            Sharing::Step(step) if self.mark.is_some() => {
+                Sharing::Step(KeptStep { bare: None, ..step })
+            }
+            sharing => sharing,
+        }
+    }
+
     /// The input that the host gets for what the command is to read.
     pub(super) fn stdin(&self, stdin: Stdin) -> Stdin {
         after(&self.prefix, stdin)

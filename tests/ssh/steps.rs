@@ -150,10 +150,14 @@ async fn a_step_that_is_broken_off_is_ended_whole() {
     let file = folder.path().join("processes");
     let lasting = || {
         Command::script(
-            "trap '' TERM; sleep 300 & setsid sleep 301 & echo $$ $! >\"$1\"; wait; sleep 302",
+            // A child, one with a session of its own, and one whose parent is gone.
+            "trap '' TERM; sleep 300 & echo $! >\"$1\"; setsid sleep 301 & echo $! >>\"$1\"; \
+             (sleep 303 & echo $! >>\"$1\"); wait; sleep 302",
             [file.to_str().unwrap()],
         )
     };
+    // What an earlier step left behind is no part of it.
+    let daemon = said(&session, "sleep 304 >/dev/null 2>&1 & echo $!").await;
     for is_first in [true, false] {
         // The first command of its shell, and a later one.
         if !is_first {
@@ -163,10 +167,13 @@ async fn a_step_that_is_broken_off_is_ended_whole() {
         let error = limited.run(lasting(), Bytes::new()).await.unwrap_err();
         assert!(matches!(error, TransportError::TimedOut { .. }), "{error}");
         let processes = std::fs::read_to_string(&file).unwrap();
-        for process in processes.split_whitespace() {
+        assert_eq!(processes.lines().count(), 3);
+        for process in processes.lines() {
             wait_until_gone(process, Duration::from_secs(2));
         }
     }
+    assert!(Path::new(&format!("/proc/{}", daemon.trim())).exists());
+    server::signal(daemon.trim().parse().unwrap(), "KILL");
     // Cancelled before it can have said anything.
     let cancel = CancellationToken::new();
     let cancelled = session.with_cancel(cancel.clone());
@@ -193,12 +200,13 @@ async fn a_step_may_end_its_shell() {
     let server = Server::start();
     let session = session_on(&server).await;
     assert_eq!(said(&session, "echo before").await, "before\n");
-    // The parent of the step is the shell.
-    let output = run(&session, "echo said; kill -9 $PPID; sleep 1", b"").await;
+    // The parent of a user's command is the shell.
+    let kill = Command::user_shell("/bin/sh", "echo said; kill -9 $PPID; sleep 1");
+    let output = session.run(kill, Bytes::new()).await.unwrap();
     assert!(!output.success(), "{output:?}");
     assert_eq!(output.stdout_text(), "said\n");
     assert_eq!(said(&session, "echo after").await, "after\n");
-    // Its own process group is its own.
+    // What it sends to its whole process group ends the command alone.
     let output = run(&session, "kill 0; sleep 1", b"").await;
     assert_eq!(output.status.code(), 143);
     assert_eq!(said(&session, "echo after").await, "after\n");

@@ -6,10 +6,14 @@
 //!
 //! Before a command the shell looks whether it is still as good as a new one, and refuses when it is not; then the command
 //! certainly did not start. It is used up when a process that an earlier step left behind still holds its outputs, and
-//! could speak into a later command's: of the processes that were started since, each is looked at. And when a file that
+//! could speak into a later command's, or is in its process group, where it would be ended with a later command: of the
+//! processes that were started since that step, each is looked at. And when a file that
 //! a login shell reads at its start was written since the shell has started: a step must see what an earlier one wrote.
-//! The comparison is with the time of an open pipe, which the shell makes at its start. All of this is done by the shell
-//! itself, without a program.
+//! The comparison is with the time of an open pipe, which the shell makes at its start. All of this is done without
+//! a program by the very process that then becomes the command.
+//!
+//! A script of this program is sent to a shell once, the first with the shell's own: a shell reads its input byte by byte.
+//! Signals that a command sends to its whole process group do not end the shell.
 
 mod marks;
 mod request;
@@ -27,10 +31,12 @@ use crate::connect::{
     Command, ExecRequest, ExitStatus, Output, ParentProcess, Sharing, TransportError, expiry,
 };
 use marks::{Marks, Stage};
-use request::Shared;
+use request::{Scripts, Shared};
 
-/// `$1` the mark. Reads the number of a command, the checks that go before it (`h`: does somebody hold the outputs; `r`:
-/// were start files written; `s`: it is a step), the number of lines of the script (0: one line for `printf %b`) and
+/// `$1` the mark, `$2` script number 1. Reads, a line: the number of a command; the checks that go before it (`h`: did the last
+/// step leave something behind; `r`: were start files written; `s`: it is a step, say its process; `l`: its first word is the
+/// folder of a lock to hold); the process that the last step was; the number of the script, 0 when it is not kept; how
+/// many lines the script has (0: one line for `printf %b`, `-`: it is there), and the command that sets its words; and
 /// whether a line for `printf %b` follows that the command reads.
 const LOOP: &str = include_str!("shell/loop.sh");
 
@@ -43,6 +49,9 @@ pub(super) struct Shell {
     number: u64,
     /// Known once it has said so.
     process: Option<ParentProcess>,
+    scripts: Scripts,
+    /// The process that the last step was.
+    last_step: u32,
     /// A step ran, and whether it left something behind was not looked at yet.
     is_unchecked: bool,
 }
@@ -109,10 +118,10 @@ struct Turn<'a> {
 impl Turn<'_> {
     /// Lets whoever asked for a step know under which process it still runs.
     fn tell(&self, sharing: &Sharing) {
-        if let Sharing::Step(parent) = sharing
+        if let Sharing::Step(step) = sharing
             && let Some(process) = self.shell.as_ref().and_then(|shell| shell.process)
         {
-            let _ = parent.set(process);
+            let _ = step.parent.set(process);
         }
     }
 
@@ -219,14 +228,14 @@ impl SshConnector {
     async fn talk_to_shell(&self, turn: &mut Turn<'_>, shared: &Shared) -> Result<Output, Missing> {
         let shell = match &mut turn.shell {
             Some(shell) => shell,
-            none => none.insert(self.new_shell().await?),
+            none => none.insert(self.new_shell(shared.own_script()).await?),
         };
         let checks = shell.checks(shared.is_step);
         shell.number += 1;
         let mut marks = Marks::new(&self.marker, shell.number);
         let line = &mut shell.line;
         line.progress.forget_outputs();
-        let text = shared.text(shell.number, &checks);
+        let text = shared.text(shell.number, &checks, shell.last_step, &mut shell.scripts);
         if line.writer.data_bytes(text).await.is_err() {
             return Err(self.channels.gone().into());
         }
@@ -254,6 +263,10 @@ impl SshConnector {
             }
             if let Some(output) = marks.answer(&mut line.progress) {
                 shell.is_unchecked = shared.is_step;
+                if shared.is_step {
+                    // None: then the next command is refused.
+                    shell.last_step = marks.process().unwrap_or_default();
+                }
                 return Ok(output);
             }
         }
@@ -294,8 +307,9 @@ impl SshConnector {
     }
 
     /// Starts a shell; that it did is seen with its first command.
-    async fn new_shell(&self) -> Result<Shell, TransportError> {
-        let command = Command::script(LOOP, [self.marker.as_str()]);
+    async fn new_shell(&self, first: Option<&'static str>) -> Result<Shell, TransportError> {
+        let words = [self.marker.as_str(), first.unwrap_or_default()];
+        let command = Command::script(LOOP, words);
         let (name, script) = command.to_named_script();
         let text = login_shell_text(&name, &script, &self.marker)
             .map_err(|reason| self.not_started(reason))?;
@@ -315,6 +329,8 @@ impl SshConnector {
             line,
             number: 0,
             process: None,
+            scripts: Scripts::with(first),
+            last_step: 0,
             is_unchecked: false,
         })
     }

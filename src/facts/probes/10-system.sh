@@ -30,8 +30,12 @@ value online "$line"
 
 section memory
 while read -r name line; do
-  case $name in MemTotal: | MemAvailable: | SwapTotal:) printf '%s %s\n' "$name" "$line" ;; esac
-  [ "$name" != SwapTotal: ] || break
+  case $name in
+    MemTotal: | MemFree: | MemAvailable: | Buffers: | Cached: | SwapTotal: | SwapCached: | SwapFree:)
+      printf '%s %s\n' "$name" "$line"
+      ;;
+  esac
+  [ "$name" != SwapFree: ] || break
 done </proc/meminfo
 
 section kernel

@@ -1,8 +1,18 @@
 
 # What Ansible's playbooks ask for by Ansible's names. A line that may be anything begins with a blank.
-indented() { while IFS= read -r line || [ -n "$line" ]; do printf ' %s\n' "$line"; done; }
+indented() {
+  rest=$1
+  while [ -n "$rest" ]; do
+    line=${rest%%"$line_break"*}
+    printf ' %s\n' "$line"
+    rest=${rest#"$line"}
+    rest=${rest#"$line_break"}
+  done
+}
+line_break='
+'
 section environment
-printf '%s\n' "$first_environment" | indented
+indented "$first_environment"
 
 section user
 while read -r name line number _; do
@@ -31,7 +41,7 @@ for name in bios_date bios_vendor bios_version board_asset_tag board_name board_
   sys_vendor chassis_type; do
   read_line "/sys/class/dmi/id/$name" && value "$name" "$line"
 done
-for name in /proc/cmdline /proc/loadavg /proc/uptime /etc/debian_version /etc/redhat-release /proc/sys/crypto/fips_enabled; do
+for name in /proc/loadavg /proc/uptime /etc/debian_version /etc/redhat-release /proc/sys/crypto/fips_enabled; do
   read_line "$name"
   value "${name##*/}" "$line"
 done
@@ -78,34 +88,28 @@ done </proc/1/environ
 command -v lsb_release >/dev/null && value lsb yes
 [ -e /etc/lsb-release ] && value lsb yes
 for name in python3 python; do
-  path=$(command -v "$name") || continue
+  command -v "$name" >/dev/null || continue
+  path=$(command -v "$name")
   value python "$path"
-  [ -h "$path" ] && path=$(readlink -f "$path")
+  if [ -h "$path" ]; then
+    # What it is called is mostly known without a program: the same file beside it.
+    set +f
+    for line in "${path%/*}"/python[23].*[0-9]; do [ "$line" -ef "$path" ] && break; done
+    set -f
+    if [ "$line" -ef "$path" ] && ! [ -h "$line" ]; then path=$line; else path=$(readlink -f "$path"); fi
+  fi
   value python_binary "$path"
   break
 done
-
-section processor-lines
-grep -oE '^(processor|vendor_id|model name|physical id|siblings|cpu cores)[^[:alpha:]].*|[[:space:]]hypervisor( |$)' /proc/cpuinfo
-
-section memory-lines
-while read -r name line; do
-  case $name in
-    MemTotal: | MemFree: | Buffers: | Cached: | SwapTotal: | SwapCached: | SwapFree:) printf '%s %s\n' "$name" "$line" ;;
-  esac
-  [ "$name" != SwapFree: ] || break
-done </proc/meminfo
 
 section resolver
 while IFS= read -r line || [ -n "$line" ]; do
   case $line in nameserver* | search* | domain* | options*) printf '%s\n' "$line" ;; esac
 done </etc/resolv.conf
 
-section host-keys
 set +f
-for path in /etc/ssh/ssh_host_*_key.pub; do show "$path"; done
-
 section link-details
+here=$PWD
 for link in /sys/class/net/*; do
   [ -r "$link/flags" ] || continue
   read_line "$link/flags"
@@ -115,13 +119,18 @@ for link in /sys/class/net/*; do
     details="$details ${line:--}"
   done
   bus=-
-  [ -e "$link/device" ] && bus=$(cd -P -- "$link/device" && pwd -P) && bus=${bus##*/}
+  [ -e "$link/device" ] && cd -P -- "$link/device" && bus=${PWD##*/}
   details="$details $bus"
   printf '%s %s\n' "${link##*/}" "$details"
 done
+cd -- "$here" || cd /
 
-section block-values
-grep -sH . /sys/block/*/size /sys/block/*/removable /sys/block/*/queue/rotational /sys/block/*/queue/scheduler \
+# Lines of files with the names of these. Of the processors some; their lines, and no others, have a tab.
+section files
+tab='	'
+grep -sHoE "^(processor|vendor_id|model name|physical id|siblings|cpu cores)[^[:alpha:]].*|[[:space:]]hypervisor( |\$)|^[^$tab]+\$" \
+  /proc/cpuinfo /proc/cmdline /etc/ssh/ssh_host_*_key.pub \
+  /sys/block/*/size /sys/block/*/removable /sys/block/*/queue/rotational /sys/block/*/queue/scheduler \
   /sys/block/*/queue/logical_block_size /sys/block/*/queue/hw_sector_size /sys/block/*/queue/discard_granularity \
   /sys/block/*/device/vendor /sys/block/*/device/model /sys/block/*/device/serial /sys/block/*/device/sas_address \
   /sys/block/*/device/sas_device_handle /sys/block/*/*/start /sys/block/*/*/size
@@ -144,7 +153,7 @@ for path in "${fact_path:-/etc/ansible/facts.d}"/*.fact; do
   else
     said=$(cat "$path")
   fi
-  printf '%s\n' "$said" | indented
+  indented "$said"
 done
 set -f
 

@@ -11,23 +11,16 @@ done
 set -f
 
 if command -v ip >/dev/null; then
-  section addresses
-  ip -o addr show
-  section routes
-  ip -4 route show default
-  section routes6
-  # The kernel has one of its own, by lo. A long table is left to the program.
-  count=0
-  while read -r line rest; do
-    count=$((count + 1))
-    case "$line $rest" in
-      "00000000000000000000000000000000 00 "*" lo") [ "$count" -ge 100 ] || continue ;;
-      "00000000000000000000000000000000 00 "*) ;;
-      *) [ "$count" -ge 100 ] || continue ;;
-    esac
+  section ip
+  if ! printf '%s\n' 'addr show' 'route show default table all' | ip -o -batch -; then
+    # One that cannot do several things at once.
+    section addresses
+    ip -o addr show
+    section routes
+    ip -4 route show default
+    section routes6
     ip -6 route show default
-    break
-  done </proc/net/ipv6_route
+  fi
 fi
 if ! command -v ip >/dev/null; then
   section proc-route

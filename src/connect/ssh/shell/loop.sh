@@ -1,17 +1,56 @@
-kk_mark=$1
+kk_mark=$1 kk_script_1=$2
 kk_break='
 '
-(PATH=/proc/self; printf '') 2>/dev/null || exit 1
+(set -- /proc/self/task/*; PATH=/proc/self; printf '' && [ "${1##*/}" != "$$" ]) 2>/dev/null || exit 1
 exec 8<<KK
 
 KK
-kk_last=$$ kk_line=
+kk_line=
 read -r kk_line 2>/dev/null </proc/self/stat
 set -- ${kk_line##*) }
+kk_group=$3
 printf '%s.0=%s-%s:' "$kk_mark" "$$" "${20}"
+trap : HUP INT QUIT TERM ALRM USR1 USR2
+kk_step='kk_lock=$1/step.lock
+shift
+if [ -r "$kk_lock" ] && command -v flock >/dev/null 2>&1; then
+  exec 9<"$kk_lock"
+  flock -s 9
+  (eval "$kk_script") 9<&-
+  exit
+fi
+'
+kk_take() {
+  kk_text=
+  case $1 in
+    -) ;;
+    0)
+      IFS= read -r kk_line || exit
+      kk_text=$(printf %b "$kk_line")
+      ;;
+    *)
+      kk_left=$1
+      while [ "$kk_left" -gt 0 ]; do
+        IFS= read -r kk_line || exit
+        kk_text=$kk_text$kk_line$kk_break
+        kk_left=$((kk_left - 1))
+      done
+      ;;
+  esac
+}
 kk_holds() {
   for kk_try in 1 2 3 4 5; do
-    [ -e "/proc/$1" ] || return 1
+    kk_line=
+    read -r kk_line 2>/dev/null <"/proc/$1/stat" || [ -e "/proc/$1" ] || return 1
+    case $kk_line in
+      '') ;;
+      *") "*)
+        set -- "$1" ${kk_line##*) }
+        [ "$2" != Z ] && [ "$3" != "$$" ] || return 1
+        [ "$4" != "$kk_group" ] || return 0
+        ;;
+      *) return 0 ;;
+    esac
     kk_moved=
     for kk_file in "/proc/$1/fd"/*; do
       if [ -e "$kk_file" ]; then
@@ -26,20 +65,18 @@ kk_holds() {
   [ -e "/proc/$1" ]
 }
 kk_held() {
-  : &
-  kk_from=$kk_last kk_last=$!
-  wait
   [ /proc/self/fd/1 -ef /proc/self/fd/1 ] && [ -r /proc/1/stat ] || return 0
-  [ "$kk_last" -ge "$kk_from" ] && [ "$((kk_last - kk_from))" -lt 8192 ] || return 0
-  if [ "$((kk_last - kk_from))" -lt 64 ]; then
-    while kk_from=$((kk_from + 1)) && [ "$kk_from" -lt "$kk_last" ]; do
-      ! kk_holds "$kk_from" || return 0
+  case $kk_last/$kk_self in *[!0-9/]* | /* | */) return 0 ;; esac
+  [ "$kk_self" -gt "$kk_last" ] && [ "$((kk_self - kk_last))" -lt 8192 ] || return 0
+  if [ "$((kk_self - kk_last))" -lt 64 ]; then
+    while kk_last=$((kk_last + 1)) && [ "$kk_last" -lt "$kk_self" ]; do
+      ! kk_holds "$kk_last" || return 0
     done
     return 1
   fi
   for kk_process in /proc/[0-9]*; do
     kk_process=${kk_process#/proc/}
-    [ "$kk_process" -gt "$kk_from" ] && [ "$kk_process" -lt "$kk_last" ] || continue
+    [ "$kk_process" -gt "$kk_last" ] && [ "$kk_process" -lt "$kk_self" ] || continue
     ! kk_holds "$kk_process" || return 0
   done
   return 1
@@ -52,38 +89,42 @@ kk_stale() {
   done
   return 1
 }
-while read -r kk_number kk_check kk_lines kk_feed; do
-  kk_used=
+kk_ready() {
+  kk_self= kk_used=
   case $kk_check in
-    *h*) ! kk_held || kk_used=yes ;;
-    *s*)
-      : &
-      kk_last=$!
-      wait
+    *[hs]*)
+      set -- /proc/self/task/*
+      kk_self=${1##*/}
       ;;
   esac
+  case $kk_check in *h*) ! kk_held || kk_used=yes ;; esac
   case $kk_check in *r*) ! kk_stale || kk_used=yes ;; esac
   if [ -n "$kk_used" ]; then
     printf '%s.%s!' "$kk_mark" "$kk_number"
     exit
   fi
-  kk_script=
-  if [ "$kk_lines" = 0 ]; then
-    IFS= read -r kk_line || exit
-    kk_script=$(printf %b "$kk_line")
-  fi
-  while [ "$kk_lines" -gt 0 ]; do
-    IFS= read -r kk_line || exit
-    kk_script=$kk_script$kk_line$kk_break
-    kk_lines=$((kk_lines - 1))
-  done
+  exec 8<&-
+  printf '%s.%s?%s:' "$kk_mark" "$kk_number" "$kk_self"
+}
+while read -r kk_number kk_check kk_last kk_name kk_lines kk_words kk_feed; do
+  kk_take "$kk_lines"
+  case $kk_name/$kk_lines in
+    0/*) kk_script=$kk_text ;;
+    */-) eval "kk_script=\$kk_script_$kk_name" ;;
+    *)
+      kk_script=$kk_text
+      eval "kk_script_$kk_name=\$kk_text"
+      ;;
+  esac
+  kk_take "$kk_words"
+  kk_words=$kk_text
+  case $kk_check in *l*) kk_words=$kk_words$kk_break$kk_step ;; esac
   kk_line=
   [ "$kk_feed" = 0 ] || IFS= read -r kk_line || exit
-  printf '%s.%s?' "$kk_mark" "$kk_number"
   if [ "$kk_feed" = 0 ]; then
-    (exec 8<&-; eval "set --;$kk_script") </dev/null
+    (kk_ready; eval "set --$kk_break$kk_words$kk_break$kk_script") </dev/null
   else
-    printf %b "$kk_line" 2>/dev/null | (exec 8<&-; unset kk_line; eval "set --;$kk_script")
+    printf %b "$kk_line" 2>/dev/null | (kk_ready; unset kk_line; eval "set --$kk_break$kk_words$kk_break$kk_script")
   fi
   printf '%s.%s=%s:' "$kk_mark" "$kk_number" "$?"
   printf '%s.%s:' "$kk_mark" "$kk_number" >&2

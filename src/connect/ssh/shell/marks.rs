@@ -7,6 +7,7 @@ use crate::connect::{ExitStatus, Output, ParentProcess};
 pub(super) struct Marks {
     /// The shell's own process follows, and a colon; said once, when it starts.
     start: String,
+    /// The process that the command is, where that is asked for, and a colon follow.
     begin: String,
     /// The shell is used up: the command did not begin.
     refusal: String,
@@ -15,6 +16,8 @@ pub(super) struct Marks {
     end_of_errors: String,
     /// Where the command's own output begins, once it has begun.
     begun: Option<usize>,
+    /// The process that began it, when the shell said so.
+    process: Option<u32>,
     /// How much of each output has been searched.
     searched: [usize; 2],
 }
@@ -37,6 +40,7 @@ impl Marks {
             end: format!("{marker}.{number}="),
             end_of_errors: format!("{marker}.{number}:"),
             begun: None,
+            process: None,
             searched: [0; 2],
         }
     }
@@ -60,12 +64,26 @@ impl Marks {
             if position(stdout, &self.refusal).is_some() {
                 return Stage::Refused;
             }
-            self.begun = position(stdout, &self.begin).map(|begin| begin + self.begin.len());
+            if let Some(begin) = position(stdout, &self.begin).map(|begin| begin + self.begin.len())
+                && let Some(rest) = stdout.get(begin..)
+                && let Some(colon) = rest.iter().position(|&byte| byte == b':')
+            {
+                let process = rest
+                    .get(..colon)
+                    .and_then(|number| std::str::from_utf8(number).ok());
+                self.process = process.and_then(|number| number.parse().ok());
+                self.begun = Some(begin + colon + 1);
+            }
         }
         match self.begun {
             Some(_) => Stage::Begun,
             None => Stage::Waiting,
         }
+    }
+
+    /// The process that the command is, once it has begun and if that was asked for.
+    pub(super) fn process(&self) -> Option<u32> {
+        self.process
     }
 
     /// The process of the shell, when it has just said it.

@@ -1,63 +1,158 @@
-//! One request as the text that the kept shell reads: a line of four words, the script, and what the command reads.
+//! One request as the text that the kept shell reads: a line of seven words, the script,
+//! its words, and what the command reads.
 
 use crate::connect::wire::one_line;
-use crate::connect::{ExecRequest, Sharing, Stdin};
+use crate::connect::{Command, ExecRequest, KeptStep, Sharing, Stdin};
 
 /// The most that is worth it, script and input together: the shell reads it byte by byte.
 const LONGEST: usize = 16 * 1024;
 
+/// Runs the words it gets as a program with its arguments.
+const PROGRAM: &str = "exec \"$@\"";
+
 /// A request that may run in the kept shell.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shared {
-    script: String,
+    script: Script,
+    /// The script's words, the lock's folder before them when there is one.
+    words: String,
     /// For `printf %b`; empty when the command reads nothing.
     feed: String,
     /// It may leave something behind, and sees what the login shell's start files say now.
     pub(super) is_step: bool,
+    holds_lock: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Script {
+    /// One of this program's, which the shell keeps.
+    Own(&'static str),
+    /// Any other, which it forgets.
+    Text(String),
+}
+
+impl Script {
+    fn text(&self) -> &str {
+        match self {
+            Self::Own(text) => text,
+            Self::Text(text) => text,
+        }
+    }
+}
+
+/// The scripts that a shell keeps: each is sent once, and then named by its place here, counted from 1.
+#[derive(Debug, Default)]
+pub(super) struct Scripts(Vec<&'static str>);
+
+impl Scripts {
+    /// The ones that the shell has from its start.
+    pub(super) fn with(first: Option<&'static str>) -> Self {
+        Self(vec![first.unwrap_or_default()])
+    }
+
+    /// A script's number, and whether the shell has it.
+    fn number(&mut self, script: &'static str) -> (usize, bool) {
+        // The text itself is not compared: each is one constant.
+        let place = self.0.iter().position(|known| std::ptr::eq(*known, script));
+        place.map_or_else(
+            || {
+                self.0.push(script);
+                (self.0.len(), false)
+            },
+            |place| (place + 1, true),
+        )
+    }
 }
 
 impl Shared {
     /// The request as far as the shell needs to know it; `None` when it needs a session of its own.
     pub(super) fn of(request: &ExecRequest) -> Option<Self> {
-        let is_step = match &request.sharing {
+        let (command, lock, is_step) = match &request.sharing {
             Sharing::Alone => return None,
-            Sharing::Look => false,
-            Sharing::Step(_) => true,
+            Sharing::Look => (&request.command, None, false),
+            Sharing::Step(KeptStep { bare: None, .. }) => (&request.command, None, true),
+            Sharing::Step(KeptStep {
+                bare: Some((command, lock)),
+                ..
+            }) => (command, Some(lock), true),
         };
         let feed = match &request.stdin {
             Stdin::Empty => String::new(),
             Stdin::Bytes(bytes) if bytes.len() <= LONGEST => one_line(bytes),
             Stdin::Bytes(_) | Stdin::Stream(..) => return None,
         };
-        let (name, script) = request.command.to_named_script();
-        // Somebody looks for a process of that name: it needs one of its own. A step is found by the shell's process.
-        let script = if name == "sh" || is_step {
-            script
-        } else {
-            request.command.to_script()
+        let (script, words) = match command.to_own_script() {
+            Some((script, words)) => (Script::Own(script), words),
+            None if lock.is_some() => (Script::Own(PROGRAM), command.to_shell()),
+            // Somebody may look for a process by its name: then it needs one of its own.
+            None => (Script::Text(command.to_script()), String::new()),
         };
-        (script.len() + feed.len() <= LONGEST && !script.contains('\0')).then_some(Self {
+        let words = match lock {
+            Some(lock) => format!("{} {words}", Command::program(&**lock).to_shell()),
+            None => words,
+        };
+        let length = script.text().len() + words.len() + feed.len();
+        let has_zero = script.text().contains('\0') || words.contains('\0');
+        (length <= LONGEST && !has_zero).then_some(Self {
             script,
+            words,
             feed,
             is_step,
+            holds_lock: lock.is_some(),
         })
     }
 
-    /// What is written to the shell. `checks` are the letters by which it looks at itself first.
-    pub(super) fn text(&self, number: u64, checks: &str) -> String {
-        let is_plain = |byte: u8| matches!(byte, b'\n' | b'\t' | b' ') || byte.is_ascii_graphic();
-        let feed = u8::from(!self.feed.is_empty());
-        let mut text = if self.script.bytes().all(is_plain) {
-            let lines = self.script.split('\n').count();
-            format!("{number} {checks} {lines} {feed}\n{}\n", self.script)
-        } else {
-            format!("{number} {checks} 0 {feed}\n{}\n", one_line(&self.script))
+    /// The script, if it is one that a shell keeps: a new shell gets its first one at once.
+    pub(super) fn own_script(&self) -> Option<&'static str> {
+        match self.script {
+            Script::Own(script) => Some(script),
+            Script::Text(_) => None,
+        }
+    }
+
+    /// What is written to the shell. `checks` are the letters by which it looks at itself first, `last_step` is the process
+    /// that the last step was.
+    pub(super) fn text(
+        &self,
+        number: u64,
+        checks: &str,
+        last_step: u32,
+        scripts: &mut Scripts,
+    ) -> String {
+        let (name, is_known) = match self.script {
+            Script::Own(script) => scripts.number(script),
+            Script::Text(_) => (0, false),
         };
+        let lock = if self.holds_lock { "l" } else { "" };
+        let (script_lines, script) = if is_known {
+            ("-".to_owned(), String::new())
+        } else {
+            lines(self.script.text())
+        };
+        let (word_lines, words) = if self.words.is_empty() {
+            ("-".to_owned(), String::new())
+        } else {
+            lines(&format!("set -- {}", self.words))
+        };
+        let feed = u8::from(!self.feed.is_empty());
+        let mut text = format!(
+            "{number} {checks}{lock} {last_step} {name} {script_lines} {word_lines} {feed}\n{script}{words}"
+        );
         if feed == 1 {
             text.push_str(&self.feed);
             text.push('\n');
         }
         text
+    }
+}
+
+/// A text as lines, and how many they are; none when it is one line for `printf %b`.
+fn lines(text: &str) -> (String, String) {
+    let is_plain = |byte: u8| matches!(byte, b'\n' | b'\t' | b' ') || byte.is_ascii_graphic();
+    if text.bytes().all(is_plain) {
+        (text.split('\n').count().to_string(), format!("{text}\n"))
+    } else {
+        ("0".to_owned(), format!("{}\n", one_line(text)))
     }
 }
 
@@ -70,40 +165,62 @@ mod tests {
     fn only_what_is_short_shares() {
         let request =
             |script: &'static str| ExecRequest::new(Command::script(script, ["a b"])).shared();
-        let script = |request: &ExecRequest| Shared::of(request).map(|shared| shared.script);
-        assert_eq!(script(&request("id")).unwrap(), "set -- 'a b';id");
-        assert_eq!(script(&ExecRequest::new(Command::new("id"))), None);
-        let fed = request("id").stdin(Stdin::Bytes("x\n\\".into()));
-        let fed = Shared::of(&fed).unwrap();
-        assert_eq!(fed.feed, r"x\0012\0134");
-        assert_eq!(
-            fed.text(3, "h"),
-            "3 h 1 1\nset -- 'a b';id\nx\\0012\\0134\n"
-        );
+        let look = Shared::of(&request("id")).unwrap();
+        assert_eq!(look.script, Script::Own("id"));
+        assert_eq!(look.words, "'a b'");
+        assert_eq!(Shared::of(&ExecRequest::new(Command::new("id"))), None);
         let much = request("id").stdin(Stdin::Bytes(vec![0; LONGEST / 4].into()));
-        assert_eq!(script(&much), None);
+        assert_eq!(Shared::of(&much), None);
         let long = ExecRequest::new(Command::script("id", ["a".repeat(LONGEST)]));
-        assert_eq!(script(&long.shared()), None);
-        let named = || ExecRequest::new(Command::new("sh -c").arg("id").arg("kk-step-1"));
+        assert_eq!(Shared::of(&long.shared()), None);
+    }
+
+    #[test]
+    fn a_script_is_sent_once() {
+        const SCRIPT: &str = "id \"$1\"\ntrue";
+        let mut scripts = Scripts::with(Some("first"));
+        let request = ExecRequest::new(Command::script(SCRIPT, ["a b"])).shared();
+        let shared = Shared::of(&request.stdin(Stdin::Bytes("x\n\\".into()))).unwrap();
         assert_eq!(
-            script(&named().shared()).unwrap(),
-            "exec sh -c id kk-step-1"
+            shared.text(3, "h", 77, &mut scripts),
+            "3 h 77 2 2 1 1\nid \"$1\"\ntrue\nset -- 'a b'\nx\\0012\\0134\n"
         );
-        let step = named().shared_step(std::sync::Arc::default());
-        assert_eq!(script(&step).unwrap(), "id");
+        assert_eq!(
+            shared.text(4, "-", 0, &mut scripts),
+            "4 - 0 2 - 1 1\nset -- 'a b'\nx\\0012\\0134\n"
+        );
+    }
+
+    #[test]
+    fn a_step_without_its_wrapper_is_a_program_or_a_script() {
+        const SCRIPT: &str = "true";
+        let step = |bare| {
+            let request = ExecRequest::new(Command::new("sh -c").arg("wrapper").arg("kk-step-1"));
+            let request = request.shared_step(KeptStep {
+                bare,
+                ..KeptStep::default()
+            });
+            let mut scripts = Scripts::with(None);
+            Shared::of(&request).unwrap().text(1, "s", 0, &mut scripts)
+        };
+        let folder = || std::sync::Arc::from("/a b");
+        assert_eq!(step(None), "1 s 0 0 1 - 0\nexec sh -c wrapper kk-step-1\n");
+        assert_eq!(
+            step(Some((Command::program("id").arg("-u"), folder()))),
+            "1 sl 0 2 1 1 0\nexec \"$@\"\nset -- '/a b' id -u\n"
+        );
+        assert_eq!(
+            step(Some((Command::script(SCRIPT, ["c"]), folder()))),
+            "1 sl 0 2 1 1 0\ntrue\nset -- '/a b' c\n"
+        );
     }
 
     #[test]
     fn lines_go_as_they_are_and_other_bytes_do_not() {
-        let text = |script: &str| {
-            Shared {
-                script: script.to_owned(),
-                feed: String::new(),
-                is_step: false,
-            }
-            .text(1, "-")
-        };
-        assert_eq!(text("a\n\\b"), "1 - 2 0\na\n\\b\n");
-        assert_eq!(text("a\n\u{e4}"), "1 - 0 0\na\\0012\\0303\\0244\n");
+        assert_eq!(lines("a\n\\b"), ("2".to_owned(), "a\n\\b\n".to_owned()));
+        assert_eq!(
+            lines("a\n\u{e4}"),
+            ("0".to_owned(), "a\\0012\\0303\\0244\n".to_owned())
+        );
     }
 }

@@ -1,10 +1,11 @@
 //! The loop under every shell that a host may have.
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command as Process, Stdio};
 
 use super::*;
-use crate::connect::Stdin;
+use crate::connect::{KeptStep, Stdin};
 
 /// Shells that may be a host's `sh`, as far as this machine has them.
 fn shells() -> Vec<Vec<&'static str>> {
@@ -35,15 +36,16 @@ fn shells() -> Vec<Vec<&'static str>> {
     found
 }
 
-/// The loop in a shell, with this home.
+/// The loop in a shell, with this home; it leads a process group, as under sshd.
 fn start(shell: &[&str], home: &std::path::Path) -> Child {
     Process::new(shell[0])
         .args(&shell[1..])
-        .args(["-c", LOOP, "sh", "M"])
+        .args(["-c", LOOP, "sh", "M", ""])
         .env("HOME", home)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()
         .unwrap()
 }
@@ -75,7 +77,10 @@ fn say(shell: &[&str], lines: &str) -> (String, String) {
 fn line(number: u64, checks: &str, script: &'static str, input: &'static [u8]) -> String {
     let request = ExecRequest::new(Command::script(script, [""; 0])).shared();
     let request = request.stdin(Stdin::Bytes(input.into()));
-    Shared::of(&request).unwrap().text(number, checks)
+    let mut scripts = Scripts::with(None);
+    Shared::of(&request)
+        .unwrap()
+        .text(number, checks, 0, &mut scripts)
 }
 
 #[test]
@@ -101,8 +106,8 @@ fn every_shell_runs_the_loop() {
     for (number, (script, input)) in scripts.into_iter().enumerate() {
         lines.push_str(&line(number as u64 + 1, "-", script, input));
     }
-    let stdout = "M.1?a\nM.1=3:M.2?x y|\\z|\n\n1\nM.2=0:M.3?M.3=0:M.4?M.4=1:M.5?0\nM.5=0:\
-                  M.6?\u{81}\u{88}\u{101} \\nM.6=0:M.7?[ one\\\t ]\ntwo\nthreeM.7=0:M.8?none\nM.8=0:";
+    let stdout = "M.1?:a\nM.1=3:M.2?:x y|\\z|\n\n1\nM.2=0:M.3?:M.3=0:M.4?:M.4=1:M.5?:0\nM.5=0:\
+                  M.6?:\u{81}\u{88}\u{101} \\nM.6=0:M.7?:[ one\\\t ]\ntwo\nthreeM.7=0:M.8?:none\nM.8=0:";
     let stderr = "b\nM.1:M.2:M.3:M.4:M.5:M.6:M.7:M.8:";
     for shell in shells() {
         assert_eq!(
@@ -113,37 +118,135 @@ fn every_shell_runs_the_loop() {
     }
 }
 
+/// A shell that is asked one thing after the other.
+struct Talk {
+    child: Child,
+    scripts: Scripts,
+    number: u64,
+    last_step: u32,
+}
+
+impl Talk {
+    fn new(shell: &[&str], home: &std::path::Path) -> Self {
+        Self {
+            child: start(shell, home),
+            scripts: Scripts::with(None),
+            number: 0,
+            last_step: 0,
+        }
+    }
+
+    /// What a step says and its status; `None` when the shell refuses it.
+    fn step(&mut self, script: &'static str) -> Option<String> {
+        let request = ExecRequest::new(Command::script(script, [""; 0])).shared_step(KeptStep {
+            bare: Some((Command::script(script, ["x"]), "/nowhere".into())),
+            ..KeptStep::default()
+        });
+        self.number += 1;
+        let checks = if self.number == 1 { "s" } else { "hs" };
+        let text = Shared::of(&request).unwrap();
+        let text = text.text(self.number, checks, self.last_step, &mut self.scripts);
+        let input = self.child.stdin.as_mut().unwrap();
+        input.write_all(text.as_bytes()).unwrap();
+        let begin = format!("M.{}?", self.number);
+        let end = format!("M.{}=", self.number);
+        let mut said = String::new();
+        loop {
+            let mut piece = [0; 512];
+            let count = self
+                .child
+                .stdout
+                .as_mut()
+                .unwrap()
+                .read(&mut piece)
+                .unwrap();
+            assert!(count > 0, "{said}");
+            said.push_str(&String::from_utf8_lossy(&piece[..count]));
+            if said.contains(&format!("M.{}!", self.number)) {
+                return None;
+            }
+            if let Some((_, rest)) = said.split_once(&begin)
+                && let Some((answer, status)) = rest.split_once(&end)
+                && status.ends_with(':')
+            {
+                let (process, answer) = answer.split_once(':').unwrap();
+                self.last_step = process.parse().unwrap();
+                return Some(format!("{answer}={status}"));
+            }
+        }
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs these, then asks for one more; what the last of them said and the answer. Again, as what this process starts
+/// meanwhile has the other end of the outputs for a moment, and no host has that.
+fn after(shell: &[&str], scripts: &[&'static str]) -> (String, Option<String>) {
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..50 {
+        let mut talk = Talk::new(shell, home.path());
+        let said: Option<Vec<String>> = scripts.iter().map(|script| talk.step(script)).collect();
+        if let Some(said) = said {
+            return (said.last().unwrap().clone(), talk.step("echo next"));
+        }
+    }
+    panic!("{shell:?}: never");
+}
+
+fn end(said: &str) {
+    if let Some(process) = said.lines().next()
+        && process.parse::<u32>().is_ok()
+    {
+        let _ = Process::new("kill").arg(process).status();
+    }
+}
+
 #[test]
-fn a_shell_whose_outputs_somebody_holds_is_used_up() {
-    let harmless = [
-        "sleep 50 >/dev/null 2>&1 & echo $!",
-        "sleep 0 & wait; (sleep 0; echo) | cat",
-    ];
+fn a_shell_that_a_process_was_left_in_is_used_up() {
+    let harmless = "sleep 0 & wait; (sleep 0; echo) | cat";
     for shell in shells() {
         for holder in [
             "sleep 50 2>/dev/null & echo $!",
             "sleep 50 >/dev/null & echo $!",
             "setsid sh -c 'exec 7>&1 >/dev/null 2>&1; sleep 50 & echo $! >&7' & wait",
+            // It has nothing of the shell's but its process group.
+            "sleep 50 >/dev/null 2>&1 & echo $!",
         ] {
-            let mut lines = String::new();
-            for (number, script) in harmless.into_iter().enumerate() {
-                lines.push_str(&line(number as u64 + 1, "-hs", script, b""));
-            }
-            lines.push_str(&line(3, "-hs", holder, b""));
-            lines.push_str(&line(4, "-h", "echo never", b""));
-            // What this process starts meanwhile has the other end of the outputs for a moment, and no host has that.
-            let stdout = (0..50)
-                .map(|_| said_until(&shell, &lines, '!'))
-                .find(|stdout| !stdout.ends_with("M.2!") && !stdout.ends_with("M.3!"));
-            let stdout = stdout.unwrap();
-            assert!(stdout.ends_with("M.3=0:M.4!"), "{shell:?}: {stdout}");
-            for process in stdout.split(['?', '\n']) {
-                if process.parse::<u32>().is_ok() {
-                    let _ = Process::new("kill").arg(process).status();
-                }
-            }
+            let (said, next) = after(&shell, &[harmless, holder]);
+            end(&said);
+            assert_eq!(next, None, "{shell:?}: {holder}: {said}");
         }
     }
+}
+
+#[test]
+fn a_shell_outlives_what_leaves_it() {
+    for shell in shells() {
+        for (script, expected) in [
+            ("sleep 0 & wait; (sleep 0; echo) | cat", "\n=0:"),
+            ("setsid sleep 50 >/dev/null 2>&1 & sleep 0.1", "=0:"),
+            // To the whole process group, as a script's `trap 'kill 0' EXIT` does.
+            ("kill 0; sleep 5", "=143:"),
+            ("trap '' TERM; kill 0; echo a", "a\n=0:"),
+        ] {
+            let home = tempfile::tempdir().unwrap();
+            let next = (0..50).find_map(|_| {
+                let mut talk = Talk::new(&shell, home.path());
+                let said = talk.step(script).unwrap();
+                assert_eq!(said, expected, "{shell:?}: {script}");
+                talk.step("echo next")
+            });
+            assert_eq!(next.as_deref(), Some("next\n=0:"), "{shell:?}: {script}");
+        }
+    }
+    let _ = Process::new("pkill")
+        .args(["-x", "-f", "sleep 50"])
+        .status();
 }
 
 /// What it says until this; somebody else may hold its outputs for longer.
@@ -185,7 +288,7 @@ fn a_shell_older_than_its_start_files_is_used_up() {
         lines.push_str(&line(5, "-sr", "echo never", b""));
         let stdout = said_until(&shell, &lines, '!');
         assert!(
-            stdout.ends_with("M.3=0:M.4?looks all the same\nM.4=0:M.5!"),
+            stdout.ends_with("M.3=0:M.4?:looks all the same\nM.4=0:M.5!"),
             "{shell:?}: {stdout}"
         );
     }
