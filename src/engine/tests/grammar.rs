@@ -270,7 +270,7 @@ async fn a_file_of_variables_that_cannot_be_used_ends_the_run_for_all() {
     assert!(world.ran("a").is_empty() && world.ran("b").is_empty());
     assert_eq!(story.report.exit().code(), 1);
     assert!(
-        story.text().contains("vars/of-a.yaml:1:1"),
+        story.text().contains("vars/of-a.yaml:1:3"),
         "{}",
         story.text()
     );
