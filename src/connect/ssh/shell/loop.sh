@@ -40,8 +40,9 @@ kk_take() {
 }
 kk_holds() {
   for kk_try in 1 2 3 4 5; do
+    [ -e "/proc/$1" ] || return 1
     kk_line=
-    read -r kk_line 2>/dev/null <"/proc/$1/stat" || [ -e "/proc/$1" ] || return 1
+    read -r kk_line 2>/dev/null <"/proc/$1/stat"
     case $kk_line in
       '') ;;
       *") "*)
@@ -68,9 +69,9 @@ kk_held() {
   [ /proc/self/fd/1 -ef /proc/self/fd/1 ] && [ -r /proc/1/stat ] || return 0
   case $kk_last/$kk_self in *[!0-9/]* | /* | */) return 0 ;; esac
   [ "$kk_self" -gt "$kk_last" ] && [ "$((kk_self - kk_last))" -lt 8192 ] || return 0
-  if [ "$((kk_self - kk_last))" -lt 64 ]; then
+  if [ "$((kk_self - kk_last))" -lt 256 ]; then
     while kk_last=$((kk_last + 1)) && [ "$kk_last" -lt "$kk_self" ]; do
-      ! kk_holds "$kk_last" || return 0
+      [ ! -e "/proc/$kk_last" ] || ! kk_holds "$kk_last" || return 0
     done
     return 1
   fi
