@@ -16,7 +16,7 @@ use super::schedule::Failure;
 use super::state::{PlayView, Standing, VarsFile};
 use super::{LOCALHOST, Member, tags};
 use crate::facts::FactsError;
-use crate::playbook::{Order, Play, Strategy};
+use crate::playbook::{Frame, Order, Play, Strategy};
 use crate::remote::Session;
 use crate::template::{Layer, Scope, Template, truthy};
 
@@ -184,7 +184,7 @@ impl Runner<'_> {
                 for place in places {
                     if let Ok(Some(entry)) = self.library.read(&place)
                         && let Ok(variables) =
-                            crate::playbook::parse_variables(&entry.name, &entry.bytes)
+                            crate::playbook::parse_vars_file(&entry.name, &entry.bytes)
                     {
                         return VarsFile::Read(Layer::templated(variables));
                     }
@@ -192,6 +192,26 @@ impl Runner<'_> {
                 VarsFile::Named(names.clone())
             })
             .collect()
+    }
+
+    /// Whether a file of variables of one of these hosts is there and cannot be used: that ends the run for all of them, as in
+    /// Ansible, and before the task has begun anywhere.
+    pub(super) fn cannot_go_on(&self, hosts: &[String], frame: &Frame, around: Around<'_>) -> bool {
+        let is_named = |file: &VarsFile| matches!(file, VarsFile::Named(_));
+        if around.view.files.iter().any(is_named) {
+            for host in hosts {
+                // Made once to read them.
+                self.scope(host, frame, &around);
+            }
+        }
+        let Some(diagnostic) = self.variables.unusable.get() else {
+            return false;
+        };
+        self.end_all(around.view);
+        if !self.aborted.load(Ordering::Relaxed) {
+            self.cannot_begin(around.play, &diagnostic.to_string());
+        }
+        true
     }
 
     async fn batch(&self, play: &Play, view: &Arc<PlayView>, step: StepId) {
@@ -204,6 +224,9 @@ impl Runner<'_> {
             depth: 0,
             step,
         };
+        if self.cannot_go_on(&view.hosts, &play.frame, around) {
+            return;
+        }
         if self.gathers(around) {
             self.gather_facts(around).await;
         }

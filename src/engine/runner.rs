@@ -309,12 +309,17 @@ impl<'a> Runner<'a> {
         if self.halted.swap(true, Ordering::Relaxed) {
             return;
         }
+        self.end_all(view);
+        self.events.notice(NoticeLevel::Error, why);
+    }
+
+    /// The running play ends for every host that is left.
+    pub(super) fn end_all(&self, view: &PlayView) {
         for host in &view.hosts {
             if let Some(state) = self.variables.host(host) {
                 state.end();
             }
         }
-        self.events.notice(NoticeLevel::Error, why);
     }
 
     /// The number of the next task.

@@ -227,6 +227,9 @@ impl Runner<'_> {
         let Some(first) = hosts.first() else {
             return Vec::new();
         };
+        if self.cannot_go_on(hosts, &task.frame, around) {
+            return Vec::new();
+        }
         let scope = self.scope(first, &task.frame, &around);
         let title = title(task, &scope);
         if !around.handler && !self.is_let_through(&title, task) {

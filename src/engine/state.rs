@@ -576,7 +576,7 @@ impl Variables {
         let variables = match self.library.read(place) {
             Ok(None) => Ok(None),
             Ok(Some(entry)) => {
-                crate::playbook::parse_variables(&entry.name, &entry.bytes).map(Some)
+                crate::playbook::parse_vars_file(&entry.name, &entry.bytes).map(Some)
             }
             // As with an empty name.
             Err(error) if error.kind() == ErrorKind::IsADirectory => Ok(None),

@@ -73,6 +73,11 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "`contains` may match anywhere; false by default",
         ),
         Argument::optional(
+            "encoding",
+            ArgumentKind::Text,
+            "how the files that `contains` looks into are encoded, for instance `gbk`; what is not encoded so ends the look into its folder; bytes are compared by default",
+        ),
+        Argument::optional(
             "age",
             ArgumentKind::Text,
             "at least this old, as in `2d` or `4w` (s, m, h, d, w); with `-` at most",
@@ -155,14 +160,32 @@ done
 exit 0
 "#;
 
-/// `$1` an expression, `$2` 1 for the whole file: paths on standard input, those that match on standard output.
+/// `$1` an expression, `$2` 1 for the whole file, `$3` an encoding: paths on standard input, those that match on standard
+/// output, and behind `!` those that are not encoded so. Ends with 44 for an encoding that is not known, with 45 when the
+/// host cannot tell.
 const CONTAINS: &str = r#"
+if [ -n "$3" ]; then
+  command -v iconv >/dev/null 2>&1 || exit 45
+  iconv -f "$3" -t UTF-8 </dev/null >/dev/null 2>&1 || exit 44
+fi
 if echo | grep -qP '' 2>/dev/null; then kind=-P; else kind=-E; fi
 if [ "$2" = 1 ]; then pattern=$1; else pattern="^(?:$1)"; [ "$kind" = -P ] || pattern="^($1)"; fi
 while IFS= read -r path; do
-  if grep -q "$kind" -e "$pattern" -- "$path" 2>/dev/null; then printf '%s\n' "$path"; fi
+  if [ -z "$3" ]; then
+    if grep -q "$kind" -e "$pattern" -- "$path" 2>/dev/null; then printf '%s\n' "$path"; fi
+  elif [ "$2" != 1 ] && iconv -f "$3" -t UTF-8 <"$path" 2>/dev/null | LC_ALL=C.UTF-8 grep -q "$kind" -e "$pattern"; then
+    printf '%s\n' "$path"
+  elif ! iconv -f "$3" -t UTF-8 <"$path" >/dev/null 2>&1; then
+    printf '!%s\n' "$path"
+  elif [ "$2" = 1 ] && iconv -f "$3" -t UTF-8 <"$path" | LC_ALL=C.UTF-8 grep -q "$kind" -e "$pattern"; then
+    printf '%s\n' "$path"
+  fi
 done
 "#;
+
+/// How [`CONTAINS`] ends when nobody knows the encoding, and when the host cannot tell.
+const UNKNOWN_ENCODING: u32 = 44;
+const NO_ICONV: u32 = 45;
 
 /// `$1` a hash: paths on standard input, hashes on standard output, an empty line for what cannot be read.
 const HASH: &str = r#"
@@ -181,6 +204,7 @@ struct Find {
     hidden: bool,
     follow: bool,
     contains: Option<(String, bool)>,
+    encoding: Option<String>,
     age: Option<i64>,
     stamp: usize,
     size: Option<i64>,
@@ -296,20 +320,36 @@ impl Module for Find {
             let mut found = as_walked(found);
             found.retain(|entry| self.takes(entry, now));
             if let Some((pattern, whole)) = &self.contains {
-                let words = [pattern.clone(), u8::from(*whole).to_string()];
+                let encoding = self.encoding.as_deref().map(name_of_encoding);
+                let words = [
+                    pattern.clone(),
+                    u8::from(*whole).to_string(),
+                    encoding.unwrap_or_default(),
+                ];
                 found.retain(|entry| entry.kind() == "file");
-                let paths = self
-                    .asked(look, Command::script(CONTAINS, words), &found)
-                    .await?;
-                let paths: std::collections::HashSet<&str> = paths.lines().collect();
-                found.retain(|entry| paths.contains(entry.path()));
+                let command = Command::script(CONTAINS, words);
+                match self.asked(look, command, &found).await? {
+                    Ok(paths) => self.keep(&mut found, &paths, &mut skipped),
+                    Err(UNKNOWN_ENCODING) => {
+                        let name = self.encoding.as_deref().unwrap_or_default();
+                        for entry in found.drain(..) {
+                            let why = format!("unknown encoding: {name}");
+                            skipped.insert(self.root_of(entry.path()), why.into());
+                        }
+                    }
+                    Err(_) => {
+                        return Err(ModuleError::failed(
+                            "look into files of an encoding: the host has no `iconv`",
+                        ));
+                    }
+                }
             }
             found.truncate(self.limit.unwrap_or(usize::MAX));
             let mut files: Vec<Map<String, Value>> = found.iter().map(Entry::values).collect();
             if let Some(algorithm) = &self.checksum {
-                let sums = self
-                    .asked(look, Command::script(HASH, [algorithm.clone()]), &found)
-                    .await?;
+                let command = Command::script(HASH, [algorithm.clone()]);
+                let sums = self.asked(look, command, &found).await?;
+                let sums = sums.unwrap_or_default();
                 for ((file, sum), entry) in files.iter_mut().zip(sums.lines()).zip(&found) {
                     if entry.kind() == "file" {
                         file.insert("checksum".to_owned(), sum.into());
@@ -366,24 +406,77 @@ impl Find {
             && (!size_counts || reaches(self.size, entry.number(5)))
     }
 
+    /// Of what was found what [`CONTAINS`] names. What is not encoded as it should be ends the look into its folder.
+    fn keep(&self, found: &mut Vec<Entry<'_>>, paths: &str, skipped: &mut Map<String, Value>) {
+        let paths: std::collections::HashSet<&str> = paths.lines().collect();
+        let mut broken: Vec<String> = Vec::new();
+        found.retain(|entry| {
+            let path = entry.path();
+            if self.encoding.is_some() {
+                let root = self.root_of(path);
+                if broken.contains(&root) {
+                    return false;
+                }
+                if paths.contains(format!("!{path}").as_str()) {
+                    let encoding = self.encoding.as_deref().unwrap_or_default();
+                    let why = format!(
+                        "Failed to read the file {path} due to an encoding error. current encoding: {encoding}"
+                    );
+                    skipped.insert(root.clone(), why.into());
+                    broken.push(root);
+                    return false;
+                }
+            }
+            paths.contains(path)
+        });
+    }
+
+    /// The folder of `paths` that a path was found in.
+    fn root_of(&self, path: &str) -> String {
+        let is_in = |root: &&String| {
+            let root = root.trim_end_matches('/');
+            path.strip_prefix(root)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let root = self
+            .paths
+            .iter()
+            .filter(is_in)
+            .max_by_key(|root| root.len());
+        root.or(self.paths.first()).cloned().unwrap_or_default()
+    }
+
+    /// What a script says of paths; its status where that says that it could not.
     async fn asked(
         &self,
         look: &Look<'_>,
         command: Command,
         entries: &[Entry<'_>],
-    ) -> Result<String, ModuleError> {
+    ) -> Result<Result<String, u32>, ModuleError> {
         if entries.is_empty() {
-            return Ok(String::new());
+            return Ok(Ok(String::new()));
         }
         let paths: String = entries
             .iter()
             .map(|entry| format!("{}\n", entry.path()))
             .collect();
         let output = look.session.probe_with(command, paths.into()).await?;
-        if !output.success() {
-            return Err(command_failed("look into the files", &output));
+        match output.status.code() {
+            0 => Ok(Ok(output.stdout_text())),
+            status @ (UNKNOWN_ENCODING | NO_ICONV) => Ok(Err(status)),
+            _ => Err(command_failed("look into the files", &output)),
         }
-        Ok(output.stdout_text())
+    }
+}
+
+/// Python's name of an encoding as iconv knows it.
+fn name_of_encoding(name: &str) -> String {
+    let plain = name.to_lowercase().replace('_', "-");
+    match plain.as_str() {
+        "latin-1" | "latin1" | "l1" | "iso8859-1" => "ISO-8859-1".to_owned(),
+        "utf8" | "u8" => "UTF-8".to_owned(),
+        "shift-jis" => "SHIFT_JIS".to_owned(),
+        _ => plain.to_uppercase(),
     }
 }
 
@@ -523,6 +616,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         },
         hidden: arguments.boolean("hidden", false),
         follow: arguments.boolean("follow", false),
+        encoding: arguments.filled("encoding"),
         contains: arguments
             .filled("contains")
             .map(|pattern| (pattern, arguments.boolean("read_whole_file", false))),

@@ -83,6 +83,7 @@ mod user;
 mod user_account;
 mod wait_for;
 mod wait_for_connection;
+mod wait_for_drained;
 
 use std::path::PathBuf;
 

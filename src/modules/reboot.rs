@@ -59,6 +59,11 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "what boots it; `shutdown -r now` by default",
         ),
         Argument::optional(
+            "search_paths",
+            ArgumentKind::Texts,
+            "the folders in which the command that boots it must be; those of the host's `PATH` by default",
+        ),
+        Argument::optional(
             "msg",
             ArgumentKind::Text,
             "what users are told; `Reboot initiated by Ansible` by default",
@@ -91,8 +96,20 @@ if [ -n "$1" ]; then exec sh -c "$1"; fi
 cat /proc/sys/kernel/random/boot_id
 "#;
 
-/// `$1` command, `$2` message, `$3` seconds before: boots once this shell has answered.
+/// `$1` a program, then folders: the first of them that has it.
+const SEARCH: &str = r#"
+name=$1
+shift
+for folder; do
+  if [ -e "$folder/$name" ]; then printf '%s\n' "$folder"; exit 0; fi
+done
+exit 1
+"#;
+
+/// `$1` command, `$2` message, `$3` seconds before, `$4` the folder of the command if it is not looked for: boots once this
+/// shell has answered.
 const REBOOT: &str = r#"
+[ -z "$4" ] || PATH=$4:$PATH
 if [ -z "$1" ] && ! command -v shutdown >/dev/null 2>&1 && ! command -v reboot >/dev/null 2>&1; then
   echo "there is neither \`shutdown\` nor \`reboot\`" >&2
   exit 1
@@ -115,6 +132,7 @@ struct Reboot {
     boot: String,
     command: String,
     message: String,
+    folders: Vec<String>,
 }
 
 impl Module for Reboot {
@@ -136,6 +154,7 @@ impl Module for Reboot {
                 self.command.clone(),
                 self.message.clone(),
                 self.before.as_secs().to_string(),
+                self.folder(look).await?,
             ];
             let steps = vec![
                 Step::run("boot the host", Command::script(REBOOT, words)),
@@ -163,6 +182,25 @@ impl Module for Reboot {
     }
 }
 
+impl Reboot {
+    /// The folder of the command that boots the host, where only some are looked into.
+    async fn folder(&self, look: &Look<'_>) -> Result<String, ModuleError> {
+        let program = self.command.split_whitespace().next().unwrap_or("shutdown");
+        if self.folders.is_empty() || program.starts_with('/') {
+            return Ok(String::new());
+        }
+        let command = Command::script(SEARCH, [program]).args(&self.folders);
+        let output = look.session.probe(command).await?;
+        if output.success() {
+            return Ok(output.stdout_text().trim().to_owned());
+        }
+        let folders = self.folders.join("', '");
+        Err(ModuleError::failed(format!(
+            "Unable to find command \"{program}\" in search paths: ['{folders}']"
+        )))
+    }
+}
+
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let text =
         |name: &str, default: &str| arguments.filled(name).unwrap_or_else(|| default.to_owned());
@@ -175,5 +213,6 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         boot: text("boot_time_command", ""),
         command: text("reboot_command", ""),
         message: text("msg", "Reboot initiated by Ansible"),
+        folders: arguments.texts("search_paths"),
     }))
 }

@@ -10,6 +10,7 @@ use super::apply::command_failed;
 use super::arguments::Given;
 use super::attributes::{about_function, values_of};
 use super::line_edit::expression;
+use super::wait_for_drained::Connections;
 use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Look, Module, ModuleError, ModuleSpec, Plan,
     Step, StepOutput,
@@ -32,8 +33,8 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         Argument::optional("path", ArgumentKind::Path, "the path, instead of a port"),
         Argument::optional(
             "state",
-            ArgumentKind::Choice(&["started", "present", "stopped", "absent"]),
-            "`started`/`present` (the default) or `stopped`/`absent`",
+            ArgumentKind::Choice(&["started", "present", "stopped", "absent", "drained"]),
+            "`started`/`present` (the default), `stopped`/`absent`, or `drained`: nobody is connected to the port",
         ),
         Argument::optional(
             "timeout",
@@ -59,6 +60,16 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
             "search_regex",
             ArgumentKind::Text,
             "what must be in the file, or in what the port says first",
+        ),
+        Argument::optional(
+            "exclude_hosts",
+            ArgumentKind::Texts,
+            "with `drained`: hosts whose connections do not count",
+        ),
+        Argument::optional(
+            "active_connection_states",
+            ArgumentKind::Texts,
+            "with `drained`: the states that count; ESTABLISHED, FIN_WAIT1, FIN_WAIT2, SYN_RECV, SYN_SENT and TIME_WAIT by default",
         ),
         Argument::optional("msg", ArgumentKind::Text, "what to say when the time is up"),
     ],
@@ -151,6 +162,10 @@ done
 "#
 );
 
+const ONLY_PORTS: &str =
+    "state=drained should only be used for checking a port in the wait_for module";
+const ONLY_DRAINED: &str = "exclude_hosts should only be with state=drained";
+
 struct WaitFor {
     wanted: bool,
     host: String,
@@ -163,10 +178,15 @@ struct WaitFor {
     connect: i64,
     pattern: Option<Regex>,
     state: String,
+    /// With `drained`.
+    connections: Option<Connections>,
 }
 
 impl WaitFor {
     fn command(&self, timeout: i64, delay: i64) -> Command {
+        if let (Some(connections), Some(port)) = (&self.connections, self.port) {
+            return connections.command(port, timeout, self.sleep, delay);
+        }
         Command::script(
             WAIT,
             [
@@ -215,6 +235,7 @@ impl WaitFor {
             None => format!("`{}`", self.path),
         };
         let verb = match (self.port.is_some(), self.wanted) {
+            _ if self.connections.is_some() => "to drain",
             (true, true) => "to answer",
             (true, false) => "to close",
             (false, true) => "to be there",
@@ -377,11 +398,24 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let state = arguments
         .filled("state")
         .unwrap_or_else(|| "started".to_owned());
+    let host = arguments
+        .text("host")
+        .unwrap_or_else(|| "127.0.0.1".to_owned());
+    let excluded = arguments.texts("exclude_hosts");
+    let connections = match (state.as_str(), port) {
+        ("drained", Some(_)) => {
+            let states = arguments.texts("active_connection_states");
+            let connections = Connections::new(&host, &excluded, &states);
+            Some(connections.map_err(ModuleError::failed)?)
+        }
+        ("drained", None) => return Err(ModuleError::failed(ONLY_PORTS)),
+        _ if !excluded.is_empty() => return Err(ModuleError::failed(ONLY_DRAINED)),
+        _ => None,
+    };
     Ok(Box::new(WaitFor {
         wanted: !matches!(state.as_str(), "stopped" | "absent"),
-        host: arguments
-            .text("host")
-            .unwrap_or_else(|| "127.0.0.1".to_owned()),
+        host,
+        connections,
         port,
         path,
         timeout: seconds("timeout", 300)?,
@@ -402,6 +436,15 @@ fn check(given: &Given<'_>) -> Result<(), String> {
         .is_none_or(|port| (1..=65535).contains(&port));
     if !port_is_fine {
         return Err("`port` is not between 1 and 65535".to_owned());
+    }
+    let state = given.literals.get("state").and_then(Value::as_str);
+    if state == Some("drained") && given.has("path") {
+        return Err(ONLY_PORTS.to_owned());
+    }
+    if given.has("exclude_hosts")
+        && (!given.has("state") || state.is_some_and(|state| state != "drained"))
+    {
+        return Err(ONLY_DRAINED.to_owned());
     }
     if given.has("port") && given.has("path") {
         Err("give either `port` or `path`".to_owned())

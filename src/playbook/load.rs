@@ -99,15 +99,32 @@ pub fn read_included(
     loader.found.check(included)
 }
 
+/// The variables of a file of `vars_files`: of a mapping, or of a list of mappings, the later ones stronger.
+pub fn parse_vars_file(name: &str, bytes: &[u8]) -> Result<Map<String, Json>, Diagnostic> {
+    let source = vault::source(name, bytes)?;
+    let node = yaml::parse(&source)?;
+    let Some(parts) = node.as_sequence().filter(|parts| !parts.is_empty()) else {
+        return variables_of(&node);
+    };
+    let mut all = Map::new();
+    for part in parts {
+        all.extend(variables_of(part)?);
+    }
+    Ok(all)
+}
+
 /// The variables of a YAML or JSON file.
 pub fn parse_variables(name: &str, bytes: &[u8]) -> Result<Map<String, Json>, Diagnostic> {
     let source = vault::source(name, bytes)?;
-    let node = yaml::parse(&source)?;
+    variables_of(&yaml::parse(&source)?)
+}
+
+fn variables_of(node: &Node) -> Result<Map<String, Json>, Diagnostic> {
     if node.is_null() {
         return Ok(Map::new());
     }
     let json = node.to_json();
-    if source.is_hidden {
+    if node.place.source.is_hidden {
         vault::learn(&json);
     }
     match json {

@@ -40,7 +40,8 @@ pub use frame::Frame;
 pub use late::LateCall;
 pub use library::{Entry, Library};
 pub use load::{
-    Included, Resolved, is_variable_name, load, load_all, parse_variables, read_included,
+    Included, Resolved, is_variable_name, load, load_all, parse_variables, parse_vars_file,
+    read_included,
 };
 pub use loops::{LoopSource, Repeat};
 pub use manuals::MANUALS;

@@ -275,7 +275,11 @@ impl Loader<'_> {
                 if let Some(node) = self.parse(&entry.name, &entry.bytes)
                     && !node.is_null()
                 {
-                    self.file_variables(&node);
+                    // A list of mappings is one after the other.
+                    let parts = node.as_sequence().filter(|parts| !parts.is_empty());
+                    for part in parts.unwrap_or_else(|| std::slice::from_ref(&node)) {
+                        self.file_variables(part);
+                    }
                 }
                 return;
             }

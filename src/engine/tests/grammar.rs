@@ -258,18 +258,19 @@ async fn a_file_of_variables_may_be_named_by_a_lookup() {
 }
 
 #[tokio::test]
-async fn a_file_of_variables_that_cannot_be_used_fails_the_task() {
-    let mut world = World::new(&["a"]);
+async fn a_file_of_variables_that_cannot_be_used_ends_the_run_for_all() {
+    let mut world = World::new(&["b", "a"]);
     world
         .file("vars/of-a.yaml", "- no mapping\n")
         .file("vars/other.yaml", "v: 1\n");
     let story = world
-        .run("- hosts: all\n  gather_facts: false\n  vars_files: [['of-{{ inventory_hostname }}.yaml', other.yaml]]\n  tasks: [{name: one, command: do-one}]\n")
+        .run("- hosts: all\n  gather_facts: false\n  vars_files: [['of-{{ inventory_hostname }}.yaml', other.yaml]]\n  tasks: [{name: one, command: do-one}]\n- hosts: b\n  gather_facts: false\n  tasks: [{name: two, command: do-two}]\n")
         .await;
-    assert_eq!(story.outcomes(), ["one a failed"]);
-    assert!(world.ran("a").is_empty());
+    assert!(story.outcomes().is_empty());
+    assert!(world.ran("a").is_empty() && world.ran("b").is_empty());
+    assert_eq!(story.report.exit().code(), 1);
     assert!(
-        story.text().contains("vars/of-a.yaml:1:1"),
+        story.text().contains("vars/of-a.yaml:1:3"),
         "{}",
         story.text()
     );
