@@ -22,8 +22,8 @@ pub const SCRIPT: &str = concat!(
     include_str!("probes/60-end.sh"),
 );
 
-/// What [`Extent::System`] runs of it.
-const SYSTEM_SCRIPT: &str = concat!(
+/// What [`Extent::System`] runs of it, for playbooks. Before the other words: the folder of local facts, if not the usual one.
+pub const SYSTEM_SCRIPT: &str = concat!(
     // Where `printf` is a program its words are limited: found by the status, as a search path without one.
     r#"facts() {
 if [ -z "$by_line" ]; then

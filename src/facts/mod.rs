@@ -26,7 +26,7 @@ mod subset;
 mod system;
 mod vars;
 
-pub use gather::{Extent, FactsError, SCRIPT, Wanted, gather, parse};
+pub use gather::{Extent, FactsError, SCRIPT, SYSTEM_SCRIPT, Wanted, gather, parse};
 pub use model::{
     Container, Engine, Facts, Folder, FolderContent, Interface, Listener, Mount, Os, ServiceFact,
 };

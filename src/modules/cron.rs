@@ -183,6 +183,10 @@ impl Module for Cron {
             let output = look.session.probe(Command::script(LOOK, words)).await?;
             match output.status.code() {
                 0 => {}
+                4 if look.check_mode => {
+                    let reason = "there is no program `crontab` yet".to_owned();
+                    return Ok(Plan::unknown(reason, Vec::new()));
+                }
                 4 => {
                     return Err(ModuleError::failed("the host has no program `crontab`")
                         .with_hint("install `cron` (or `cronie`) first"));

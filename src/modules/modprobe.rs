@@ -46,7 +46,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
 const LOOK: &str = r#"
 name=$(printf '%s' "$1" | tr - _)
 loaded=no
-if grep -q "^$name " /proc/modules 2>/dev/null; then loaded=yes; fi
+if grep -q "^$name " /proc/modules 2>/dev/null || [ -d "/sys/module/$name" ]; then loaded=yes; fi
 if [ "$loaded" = no ]; then
   for file in "/lib/modules/$(uname -r)/modules.builtin"; do
     [ -r "$file" ] || continue

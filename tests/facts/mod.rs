@@ -55,7 +55,12 @@ fn facts_by(command: &mut Command, arguments: &[&str]) -> Facts {
 
 /// The command that runs the script by a shell, without its arguments.
 fn script_by(shell: &[&str]) -> Command {
+    by(shell, SCRIPT)
+}
+
+/// The command that runs any script by a shell, without its arguments.
+fn by(shell: &[&str], script: &str) -> Command {
     let mut command = Command::new(shell[0]);
-    command.args(&shell[1..]).args(["-c", SCRIPT, "sh"]);
+    command.args(&shell[1..]).args(["-c", script, "sh"]);
     command
 }

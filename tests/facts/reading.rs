@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use kk::facts::{PEERS_SCRIPT, SCRIPT};
+use kk::facts::{PEERS_SCRIPT, SCRIPT, SYSTEM_SCRIPT};
 
 use super::{has, shells};
 
@@ -84,13 +84,18 @@ fn facts_are_read_without_a_change() {
             "/var/lib/kk",
             "/var/lib/docker",
         ];
-        let trace = watch(&shell, SCRIPT, &arguments);
-        assert!(
-            trace.contains("/etc/os-release"),
-            "nothing was watched: {trace}"
-        );
-        let found = changes(&trace);
-        assert!(found.is_empty(), "{shell:?}: {found:#?}");
+        for (script, arguments) in [
+            (SCRIPT, &arguments[..]),
+            (SYSTEM_SCRIPT, &["", "", "", "/"]),
+        ] {
+            let trace = watch(&shell, script, arguments);
+            assert!(
+                trace.contains("/etc/os-release"),
+                "nothing was watched: {trace}"
+            );
+            let found = changes(&trace);
+            assert!(found.is_empty(), "{shell:?}: {found:#?}");
+        }
     }
 }
 

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kk::connect::local::LocalConnector;
-use kk::facts::{Extent, Facts, FolderContent, Wanted, gather};
+use kk::facts::{Extent, Facts, FolderContent, SYSTEM_SCRIPT, Wanted, gather};
 use kk::remote::{Become, Session};
 use tokio_util::sync::CancellationToken;
 
-use super::{facts_by, script_by, shells};
+use super::{by, facts_by, script_by, shells};
 
 /// What may differ between two looks in a row.
 fn without_what_moves(mut facts: Facts) -> Facts {
@@ -63,6 +63,52 @@ fn all_shells_see_the_same() {
     }
     for (shell, facts) in &seen {
         assert_eq!(*facts, seen[0].1, "{shell:?} and {:?}", seen[0].0);
+    }
+}
+
+/// What may not differ, of what playbooks ask for.
+fn what_stays(facts: &Facts) -> serde_json::Map<String, serde_json::Value> {
+    let moving = [
+        "date_time",
+        "uptime_seconds",
+        "loadavg",
+        "memfree_mb",
+        "swapfree_mb",
+        "memory_mb",
+        "mounts",
+        "env",
+        "interfaces",
+        "default_ipv4",
+        "default_ipv6",
+        "all_ipv4_addresses",
+        "all_ipv6_addresses",
+        "locally_reachable_ips",
+    ];
+    let mut stays = serde_json::Map::new();
+    for (name, value) in facts.to_vars() {
+        let is_interface = value.get("device").is_some();
+        if let Some(plain) = name.strip_prefix("ansible_")
+            && !moving.contains(&plain)
+            && !is_interface
+        {
+            stays.insert(name, value);
+        }
+    }
+    stays
+}
+
+#[test]
+fn all_shells_see_the_same_for_playbooks() {
+    let mut first = None;
+    for shell in shells() {
+        let facts = facts_by(&mut by(&shell, SYSTEM_SCRIPT), &["", "", "", "/"]);
+        let said = what_stays(&facts);
+        assert!(said.len() > 60, "{shell:?}: {}", said.len());
+        let (_, expected) = first.get_or_insert_with(|| (shell.clone(), said.clone()));
+        for (name, value) in expected.iter() {
+            assert_eq!(said.get(name), Some(value), "{shell:?}: {name}");
+        }
+        assert_eq!(said.len(), expected.len(), "{shell:?}");
     }
 }
 
@@ -243,8 +289,7 @@ fn without_ip_ss_and_timeout_the_kernel_says_it() {
             .replace("command -v ss ", "command -v no-ss ")
             .replace("timeout -s KILL 5 true", "false")
             .replace("timeout -t 5 -s KILL true", "false");
-        let mut command = std::process::Command::new(shell[0]);
-        command.args(&shell[1..]).args(["-c", &hidden, "sh"]);
+        let mut command = by(&shell, &hidden);
         let without = facts_by(&mut command, &["", "", "/"]);
         let found = without
             .listening

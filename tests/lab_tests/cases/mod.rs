@@ -9,6 +9,7 @@ mod logins;
 mod losses;
 mod modules;
 mod precheck;
+mod provision;
 mod registry;
 mod settings;
 mod signals;
