@@ -142,18 +142,20 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
     check: None,
 };
 
-/// `$1` how deep, 0 for any depth, `$2` 1 to follow links, then folders: the time, then of everything in them what stat
+/// `$1` how deep, 0 for any depth, `$2` 1 to follow links, `$3` how much deeper what is there counts, then folders: the time, then of everything in them what stat
 /// says. Names with a line break are not found.
 const LIST: &str = r#"
 depth=$1 follow=$2
-shift 2
+# Ansible looks one folder deeper, and only counts what is there.
+deeper=$3
+shift 3
 date +now=%s
 for folder; do
   case $folder in "~/"*) folder=${HOME%/}/${folder#"~/"} ;; esac
   if [ ! -d "$folder" ]; then printf 'skipped=%s\n' "$folder"; continue; fi
   printf 'folder=%s\n' "$folder"
   case $folder in /) ;; *) folder=${folder%/} ;; esac
-  if [ "$depth" -gt 0 ]; then limit="-maxdepth $depth"; else limit=; fi
+  if [ "$depth" -gt 0 ]; then limit="-maxdepth $((depth + deeper))"; else limit=; fi
   if [ "$follow" = 1 ]; then link=-L; else link=; fi
   find $link "$folder" -mindepth 1 $limit -exec stat $link -c '%a|%u|%g|%U|%G|%s|%i|%h|%X|%Y|%Z|%d|%F|%n' -- {} + 2>/dev/null
 done
@@ -217,6 +219,8 @@ struct Find {
     excludes: Vec<Regex>,
     kind: String,
     depth: i64,
+    /// Folders of folders too.
+    recurse: bool,
     hidden: bool,
     follow: bool,
     contains: Option<(String, bool)>,
@@ -312,7 +316,11 @@ impl Module for Find {
         async move {
             let command = Command::script(
                 LIST,
-                [self.depth.to_string(), u8::from(self.follow).to_string()],
+                [
+                    self.depth.to_string(),
+                    u8::from(self.follow).to_string(),
+                    u8::from(self.recurse).to_string(),
+                ],
             )
             .args(&self.paths);
             let output = look.session.probe(command).await?;
@@ -324,13 +332,20 @@ impl Module for Find {
             let now = lines.next().and_then(|line| line.strip_prefix("now="));
             let now: i64 = now.and_then(|now| now.parse().ok()).unwrap_or(0);
             let (mut examined, mut skipped, mut found) = (0, Map::new(), Vec::new());
+            let mut folder = "";
             for line in lines {
                 if let Some(folder) = line.strip_prefix("skipped=") {
                     let reason = format!("'{folder}' is not a directory");
                     skipped.insert(folder.to_owned(), reason.into());
+                } else if let Some(name) = line.strip_prefix("folder=") {
+                    folder = name.trim_end_matches('/');
                 } else if let Some(entry) = Entry::parse(line) {
                     examined += 1;
-                    found.push(entry);
+                    let below = entry.path().strip_prefix(folder).unwrap_or_default();
+                    let depth = i64::try_from(below.matches('/').count()).unwrap_or(i64::MAX);
+                    if self.depth == 0 || depth <= self.depth {
+                        found.push(entry);
+                    }
                 }
             }
             let mut found = as_walked(found);
@@ -338,7 +353,8 @@ impl Module for Find {
             if let Some((pattern, whole)) = &self.contains {
                 let encoding = self.encoding.as_deref().map(name_of_encoding);
                 let words = [
-                    pattern.clone(),
+                    // A line break would part two expressions.
+                    pattern.replace('\n', "\\n"),
                     u8::from(*whole).to_string(),
                     encoding.unwrap_or_default(),
                 ];
@@ -625,6 +641,7 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         kind: arguments
             .filled("file_type")
             .unwrap_or_else(|| "file".to_owned()),
+        recurse,
         depth: match arguments.integer("depth") {
             _ if !recurse => 1,
             Some(depth) => depth.max(0),

@@ -27,13 +27,13 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         .or(&["reboot_timeout_sec"]),
         Argument::optional(
             "pre_reboot_delay",
-            ArgumentKind::Integer,
+            ArgumentKind::Number,
             "seconds before it goes down; 0 by default",
         )
         .or(&["pre_reboot_delay_sec"]),
         Argument::optional(
             "post_reboot_delay",
-            ArgumentKind::Integer,
+            ArgumentKind::Number,
             "seconds before the first attempt to reach it; 0 by default",
         )
         .or(&["post_reboot_delay_sec"]),

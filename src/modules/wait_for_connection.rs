@@ -84,12 +84,10 @@ pub(super) fn elapsed(outputs: &[StepOutput]) -> serde_json::Map<String, serde_j
 
 /// Seconds of an argument.
 pub(super) fn seconds(arguments: &Arguments, name: &str, default: u64) -> Duration {
-    let given = arguments.integer(name).map(|seconds| seconds.max(0));
-    Duration::from_secs(
-        given
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .unwrap_or(default),
-    )
+    let given = arguments.number(name).map(|seconds| seconds.max(0.0));
+    given
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .unwrap_or(Duration::from_secs(default))
 }
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {

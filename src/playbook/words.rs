@@ -26,15 +26,26 @@ const OF_COMMANDS: &[&str] = &[
 pub fn split(text: &str, is_command: bool) -> Result<Words, String> {
     let mut words = Words::default();
     let mut end_of_last = 0;
+    let (mut is_joined, mut is_changed) = (false, false);
     for (start, end) in pieces(text)? {
         let piece = text.get(start..end).unwrap_or_default();
         match pair(piece) {
             Some((key, value)) if !is_command || OF_COMMANDS.contains(&key.as_str()) => {
                 words.pairs.push((key, value));
             }
+            // A line that goes on in the next one: Ansible makes one of them.
+            _ if piece == "\\" => {
+                let goes_on = text.get(end..).is_some_and(|rest| rest.starts_with('\n'));
+                end_of_last = end + usize::from(goes_on);
+                (is_joined, is_changed) = (true, true);
+                continue;
+            }
             _ => {
                 // What stands between two words that belong together is kept as it is.
-                let gap = text.get(end_of_last..start).unwrap_or_default();
+                let mut gap = text.get(end_of_last..start).unwrap_or_default();
+                if is_joined && gap.is_empty() {
+                    gap = " ";
+                }
                 if !words.rest.is_empty() {
                     words.rest.push_str(gap);
                 }
@@ -42,6 +53,11 @@ pub fn split(text: &str, is_command: bool) -> Result<Words, String> {
             }
         }
         end_of_last = end;
+        is_joined = false;
+    }
+    let tail = text.get(end_of_last..).unwrap_or_default();
+    if is_changed && !is_joined && words.pairs.is_empty() && tail.contains('\n') {
+        words.rest.push('\n');
     }
     Ok(words)
 }
@@ -268,6 +284,12 @@ mod tests {
             ("creates=/x touch /x", "creates</x> | touch /x"),
             ("FOO=1 env 'a  b'", " | FOO=1 env 'a  b'"),
             ("echo a\necho b", " | echo a\necho b"),
+            (
+                "echo a \\\nb \\\n    c  d\\\ne \\\n",
+                " | echo a b    c  d\\\ne",
+            ),
+            ("echo a \\ b", " | echo a b"),
+            ("echo a \\\nb\n", " | echo a b\n"),
         ] {
             assert_eq!(shown(text, true), expected, "{text}");
         }

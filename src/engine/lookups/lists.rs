@@ -96,6 +96,8 @@ pub(super) fn sub_elements(terms: Vec<Json>) -> Result<Vec<Json>, String> {
         Some(Json::Array(items)) => items,
         Some(Json::Object(map)) if is_skipped(&map) => return Ok(Vec::new()),
         Some(Json::Object(map)) => map.into_iter().map(|(_, value)| value).collect(),
+        // One value is a list of it.
+        Some(other) if key.as_ref().is_some_and(Json::is_string) => vec![other],
         _ => return Err(kinds()),
     };
     let key = key.as_ref().and_then(Json::as_str).ok_or_else(kinds)?;
@@ -127,6 +129,9 @@ pub(super) fn sub_elements(terms: Vec<Json>) -> Result<Vec<Json>, String> {
             }
             _ if skips => {}
             Some(_) => return Err(format!("the key {key} should point to a list")),
+            None if leads_astray(&item, key) => {
+                return Err(format!("the key {key} should point to a dictionary"));
+            }
             None => return Err(format!("could not find '{key}' key in iterated item")),
         }
     }
@@ -137,6 +142,16 @@ pub(super) fn sub_elements(terms: Vec<Json>) -> Result<Vec<Json>, String> {
 fn is_skipped(map: &serde_json::Map<String, Json>) -> bool {
     map.get("skipped")
         .is_some_and(|flag| *flag != Json::Bool(false))
+}
+
+/// Whether what stands under all but the last part of `a.b.c` is there and no mapping.
+fn leads_astray(item: &Json, key: &str) -> bool {
+    match key.split_once('.') {
+        Some((first, rest)) => item
+            .get(first)
+            .is_some_and(|inner| !inner.is_object() || leads_astray(inner, rest)),
+        None => false,
+    }
 }
 
 /// Takes out what stands under `a.b.c`.

@@ -26,19 +26,19 @@ pub(super) fn all(terms: &[Json], options: &Options<'_>) -> Result<Vec<Json>, St
     };
     for name in ["start", "end", "count", "stride", "format"] {
         if let Some(text) = options.text(name) {
-            given.set(name, &text).ok_or_else(|| wrong(&text))?;
+            given.set(name, &text).ok_or_else(|| wrong(name, &text))?;
         }
     }
     let mut numbers = Vec::new();
     for term in terms {
         let term = display(term);
-        numbers.extend(given.clone().with(&term)?.numbers(&term)?);
+        numbers.extend(given.clone().with(&term)?.numbers()?);
     }
     Ok(numbers)
 }
 
-fn wrong(term: &str) -> String {
-    format!("it does not understand `{term}`")
+fn wrong(key: &str, value: &str) -> String {
+    format!("Invalid type for `{key}` of with_sequence: `{value}` is no number")
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -81,7 +81,7 @@ impl Asked {
                 ));
             }
             for (key, value) in &pairs {
-                self.set(key, value).ok_or_else(|| wrong(term))?;
+                self.set(key, value).ok_or_else(|| wrong(key, value))?;
             }
             return Ok(self);
         }
@@ -105,30 +105,36 @@ impl Asked {
         ];
         for (key, value) in given {
             if let Some(value) = value {
-                self.set(key, value).ok_or_else(|| wrong(term))?;
+                self.set(key, value).ok_or_else(|| wrong(key, value))?;
             }
         }
         Ok(self)
     }
 
-    fn numbers(&self, term: &str) -> Result<Vec<Json>, String> {
+    fn numbers(&self) -> Result<Vec<Json>, String> {
         let (start, stride) = (self.start, self.stride);
         let end = match (self.end, self.count) {
             (Some(end), None) => end,
             (None, Some(0)) => return Ok(Vec::new()),
             (None, Some(count)) => start + count * stride - 1,
-            _ => return Err(format!("it wants `end` or `count`, one of them: `{term}`")),
+            (None, None) => return Err("must specify count or end in with_sequence".to_owned()),
+            (Some(_), Some(_)) => {
+                return Err("can't specify both count and end in with_sequence".to_owned());
+            }
         };
-        if stride > 0 && end < start || stride < 0 && end > start {
-            return Err(format!(
-                "it cannot come from {start} to {end} in steps of {stride}"
-            ));
+        if stride > 0 && end < start {
+            return Err("to count backwards make stride negative".to_owned());
+        }
+        if stride < 0 && end > start {
+            return Err("to count forward don't make stride negative".to_owned());
         }
         let mut numbers = Vec::new();
         let mut at = start;
         while stride != 0 && (if stride > 0 { at <= end } else { at >= end }) {
             let text = formatted(&self.format, at);
-            numbers.push(Json::from(text.ok_or_else(|| wrong(term))?));
+            numbers.push(Json::from(
+                text.ok_or_else(|| format!("bad formatting string: {}", self.format))?,
+            ));
             at += stride;
         }
         Ok(numbers)

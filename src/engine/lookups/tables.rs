@@ -49,7 +49,11 @@ impl Told<'_> {
 }
 
 /// The term without what it says about arguments.
-fn told<'a>(term: &Json, options: &'a Options<'a>) -> Result<(String, Told<'a>), String> {
+fn told<'a>(
+    term: &Json,
+    options: &'a Options<'a>,
+    known: &[&str],
+) -> Result<(String, Told<'a>), String> {
     let term = display(term);
     if !term.contains('=') {
         let inline = Vec::new();
@@ -62,6 +66,12 @@ fn told<'a>(term: &Json, options: &'a Options<'a>) -> Result<(String, Told<'a>),
         ));
     }
     let inline = words.pairs;
+    if let Some((name, _)) = inline
+        .iter()
+        .find(|(name, _)| !known.contains(&name.as_str()))
+    {
+        return Err(format!("{name} is not a valid option"));
+    }
     Ok((words.rest, Told { options, inline }))
 }
 
@@ -73,7 +83,7 @@ pub(super) fn ini(
 ) -> Result<Vec<Json>, String> {
     let mut values = Vec::new();
     for term in terms {
-        let (key, told) = told(term, options)?;
+        let (key, told) = told(term, options, super::options::known("ini"))?;
         let is_latin = told.is_latin()?;
         let file = told
             .text("file")
@@ -274,7 +284,7 @@ pub(super) fn csv(
     }
     let mut values = Vec::new();
     for term in terms {
-        let (key, told) = told(term, options)?;
+        let (key, told) = told(term, options, super::options::known("csvfile"))?;
         let is_latin = told.is_latin()?;
         let file = told
             .text("file")
@@ -289,8 +299,12 @@ pub(super) fn csv(
                 }
             }
         };
+        let missing = |message: String| match message.starts_with("there is no file") {
+            true => format!("{message}: No such file or directory"),
+            false => message,
+        };
         let (column, key_column) = (told.number("col", 1)?, told.number("keycol", 0)?);
-        let (_, text) = asker.read_as("files", &file, is_latin)?;
+        let (_, text) = asker.read_as("files", &file, is_latin).map_err(missing)?;
         let row = rows(&text, delimiter)
             .into_iter()
             .find(|row| row.get(key_column) == Some(&key));

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use super::Asker;
 use super::options::Options;
 use crate::inventory::{Connection, Group, Host, Inventory};
+use crate::python_regex::{Flags, PythonRegex};
 use crate::template::display;
 
 /// The values of variables that are named by texts.
@@ -39,9 +40,20 @@ pub(super) fn names(terms: &[Json], asker: &Asker<'_>) -> Result<Vec<Json>, Stri
     let all = asker.scope.names();
     let mut names = Vec::new();
     for term in terms {
-        let pattern = display(term);
-        let pattern = regex::Regex::new(&pattern)
-            .map_err(|error| format!("`{pattern}` is no pattern: {error}"))?;
+        let Json::String(text) = term else {
+            let term = display(term);
+            return Err(format!(
+                "Invalid setting identifier, \"{term}\" is not a string"
+            ));
+        };
+        let pattern = PythonRegex::new(text, Flags::default()).map_err(|error| {
+            let error = if text.starts_with(['*', '+', '?']) {
+                "nothing to repeat at position 0".to_owned()
+            } else {
+                error
+            };
+            format!("Unable to use \"{text}\" as a search parameter: {error}")
+        })?;
         let found = all.iter().filter(|name| pattern.is_match(name));
         names.extend(found.map(|name| Json::from(name.as_str())));
     }

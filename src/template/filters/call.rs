@@ -1,6 +1,6 @@
 //! A filter or test as it is called: arguments by position or by name, in Python's way.
 
-use minijinja::value::{Kwargs, Rest, Value};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
 use super::super::environment::invalid;
@@ -216,9 +216,10 @@ impl Call {
     pub(in super::super) fn value_items(&self) -> Result<Vec<Value>, Error> {
         python::items(&self.value).map_err(|_| {
             invalid(format!(
-                "`{}` needs a list, and this is {}",
+                "`{}` needs a list, and this is {}{}",
                 self.name,
-                python::describe(&self.value)
+                python::describe(&self.value),
+                not_iterable(&self.value)
             ))
         })
     }
@@ -240,4 +241,15 @@ impl Call {
 /// The error of using something undefined.
 pub(in super::super) fn refusal(value: &Value) -> Error {
     undefined_error(value).unwrap_or_else(|| Error::from(ErrorKind::UndefinedError))
+}
+
+/// Python's words for a value that is no list, which playbooks look for.
+fn not_iterable(value: &Value) -> &'static str {
+    match value.kind() {
+        ValueKind::Bool => ": 'bool' object is not iterable",
+        ValueKind::Number if value.is_integer() => ": 'int' object is not iterable",
+        ValueKind::Number => ": 'float' object is not iterable",
+        ValueKind::None => ": 'NoneType' object is not iterable",
+        _ => "",
+    }
 }

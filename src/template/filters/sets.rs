@@ -1,6 +1,6 @@
 //! Filters that treat lists as sets. Ansible gives the items in no order; here they keep the order in which they stand.
 
-use minijinja::value::Value;
+use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, State};
 
 use super::call::{Call, Filter};
@@ -121,15 +121,23 @@ fn distinct(all: impl IntoIterator<Item = Value>) -> Vec<Value> {
     all.into_iter().filter(|item| seen.add(item)).collect()
 }
 
+/// What Ansible says of lists and mappings among what only Jinja2's own filter could tell apart.
+const UNHASHABLE: &str = "Jinja2's unique filter failed and we cannot fall back to Ansible's version as it does not support the parameters supplied";
+
 fn unique(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
     let is_case_sensitive = call.flag("case_sensitive", false)?;
     let path = call.optional("attribute")?;
+    let is_asked =
+        path.is_some() || call.optional("case_sensitive")?.is_some() && !is_case_sensitive;
     let mut seen = Seen::default();
     let mut all = Vec::new();
     for item in call.value_items()? {
         let by = path.map_or_else(|| item.clone(), |path| attribute(&item, path, None));
         if super::super::missing::is_undefined(&by) {
             return Err(super::refusal(&by));
+        }
+        if is_asked && matches!(by.kind(), ValueKind::Seq | ValueKind::Map) && !by.is_tuple() {
+            return Err(call.error(UNHASHABLE));
         }
         if seen.add(&key(by, is_case_sensitive)) {
             all.push(item);
