@@ -101,7 +101,12 @@ impl Doing<'_> {
                 attempt
                     .result
                     .insert("msg".to_owned(), result.as_str().into());
-                if result == "no command given" {
+                if [
+                    "no command given",
+                    "only command or argv can be given, not both",
+                ]
+                .contains(&result.as_str())
+                {
                     attempt.result.insert("rc".to_owned(), 256.into());
                 }
                 attempt
@@ -142,7 +147,10 @@ impl Doing<'_> {
             let name = name
                 .resolve(scope)?
                 .map_or_else(String::new, |name| display(&name));
-            let mut value = value.resolve(scope)?.unwrap_or(Json::Null);
+            // `omit` leaves the variable as it is.
+            let Some(mut value) = value.resolve(scope)? else {
+                continue;
+            };
             // Ansible without native types takes these words for booleans.
             if let Json::String(text) = &value {
                 match text.to_lowercase().as_str() {
@@ -238,6 +246,9 @@ impl Doing<'_> {
             Ok(session) => session,
             Err(attempt) => return *attempt,
         };
+        if let Err(error) = super::homes::fill_in(&session, spec, &mut arguments).await {
+            return self.broken(error.into());
+        }
         if session.is_local() && spec.name != "fetch" {
             from_here(&mut arguments);
         }

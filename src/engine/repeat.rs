@@ -17,7 +17,7 @@ impl Runner<'_> {
         task: &Task,
         _host: &str,
     ) -> Result<Vec<Json>, Box<Attempt>> {
-        let failed = |message: String| Box::new(Attempt::failed(message));
+        let refused = |message: String| Box::new(Attempt::failed(message));
         let (name, terms) = match &repeat.source {
             LoopSource::List(items) => {
                 let value = items
@@ -26,7 +26,7 @@ impl Runner<'_> {
                 return match value {
                     Some(Json::Array(items)) => Ok(items),
                     Some(Json::Null) | None => Ok(Vec::new()),
-                    Some(_) => Err(failed(format!(
+                    Some(_) => Err(refused(format!(
                         "{}: the value of `loop` is not a list",
                         task.place
                     ))),
@@ -46,6 +46,9 @@ impl Runner<'_> {
         if terms.is_null() {
             return Ok(Vec::new());
         }
+        if matches!((name, &terms), ("list" | "indexed_items", Json::Object(_))) {
+            return Err(failed(task, name, format!("with_{name} expects a list")));
+        }
         let asker = Asker {
             library: self.library,
             frame: &task.frame,
@@ -57,8 +60,15 @@ impl Runner<'_> {
             },
         };
         let found = lookups::ask(name, lookups::listed(terms), &Map::new(), &asker);
-        found.map_err(|message| failed(format!("{}: `with_{name}`: {message}", task.place)))
+        found.map_err(|message| failed(task, name, message))
     }
+}
+
+/// A loop that cannot be made: where it stands for people, Ansible's words for playbooks.
+fn failed(task: &Task, name: &str, message: String) -> Box<Attempt> {
+    let mut attempt = Attempt::failed(format!("{}: `with_{name}`: {message}", task.place));
+    attempt.result.insert("msg".to_owned(), message.into());
+    Box::new(attempt)
 }
 
 /// Terms of which those that have no value are left out.

@@ -60,6 +60,8 @@ pub(super) struct Runner<'a> {
     pub(super) is_continuing: AtomicBool,
     /// Results of `async` tasks that nobody waited for.
     pub(super) background: Mutex<HashMap<String, Map<String, Json>>>,
+    /// How many hosts may be at a task with `throttle` at the same time, where each host goes its own way.
+    pub(super) throttles: Mutex<HashMap<usize, Arc<tokio::sync::Semaphore>>>,
     /// How often `meta: clear_host_errors` came.
     pub(super) forgiven: AtomicU64,
     /// Hosts that tasks added.
@@ -120,6 +122,7 @@ impl<'a> Runner<'a> {
             is_started: AtomicBool::new(options.start_at.is_none()),
             is_continuing: AtomicBool::new(false),
             background: Mutex::default(),
+            throttles: Mutex::default(),
             forgiven: AtomicU64::new(0),
             added: Mutex::default(),
             limit: options

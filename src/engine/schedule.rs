@@ -1,12 +1,13 @@
 //! The linear strategy: a task runs on all hosts of the play before the next one begins. With `free` every host is a
 //! list of one.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
+use tokio::sync::Semaphore;
 
 use super::StepAnswer;
 use super::event::{EventKind, NoticeLevel, Outcome};
@@ -268,9 +269,16 @@ impl Runner<'_> {
             .and_then(|text| text.trim().parse::<usize>().ok())
             .filter(|limit| *limit > 0)
             .unwrap_or(usize::MAX);
+        // Hosts that do not wait for each other come to a task one by one.
+        let turns = (is_free && throttle < usize::MAX).then(|| self.turns(task, throttle));
+        let turns = turns.as_deref();
         let around = &around;
         let results: Vec<(String, Performed)> =
             futures::stream::iter(runners.into_iter().map(|host| async move {
+                let _turn = match turns {
+                    Some(turns) => turns.acquire().await.ok(),
+                    None => None,
+                };
                 if self.control.stop.is_cancelled() {
                     return None;
                 }
@@ -344,6 +352,18 @@ impl Runner<'_> {
             .collect();
         failures.sort_by_key(|failure| ranks.get(failure.host.as_str()).copied());
         failures
+    }
+
+    /// Who may be at a task at the same time.
+    fn turns(&self, task: &Task, most: usize) -> Arc<Semaphore> {
+        let mut throttles = self
+            .throttles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let turns = throttles
+            .entry(std::ptr::from_ref(task).addr())
+            .or_insert_with(|| Arc::new(Semaphore::new(most)));
+        Arc::clone(turns)
     }
 
     /// What an action is on a host whose name is known only while running; nothing where it is known already, or not yet.

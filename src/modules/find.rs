@@ -170,14 +170,30 @@ if [ -n "$3" ]; then
 fi
 if echo | grep -qP '' 2>/dev/null; then kind=-P; else kind=-E; fi
 if [ "$2" = 1 ]; then pattern=$1; else pattern="^(?:$1)"; [ "$kind" = -P ] || pattern="^($1)"; fi
+zero=
+[ "$kind" = -P ] && printf 'a\nb' | grep -qzP 'a\nb$' 2>/dev/null && zero=yes
+# All of standard input at once; the line break at its end is no part of it.
+whole() {
+  if [ -n "$zero" ]; then
+    said=$(cat; echo x)
+    said=${said%x}
+    said=${said%"
+"}
+    printf '%s' "$said" | grep -qzP -e "$pattern" 2>/dev/null
+  else
+    grep -q "$kind" -e "$pattern" 2>/dev/null
+  fi
+}
 while IFS= read -r path; do
-  if [ -z "$3" ]; then
+  if [ -z "$3" ] && [ "$2" = 1 ]; then
+    if whole 2>/dev/null <"$path"; then printf '%s\n' "$path"; fi
+  elif [ -z "$3" ]; then
     if grep -q "$kind" -e "$pattern" -- "$path" 2>/dev/null; then printf '%s\n' "$path"; fi
   elif [ "$2" != 1 ] && iconv -f "$3" -t UTF-8 <"$path" 2>/dev/null | LC_ALL=C.UTF-8 grep -q "$kind" -e "$pattern"; then
     printf '%s\n' "$path"
   elif ! iconv -f "$3" -t UTF-8 <"$path" >/dev/null 2>&1; then
     printf '!%s\n' "$path"
-  elif [ "$2" = 1 ] && iconv -f "$3" -t UTF-8 <"$path" | LC_ALL=C.UTF-8 grep -q "$kind" -e "$pattern"; then
+  elif [ "$2" = 1 ] && iconv -f "$3" -t UTF-8 <"$path" | (LC_ALL=C.UTF-8 && export LC_ALL && whole); then
     printf '%s\n' "$path"
   fi
 done

@@ -251,7 +251,8 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             Some((_, whose, ..)) if !names(whose, &name) => {
                 return Err(ModuleError::failed(format!(
                     "the host parameter does not match hashed host field in supplied key, or names another host: `{whose}`"
-                )));
+                ))
+                .saying("Host parameter does not match hashed host field in supplied key"));
             }
             Some(_) => {}
         }

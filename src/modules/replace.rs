@@ -13,7 +13,7 @@ use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Look, Module, ModuleError, ModuleSpec, Plan,
     StepOutput,
 };
-use crate::python_regex::PythonRegex as Regex;
+use crate::python_regex::{PythonRegex as Regex, Replacement};
 
 /// The module's declaration.
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
@@ -146,6 +146,12 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
         (None, Some(before)) => Some(format!("(?P<subsection>.*){before}")),
         (Some(after), Some(before)) => Some(format!("{after}(?P<subsection>.*?){before}")),
     };
+    let regex = pattern(&arguments.required_text("regexp")?, "m")?;
+    let with = arguments.text("replace").unwrap_or_default();
+    Replacement::new(&with, &regex).map_err(|message| {
+        let said = format!("Unable to process replace due to error: {message}");
+        ModuleError::failed(message).saying(said)
+    })?;
     Ok(Box::new(Replace {
         file: EditedFile {
             path: host_path(&arguments, "path")?,
@@ -154,8 +160,8 @@ fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
             care: Care::from_arguments(&arguments)?,
             word: "Path",
         },
-        pattern: pattern(&arguments.required_text("regexp")?, "m")?,
-        with: arguments.text("replace").unwrap_or_default(),
+        pattern: regex,
+        with,
         section: section.map(|text| pattern(&text, "s")).transpose()?,
     }))
 }

@@ -178,17 +178,15 @@ impl Scope {
         layers.into_iter().find(|layer| layer.has(name))
     }
 
-    /// Every name that is defined.
+    /// Every name that is defined, in the order in which the layers bring them.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .inner
-            .layers
-            .iter()
-            .flat_map(|layer| layer.names().map(str::to_owned))
-            .collect();
-        names.sort();
-        names.dedup();
-        names
+        let mut seen = std::collections::HashSet::new();
+        let layers = self.inner.layers.iter();
+        layers
+            .flat_map(Layer::names)
+            .filter(|name| seen.insert(*name))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The value of a variable, templates in it resolved.

@@ -195,7 +195,11 @@ fn evaluate(expression: &Expression, scope: &Scope) -> Outcome {
     };
     match template.evaluate(scope) {
         Ok(value) => Outcome::Value(value),
-        Err(diagnostic) if diagnostic.message.contains(": unknown ") => {
+        // A part of an address is none of the dialect's.
+        Err(diagnostic)
+            if diagnostic.message.contains(": unknown ")
+                && !diagnostic.message.contains("unknown URL component") =>
+        {
             Outcome::Unknown(diagnostic.message)
         }
         Err(diagnostic) => Outcome::Error(diagnostic.message),

@@ -50,7 +50,7 @@ pub(super) fn dict(terms: Vec<Json>) -> Result<Vec<Json>, String> {
 pub(super) fn nested(terms: Vec<Json>) -> Result<Vec<Json>, String> {
     let mut terms = terms.into_iter();
     let Some(first) = terms.next() else {
-        return Err("it wants at least one list".to_owned());
+        return Err("with_nested requires at least one element in the nested list".to_owned());
     };
     let mut rows = listed(first);
     for term in terms {
@@ -71,7 +71,7 @@ pub(super) fn together(terms: Vec<Json>) -> Result<Vec<Json>, String> {
     let lists: Vec<Vec<Json>> = terms.into_iter().map(listed).collect();
     let length = lists.iter().map(Vec::len).max().unwrap_or(0);
     if lists.is_empty() {
-        return Err("it wants at least one list".to_owned());
+        return Err("with_together requires at least one element in each list".to_owned());
     }
     Ok((0..length)
         .map(|index| {
@@ -85,25 +85,38 @@ pub(super) fn together(terms: Vec<Json>) -> Result<Vec<Json>, String> {
 
 pub(super) fn sub_elements(terms: Vec<Json>) -> Result<Vec<Json>, String> {
     let wrong =
-        || "it wants a list of mappings, a key, and perhaps `{skip_missing: true}`".to_owned();
+        |what: &str| format!("subelements lookup expects a list of two or three items, {what}");
+    if !(2..=3).contains(&terms.len()) {
+        return Err(wrong(""));
+    }
     let mut terms = terms.into_iter();
     let (items, key, flags) = (terms.next(), terms.next(), terms.next());
+    let kinds = || wrong("first a dict or a list, second a string pointing to the subkey");
     let items = match items {
         Some(Json::Array(items)) => items,
+        Some(Json::Object(map)) if is_skipped(&map) => return Ok(Vec::new()),
         Some(Json::Object(map)) => map.into_iter().map(|(_, value)| value).collect(),
-        _ => return Err(wrong()),
+        _ => return Err(kinds()),
     };
-    let key = key.as_ref().and_then(Json::as_str).ok_or_else(wrong)?;
+    let key = key.as_ref().and_then(Json::as_str).ok_or_else(kinds)?;
+    if flags.as_ref().is_some_and(|flags| !flags.is_object()) {
+        return Err(wrong(
+            "the optional third item must be a dict with flags ('skip_missing',)",
+        ));
+    }
     let skips = flags
         .as_ref()
         .and_then(|flags| flags.get("skip_missing"))
         .is_some_and(crate::template::truthy);
     let mut pairs = Vec::new();
     for item in items {
-        let is_skipped = item
-            .get("skipped")
-            .is_some_and(|flag| *flag != Json::Bool(false));
-        if is_skipped {
+        let Json::Object(map) = &item else {
+            let shown = crate::template::display(&item);
+            return Err(format!(
+                "subelements lookup expects a dictionary, got '{shown}'"
+            ));
+        };
+        if is_skipped(map) {
             continue;
         }
         let mut item = item;
@@ -113,11 +126,17 @@ pub(super) fn sub_elements(terms: Vec<Json>) -> Result<Vec<Json>, String> {
                 pairs.extend(elements.iter().map(|element| json!([item, element])));
             }
             _ if skips => {}
-            Some(_) => return Err(format!("`{key}` of an item is no list")),
-            None => return Err(format!("an item has no `{key}`")),
+            Some(_) => return Err(format!("the key {key} should point to a list")),
+            None => return Err(format!("could not find '{key}' key in iterated item")),
         }
     }
     Ok(pairs)
+}
+
+/// Whether a registered result says that it was skipped.
+fn is_skipped(map: &serde_json::Map<String, Json>) -> bool {
+    map.get("skipped")
+        .is_some_and(|flag| *flag != Json::Bool(false))
 }
 
 /// Takes out what stands under `a.b.c`.
@@ -171,7 +190,12 @@ mod tests {
                 json!([[{"n": 1}], "k", {"skip_missing": true}]),
                 "[]",
             ),
-            (&below, json!([[{"n": 1}], "k"]), "an item has no `k`"),
+            (
+                &below,
+                json!([[{"n": 1}], "k"]),
+                "could not find 'k' key in iterated item",
+            ),
+            (&below, json!([{"skipped": true, "n": 1}, "k"]), "[]"),
         ];
         for (lookup, terms, expected) in cases {
             let found = match lookup(terms.clone()) {

@@ -45,6 +45,16 @@ impl Asker<'_> {
 
     /// The text of a file, decrypted where it is encrypted.
     fn read(&self, subfolder: &str, name: &str) -> Result<(String, String), String> {
+        self.read_as(subfolder, name, false)
+    }
+
+    /// The same; a file in Latin-1 is made a text by its letters.
+    fn read_as(
+        &self,
+        subfolder: &str,
+        name: &str,
+        is_latin: bool,
+    ) -> Result<(String, String), String> {
         let mut places = match own_path(name) {
             Some(path) => vec![path.display().to_string()],
             None => self.frame.places(subfolder, name),
@@ -56,7 +66,12 @@ impl Asker<'_> {
             let Some(entry) = entry else {
                 continue;
             };
-            let source = crate::vault::source(&entry.name, &entry.bytes)
+            let letters = (is_latin && !crate::vault::is_encrypted(&entry.bytes)).then(|| {
+                let letters: String = entry.bytes.iter().copied().map(char::from).collect();
+                letters.into_bytes()
+            });
+            let bytes = letters.as_deref().unwrap_or(&entry.bytes);
+            let source = crate::vault::source(&entry.name, bytes)
                 .map_err(|diagnostic| diagnostic.message)?;
             if source.is_hidden {
                 crate::vault::learn(&Json::from(source.text.as_str()));

@@ -67,7 +67,20 @@ impl Asked {
     /// `start=1 end=5 stride=2 format=%02d`, `count=4`, `1-5`, `4:host%02d`, `2-10/2`.
     fn with(mut self, term: &str) -> Result<Self, String> {
         if term.contains('=') {
-            for (key, value) in &crate::playbook::words::split(term, false)?.pairs {
+            let pairs = crate::playbook::words::split(term, false)?.pairs;
+            let known = |key: &str| ["start", "end", "count", "stride", "format"].contains(&key);
+            let unknown: Vec<String> = pairs
+                .iter()
+                .filter(|(key, _)| !known(key))
+                .map(|(key, _)| format!("'{key}'"))
+                .collect();
+            if !unknown.is_empty() {
+                let unknown = unknown.join(", ");
+                return Err(format!(
+                    "unrecognized arguments to with_sequence: [{unknown}]"
+                ));
+            }
+            for (key, value) in &pairs {
                 self.set(key, value).ok_or_else(|| wrong(term))?;
             }
             return Ok(self);

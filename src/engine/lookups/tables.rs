@@ -34,12 +34,16 @@ impl Told<'_> {
             .map_err(|_| format!("`{name}` is not a whole number: `{text}`"))
     }
 
-    fn check_encoding(&self) -> Result<(), String> {
-        match self.text("encoding") {
-            Some(other) if !matches!(other.to_lowercase().as_str(), "utf-8" | "utf8") => Err(
-                format!("the encoding `{other}` is not supported, only UTF-8 is"),
-            ),
-            _ => Ok(()),
+    /// Whether the file is in Latin-1, and not in UTF-8.
+    fn is_latin(&self) -> Result<bool, String> {
+        let encoding = self.text("encoding").unwrap_or_default();
+        let plain = encoding.to_lowercase().replace(['-', '_'], "");
+        match plain.as_str() {
+            "" | "utf8" => Ok(false),
+            "latin1" | "l1" | "iso88591" => Ok(true),
+            _ => Err(format!(
+                "the encoding `{encoding}` is not supported: UTF-8 and Latin-1 are"
+            )),
         }
     }
 }
@@ -53,7 +57,9 @@ fn told<'a>(term: &Json, options: &'a Options<'a>) -> Result<(String, Told<'a>),
     }
     let words = words::split(&term, false)?;
     if words.rest.is_empty() {
-        return Err(format!("`{term}` names no key"));
+        return Err(format!(
+            "Search key is required but was not found in `{term}`"
+        ));
     }
     let inline = words.pairs;
     Ok((words.rest, Told { options, inline }))
@@ -68,11 +74,11 @@ pub(super) fn ini(
     let mut values = Vec::new();
     for term in terms {
         let (key, told) = told(term, options)?;
-        told.check_encoding()?;
+        let is_latin = told.is_latin()?;
         let file = told
             .text("file")
             .unwrap_or_else(|| "ansible.ini".to_owned());
-        let (_, text) = asker.read("files", &file)?;
+        let (_, text) = asker.read_as("files", &file, is_latin)?;
         let is_java = told.text("type").as_deref() == Some("properties");
         let table = Ini::read(&text, is_java, told.flag("case_sensitive"))
             .map_err(|message| format!("`{file}`: {message}"))?;
@@ -264,12 +270,12 @@ pub(super) fn csv(
     asker: &Asker<'_>,
 ) -> Result<Vec<Json>, String> {
     if terms.is_empty() {
-        return Err("it wants a key to look for".to_owned());
+        return Err("Search key is required but was not found".to_owned());
     }
     let mut values = Vec::new();
     for term in terms {
         let (key, told) = told(term, options)?;
-        told.check_encoding()?;
+        let is_latin = told.is_latin()?;
         let file = told
             .text("file")
             .unwrap_or_else(|| "ansible.csv".to_owned());
@@ -284,7 +290,7 @@ pub(super) fn csv(
             }
         };
         let (column, key_column) = (told.number("col", 1)?, told.number("keycol", 0)?);
-        let (_, text) = asker.read("files", &file)?;
+        let (_, text) = asker.read_as("files", &file, is_latin)?;
         let row = rows(&text, delimiter)
             .into_iter()
             .find(|row| row.get(key_column) == Some(&key));

@@ -18,12 +18,15 @@ pub(super) fn variables(
     let mut values = Vec::new();
     for term in terms {
         let Json::String(name) = term else {
-            return Err(format!("`{}` is not a name", display(term)));
+            let term = display(term);
+            return Err(format!(
+                "Invalid setting identifier, \"{term}\" is not a string"
+            ));
         };
         let value = match (asker.scope.variable(name), default) {
             (Ok(Some(value)), _) => value,
             (_, Some(default)) => default.clone(),
-            (Ok(None), None) => return Err(format!("no variable is called `{name}`")),
+            (Ok(None), None) => return Err(format!("No variable found with this name: {name}")),
             (Err(message), None) => return Err(message),
         };
         values.push(value);

@@ -201,5 +201,5 @@ fn urlsplit(_: &mut State<'_, '_>, call: &Call) -> Result<Value, Error> {
         .into_iter()
         .find(|(name, _)| *name == query)
         .map(|(_, part)| part)
-        .ok_or_else(|| call.error(&format!("an address has no part `{query}`")))
+        .ok_or_else(|| call.error(&format!("unknown URL component: {query}")))
 }
