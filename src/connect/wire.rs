@@ -5,8 +5,6 @@
 //! first says a marker and its process number on both outputs: what came before was said by the login shell's start
 //! files, and where there is no marker the command did not start.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 
 /// The longest single argument that Linux takes, with its terminating zero.
@@ -67,11 +65,16 @@ pub(crate) fn one_line(text: impl AsRef<[u8]>) -> String {
         if byte == b' ' || byte.is_ascii_graphic() && byte != b'\\' {
             line.push(char::from(byte));
         } else {
-            // Writing to a String cannot fail.
-            let _ = write!(line, "\\0{byte:03o}");
+            line.extend(octal(byte));
         }
     }
     line
+}
+
+/// A byte as `printf %b` reads it.
+fn octal(byte: u8) -> [char; 5] {
+    let digit = |shift: u8| char::from(b'0' + (byte >> shift & 7));
+    ['\\', '0', digit(6), digit(3), digit(0)]
 }
 
 /// Whether a byte means the same between single quotes in every shell. The quote itself does, as `'\''`.
@@ -92,8 +95,7 @@ fn encode(script: &str) -> String {
         if is_plain(byte) && byte != b'\'' {
             encoded.push(char::from(byte));
         } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "\\0{byte:03o}");
+            encoded.extend(octal(byte));
         }
     }
     encoded.push('\'');
@@ -139,9 +141,7 @@ impl AfterMarker {
         };
         before.extend_from_slice(data);
         let length = self.marker.len();
-        let found = before
-            .windows(length)
-            .position(|window| window == self.marker.as_ref());
+        let found = memchr::memmem::find(&before, &self.marker);
         // Without the marker only its possible beginning must be kept.
         let settled = found.unwrap_or_else(|| before.len().saturating_sub(length));
         let room = NOISE_KEPT.saturating_sub(self.noise.len()).min(settled);

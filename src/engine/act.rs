@@ -246,6 +246,9 @@ impl Doing<'_> {
             Ok(session) => session,
             Err(attempt) => return *attempt,
         };
+        if let Err(error) = super::homes::fill_in(&session, spec, &mut arguments).await {
+            return self.broken(error.into());
+        }
         if session.is_local() && spec.name != "fetch" {
             from_here(&mut arguments);
         }

@@ -11,6 +11,7 @@ pub mod event;
 mod fleet;
 mod grown;
 mod handlers;
+mod homes;
 mod hosts;
 mod include;
 mod keywords;

@@ -78,7 +78,8 @@ impl Module for Fetch {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
             if look.check_mode {
-                return Ok(Plan::skipped("files are not fetched in check mode"));
+                return Ok(Plan::skipped("files are not fetched in check mode")
+                    .with("msg", "check mode not (yet) supported for this module"));
             }
             let here = self.here(look);
             let old = std::fs::read(&here).ok();

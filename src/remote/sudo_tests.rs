@@ -170,12 +170,17 @@ struct Tester {
 impl Tester {
     /// `None`, with words, where this machine does not let us.
     fn new(kind: &str, rule: &str) -> Option<Self> {
+        Self::with_shell(kind, rule, "/bin/sh")
+    }
+
+    /// With another login shell.
+    fn with_shell(kind: &str, rule: &str, shell: &str) -> Option<Self> {
         let name = format!("kk{kind}{}", std::process::id());
         let has_sudo = Program::new("sudo").arg("-V").output().is_ok();
         let made = has_sudo
             && rustix::process::geteuid().is_root()
             && Program::new("useradd")
-                .args(["-M", "-s", "/bin/sh", &name])
+                .args(["-M", "-s", shell, &name])
                 .status()
                 .is_ok_and(|status| status.success());
         if !made {
@@ -347,4 +352,103 @@ async fn real_sudo_refuses_who_is_not_allowed() {
         "{error}"
     );
     assert!(error.did_not_run());
+}
+
+#[tokio::test]
+async fn real_su_runs_the_same_under_every_login_shell() {
+    for (number, shell) in ["sh", "bash", "fish", "csh", "tcsh", "zsh"]
+        .iter()
+        .enumerate()
+    {
+        let path = format!("/bin/{shell}");
+        if !std::path::Path::new(&path).exists() {
+            eprintln!("SKIPPED su to a user of {shell}: it is not installed");
+            continue;
+        }
+        let Some(tester) = Tester::with_shell(&format!("su{number}"), "# none\n", &path) else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let root = super::testing::session_on(Arc::new(ShellConnector::new()), folder.path());
+        let session = root.with_become(Become {
+            user: Some(tester.name.clone()),
+            method: Method::Su,
+            ..Become::default()
+        });
+        // An empty line in front of the data stands for the password that root is not asked for.
+        let script = "id -un; cat; printf '%s\\n' \"$1\" \"it's !x\"; echo said >&2; exit 7";
+        let output = session
+            .run(
+                Command::script(script, ["a \\ 'b'! $HOME\n\"c\""]),
+                Bytes::from_static(b"\ndata\n"),
+            )
+            .await
+            .unwrap();
+        assert_eq!(output.status.code(), 7, "{shell}: {output:?}");
+        let expected = format!("{}\n\ndata\na \\ 'b'! $HOME\n\"c\"\nit's !x\n", tester.name);
+        assert_eq!(output.stdout_text(), expected, "{shell}");
+        assert_eq!(output.stderr_text(), "said\n", "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn real_su_says_why_it_cannot() {
+    let Some(locked) = Tester::with_shell("sl", "# none\n", "/usr/sbin/nologin") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let as_user = |session: Session, user: &str, password: Option<&str>, flags: &[&str]| {
+        session.with_become(Become {
+            user: Some(user.to_owned()),
+            password: password.map(|text| Secret::new(text.to_owned())),
+            method: Method::Su,
+            flags: Some(flags.iter().map(|flag| (*flag).to_owned()).collect()),
+            executable: None,
+        })
+    };
+    let root = super::testing::session_on(Arc::new(ShellConnector::new()), folder.path());
+    for (session, words) in [
+        (
+            as_user(root.clone(), &locked.name, None, &[]),
+            "has no login shell",
+        ),
+        (
+            as_user(root.clone(), "kk-is-nobody", None, &[]),
+            "there is no user `kk-is-nobody`",
+        ),
+    ] {
+        let error = session.probe(Command::new("id")).await.unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(error.did_not_run());
+    }
+    let output = as_user(root, &locked.name, None, &["-s", "/bin/sh"])
+        .probe(Command::new("id -un"))
+        .await
+        .unwrap();
+    assert_eq!(output.stdout_text(), format!("{}\n", locked.name));
+
+    let Some(asks) = Tester::new("sa", "# none\n") else {
+        return;
+    };
+    let session = || asks.session(folder.path(), None);
+    let output = as_user(
+        session(),
+        &locked.name,
+        Some("right one"),
+        &["-s", "/bin/sh"],
+    )
+    .probe_with(Command::new("cat"), Bytes::from_static(b"data"))
+    .await;
+    // Only root may choose the shell of somebody who has none.
+    assert!(output.is_err());
+    for (password, words) in [
+        (Some("wrong one"), "su did not take the password"),
+        (None, "su asks for a password and none was given"),
+    ] {
+        let error = as_user(session(), "root", password, &[])
+            .probe_with(Command::new("cat"), Bytes::from_static(b"data"))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }

@@ -156,10 +156,7 @@ impl Wrapped {
             return Ok(output);
         };
         let line = format!("{mark}\n");
-        let found = output
-            .stderr
-            .windows(line.len())
-            .position(|window| window == line.as_bytes());
+        let found = memchr::memmem::find(&output.stderr, line.as_bytes());
         if let Some(start) = found {
             output.stderr.drain(..start + line.len());
             return Ok(output);

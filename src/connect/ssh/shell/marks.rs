@@ -133,9 +133,7 @@ impl Marks {
 }
 
 fn position(output: &[u8], mark: &str) -> Option<usize> {
-    output
-        .windows(mark.len())
-        .position(|window| window == mark.as_bytes())
+    memchr::memmem::find(output, mark.as_bytes())
 }
 
 #[cfg(test)]
