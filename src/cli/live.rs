@@ -516,7 +516,7 @@ struct Terminal {
 
 impl AskHostKey for Terminal {
     fn ask(&self, question: HostKeyQuestion) -> BoxFuture<'_, bool> {
-        let asker = self.asker.clone();
+        let terminal = self.asker.clone();
         Box::pin(async move {
             let asked = tokio::task::spawn_blocking(move || {
                 let file = question.file.as_ref().map_or_else(String::new, |file| {
@@ -526,7 +526,7 @@ impl AskHostKey for Terminal {
                     "The host key of {} is not known.\n{} {}\nCompare it with what the host's console shows.{file} Trust it? [y/N] ",
                     question.address, question.algorithm, question.fingerprint
                 );
-                let answer = asker.ask(&text, true);
+                let answer = terminal.ask(&text, true);
                 answer.is_some_and(|answer| {
                     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
                 })

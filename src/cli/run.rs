@@ -266,15 +266,15 @@ pub async fn playbook(mut arguments: RunArguments, global: &GlobalFlags) -> anyh
     let live = Live::start(&prepared, &live_options)?;
     live.events.send(EventKind::Journal(Note::Source(source)));
     if can_ask {
-        let asker = live.asker();
-        let person = asker.clone();
+        let terminal = live.asker();
+        let person = terminal.clone();
         run_options.ask = Some(Ask(Arc::new(move |prompt, echo| {
             person.ask(&format!("{prompt}: "), echo)
         })));
         if part.step {
             run_options.step = Some(Step(Arc::new(move |task| {
                 let prompt = format!("Run the task `{task}`? [y]es, [n]o, [c]ontinue: ");
-                match asker.ask(&prompt, true).as_deref() {
+                match terminal.ask(&prompt, true).as_deref() {
                     Some("y" | "yes") => StepAnswer::Yes,
                     Some("c" | "continue") => StepAnswer::Continue,
                     _ => StepAnswer::No,
