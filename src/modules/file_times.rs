@@ -47,8 +47,17 @@ pub(super) fn as_touch_takes_it(text: &str, format: &str) -> Option<String> {
             rest = rest.strip_prefix('%')?;
             continue;
         }
-        let digits = rest.get(..width)?;
-        rest = rest.get(width..)?;
+        // As in Python one digit is enough, but for a year of four.
+        let count = rest
+            .bytes()
+            .take(width)
+            .take_while(u8::is_ascii_digit)
+            .count();
+        if count == 0 || directive == 'Y' && count < width {
+            return None;
+        }
+        let digits = rest.get(..count)?;
+        rest = rest.get(count..)?;
         let number: u32 = digits.parse().ok()?;
         match directive {
             'Y' => year = Some(number),

@@ -132,7 +132,10 @@ pub(super) fn sub_elements(terms: Vec<Json>) -> Result<Vec<Json>, String> {
             None if leads_astray(&item, key) => {
                 return Err(format!("the key {key} should point to a dictionary"));
             }
-            None => return Err(format!("could not find '{key}' key in iterated item")),
+            None => {
+                let last = key.rsplit('.').next().unwrap_or(key);
+                return Err(format!("could not find '{last}' key in iterated item"));
+            }
         }
     }
     Ok(pairs)

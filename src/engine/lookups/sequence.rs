@@ -190,11 +190,12 @@ mod tests {
             ),
             ("start=1 count=5 stride=2", r#"["1","3","5","7","9"]"#),
             ("count=0", "[]"),
-            ("x", "it does not understand `x`"),
             (
-                "start=1",
-                "it wants `end` or `count`, one of them: `start=1`",
+                "x",
+                "Invalid type for `end` of with_sequence: `x` is no number",
             ),
+            ("start=1", "must specify count or end in with_sequence"),
+            ("start=2 end=1", "to count backwards make stride negative"),
         ] {
             let found = match all(&[json!(term)], &options) {
                 Ok(numbers) => Json::Array(numbers).to_string(),

@@ -299,9 +299,12 @@ pub(super) fn csv(
                 }
             }
         };
-        let missing = |message: String| match message.starts_with("there is no file") {
-            true => format!("{message}: No such file or directory"),
-            false => message,
+        let missing = |message: String| {
+            if message.starts_with("there is no file") {
+                format!("{message}: No such file or directory")
+            } else {
+                message
+            }
         };
         let (column, key_column) = (told.number("col", 1)?, told.number("keycol", 0)?);
         let (_, text) = asker.read_as("files", &file, is_latin).map_err(missing)?;
