@@ -306,6 +306,13 @@ fn steps_are_agreed_to_one_by_one() {
     let (status, seen) = terminal.end();
     assert_eq!(status, "exit status: 0", "{seen}");
     assert_eq!(text(folder.path(), "said"), "one\nthree\nfour\n");
+    let mut terminal = Terminal::start(folder.path(), &run(&["--step"]));
+    terminal.answer("`one`? [y]es, [n]o, [c]ontinue: ", "y", false);
+    terminal.expect("`two`? ");
+    terminal.press("\u{3}");
+    let (status, seen) = terminal.end();
+    assert_eq!(status, "exit status: 130", "{seen}");
+    assert_eq!(text(folder.path(), "said"), "one\nthree\nfour\none\n");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 
 use super::arguments::{ConnectionFlags, GlobalFlags, HostKeyChecking, OutputFormat};
 use super::prepare::Prepared;
@@ -133,9 +134,13 @@ impl Live {
         })
     }
 
-    /// Holds back what is drawn while a person is asked.
-    pub fn pauser(&self) -> Pauser {
-        self.report.pauser()
+    /// For questions to the user while progress is shown.
+    pub fn asker(&self) -> Asker {
+        Asker {
+            pauser: self.report.pauser(),
+            stop: self.control.stop.clone(),
+            signal: Arc::clone(&self.signal),
+        }
     }
 
     /// Connects to the hosts that take part.
@@ -170,7 +175,7 @@ impl Live {
             Some(HostKeyChecking::AcceptNew) => HostKeyPolicy::AcceptNew,
             Some(HostKeyChecking::Ask) | None if can_ask => {
                 HostKeyPolicy::Ask(Arc::new(Terminal {
-                    pauser: self.report.pauser(),
+                    asker: self.asker(),
                 }))
             }
             Some(HostKeyChecking::Ask | HostKeyChecking::Strict) | None => HostKeyPolicy::Strict,
@@ -477,24 +482,53 @@ pub fn confirm_local(prepared: &Prepared, yes: bool, what: &str) -> anyhow::Resu
     Err(Diagnostic::error("not confirmed; nothing was changed").into())
 }
 
+/// Asks on the terminal while nothing is drawn. Cheap to clone.
+#[derive(Clone)]
+pub struct Asker {
+    pauser: Pauser,
+    stop: CancellationToken,
+    signal: Arc<AtomicU8>,
+}
+
+impl Asker {
+    /// The answer; nothing where nobody gave one. Ctrl-C stops the run before anything else can begin.
+    pub fn ask(&self, prompt: &str, echo: bool) -> Option<String> {
+        self.pauser.pause(|| {
+            if self.stop.is_cancelled() {
+                return None;
+            }
+            let answer = super::terminal::ask(prompt, echo);
+            if let Err(error) = &answer
+                && error.kind() == std::io::ErrorKind::Interrupted
+            {
+                self.signal.store(SIGNAL_INTERRUPT, Ordering::Relaxed);
+                self.stop.cancel();
+            }
+            answer.ok()
+        })
+    }
+}
+
 /// Asks about host keys on the terminal, one at a time, while nothing is drawn.
 struct Terminal {
-    pauser: Pauser,
+    asker: Asker,
 }
 
 impl AskHostKey for Terminal {
     fn ask(&self, question: HostKeyQuestion) -> BoxFuture<'_, bool> {
-        let pauser = self.pauser.clone();
+        let terminal = self.asker.clone();
         Box::pin(async move {
             let asked = tokio::task::spawn_blocking(move || {
-                pauser.pause(|| {
-                    let file = question.file.as_ref().map_or_else(String::new, |file| format!(" It is added to {}.", file.display()));
-                    let text = format!(
-                        "The host key of {} is not known.\n{} {}\nCompare it with what the host's console shows.{file} Trust it? [y/N] ",
-                        question.address, question.algorithm, question.fingerprint
-                    );
-                    super::terminal::ask(&text, true)
-                        .is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+                let file = question.file.as_ref().map_or_else(String::new, |file| {
+                    format!(" It is added to {}.", file.display())
+                });
+                let text = format!(
+                    "The host key of {} is not known.\n{} {}\nCompare it with what the host's console shows.{file} Trust it? [y/N] ",
+                    question.address, question.algorithm, question.fingerprint
+                );
+                let answer = terminal.ask(&text, true);
+                answer.is_some_and(|answer| {
+                    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
                 })
             });
             asked.await.unwrap_or(false)

@@ -12,7 +12,6 @@ use super::execution::{carry_out, options, pending};
 use super::live::{Asked, Live, LiveOptions, confirm_local};
 use super::local::print_json;
 use super::prepare::Prepared;
-use super::terminal;
 use super::{extra, outline, resume};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::engine::event::Note;
@@ -267,17 +266,17 @@ pub async fn playbook(mut arguments: RunArguments, global: &GlobalFlags) -> anyh
     let live = Live::start(&prepared, &live_options)?;
     live.events.send(EventKind::Journal(Note::Source(source)));
     if can_ask {
-        let pauser = live.pauser();
-        let person = pauser.clone();
+        let terminal = live.asker();
+        let person = terminal.clone();
         run_options.ask = Some(Ask(Arc::new(move |prompt, echo| {
-            person.pause(|| terminal::ask(&format!("{prompt}: "), echo).ok())
+            person.ask(&format!("{prompt}: "), echo)
         })));
         if part.step {
             run_options.step = Some(Step(Arc::new(move |task| {
                 let prompt = format!("Run the task `{task}`? [y]es, [n]o, [c]ontinue: ");
-                match pauser.pause(|| terminal::ask(&prompt, true)).as_deref() {
-                    Ok("y" | "yes") => StepAnswer::Yes,
-                    Ok("c" | "continue") => StepAnswer::Continue,
+                match terminal.ask(&prompt, true).as_deref() {
+                    Some("y" | "yes") => StepAnswer::Yes,
+                    Some("c" | "continue") => StepAnswer::Continue,
                     _ => StepAnswer::No,
                 }
             })));

@@ -40,6 +40,7 @@ impl Runner<'_> {
         let mut scope = scope_with(Vec::new());
         let answers = match self.ask_variables(play, &scope).await {
             Ok(answers) => answers,
+            Err(_) if self.control.stop.is_cancelled() => return,
             Err(message) => return self.cannot_begin(play, &message),
         };
         let answered = || answers.iter().cloned().map(VarsFile::Read);
