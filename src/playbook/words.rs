@@ -127,15 +127,16 @@ fn pieces(text: &str) -> Result<Vec<(usize, usize)>, String> {
 
 /// `key=value`, if a word is one: the first `=` without a backslash before it.
 fn pair(word: &str) -> Option<(String, String)> {
-    // The name of a fact may be a template.
-    let mut from = if word.starts_with("{{") {
-        word.find("}}")? + 2
-    } else {
-        0
-    };
-    let is_templated = from > 0;
+    // The name of a fact may be a template, or have one in it.
+    let (mut from, mut is_templated) = (0, false);
     let at = loop {
-        let at = from + word.get(from..)?.find('=')?;
+        let rest = word.get(from..)?;
+        let at = from + rest.find('=')?;
+        if let Some(open) = rest.find("{{").filter(|open| from + open < at) {
+            from += open + rest.get(open..)?.find("}}")? + 2;
+            is_templated = true;
+            continue;
+        }
         if !word.get(..at)?.ends_with('\\') {
             break at;
         }
@@ -270,6 +271,10 @@ mod tests {
             ("regexp='^a=b' line=\"c=d\"", "regexp<^a=b> line<c=d> | "),
             ("main.yml", " | main.yml"),
             ("{{ a == b }}=c", "{{ a == b }}<c> | "),
+            (
+                "user_{{ a == b }}_x={{ c }} d=e",
+                "user_{{ a == b }}_x<{{ c }}> d<e> | ",
+            ),
             ("{{ a == b }}.yml", " | {{ a == b }}.yml"),
             ("a='b", "error: a quote is not closed"),
             ("a={{ b", "error: template markup is not closed"),
