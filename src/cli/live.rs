@@ -100,7 +100,14 @@ impl Live {
         let timings = report_options.timings;
         let control = Control::default();
         let signal = Arc::new(AtomicU8::new(0));
-        let listener = tokio::spawn(listen(control.clone(), events.clone(), Arc::clone(&signal)));
+        // From now on a signal ends nothing by itself, whenever the listener is first run.
+        let signals = Signals::take();
+        let listener = tokio::spawn(listen(
+            signals,
+            control.clone(),
+            events.clone(),
+            Arc::clone(&signal),
+        ));
         events.send(EventKind::RunStarted {
             command: options.command.to_owned(),
             run_id: run_id.clone(),
@@ -336,13 +343,30 @@ const SHORT_WAIT: Duration = Duration::from_secs(3);
 const SIGNAL_INTERRUPT: u8 = 1;
 const SIGNAL_TERMINATE: u8 = 2;
 
+/// The signals that stop a run.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Takes them from the system, which would end the program.
+    fn take() -> Option<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Some(Self {
+            interrupt: signal(SignalKind::interrupt()).ok()?,
+            terminate: signal(SignalKind::terminate()).ok()?,
+        })
+    }
+}
+
 /// The first Ctrl-C lets running steps end, the second ends them, the third leaves at once. SIGTERM counts as two.
-async fn listen(control: Control, events: Events, signal: Arc<AtomicU8>) {
-    use tokio::signal::unix::{SignalKind, signal as unix_signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        unix_signal(SignalKind::interrupt()),
-        unix_signal(SignalKind::terminate()),
-    ) else {
+async fn listen(signals: Option<Signals>, control: Control, events: Events, signal: Arc<AtomicU8>) {
+    let Some(Signals {
+        mut interrupt,
+        mut terminate,
+    }) = signals
+    else {
         return;
     };
     let mut level = 0_u8;
