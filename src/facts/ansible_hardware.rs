@@ -1,6 +1,6 @@
 //! What Ansible calls the hardware: firmware, processors, memory, file systems, and whether there is a real machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -189,18 +189,11 @@ pub(super) fn mounts(frames: &Frames<'_>) -> Value {
         })
         .collect();
     let uuids = super::ansible_devices::uuids(frames);
-    let bound: BTreeSet<&str> = frames.lines("bound").collect();
     let mut all = Vec::new();
     for line in frames.lines("file-systems") {
         let words: Vec<&str> = line.split(' ').collect();
         let [device, point, kind, options] = words.as_slice() else {
             continue;
-        };
-        let is_marked = options.split(',').any(|option| option == "bind");
-        let options = if bound.contains(point) && !is_marked {
-            format!("{options},bind")
-        } else {
-            (*options).to_owned()
         };
         let mut mount = json!({
             "device": device, "mount": point, "fstype": kind, "options": options, "dump": 0, "passno": 0,
@@ -239,7 +232,7 @@ mod tests {
 
     #[test]
     fn bound_folders_and_file_systems_that_do_not_answer() {
-        let said = "=kk= file-systems\n/dev/vda / ext4 rw\n/dev/vda /srv/b ext4 rw\n/dev/vda /srv/c ext4 rw,bind\nhost:/x /mnt nfs4 rw\nhost:/y /mnt/y nfs4 rw\n=kk= file-system-sizes\n/ 4096 100 40 10 4\n/mnt/y 4096 100 40 10 4\n=kk= bound\n/srv/b\n/srv/c\n=kk= end\n";
+        let said = "=kk= file-systems\n/dev/vda / ext4 rw\n/dev/vda /srv/b ext4 rw,bind\n/dev/vda /srv/c ext4 rw,bind\nhost:/x /mnt nfs4 rw\nhost:/y /mnt/y nfs4 rw\n=kk= file-system-sizes\n/ 4096 100 40 10 4\n/mnt/y 4096 100 40 10 4\n=kk= end\n";
         let mounts = mounts(&Frames::new(said));
         let shown: Vec<String> = mounts
             .as_array()

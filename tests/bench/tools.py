@@ -23,7 +23,7 @@ COMMANDS = [
 TEMPLATES = 10
 PROBES = Path(__file__).resolve().parents[2] / "src" / "facts" / "probes"
 # What kk sends for a playbook that gathers facts.
-FACTS = ("00-environment", "00-prelude", "10-system", "12-limit", "15-ansible", "20-network", "60-end")
+FACTS = ("00-environment", "00-prelude", "10-system", "12-limit", "15-ansible", "17-links", "20-network", "60-end")
 
 
 class Tools:

@@ -159,16 +159,23 @@ set -f
 
 section file-systems
 local_points= remote_points=
-while read -r device point kind options rest; do
+# Options as /proc/mounts has them. What shows a folder of a file system is called a bind mount.
+while read -r _ _ _ name point options rest; do
+  rest=${rest#*- }
+  kind=${rest%% *} rest=${rest#* }
+  device=${rest%% *} rest=${rest#* }
   case $device in /dev/loop*) continue ;; /* | *:/*) ;; *) continue ;; esac
   case $kind in squashfs | autofs) continue ;; esac
   case $point in *[!-A-Za-z0-9/._@:+]*) continue ;; esac
+  case $rest in ro | ro,*) options=ro${options#r[ow]} ;; esac
+  options=$options${rest#r[ow]}
+  [ "$name" = / ] || case ,$options, in *,bind,*) ;; *) options=$options,bind ;; esac
   printf '%s %s %s %s\n' "$device" "$point" "$kind" "$options"
   case $kind in
     ext[234] | xfs | btrfs | vfat | overlay | tmpfs | f2fs | zfs) local_points="$local_points $point" ;;
     *) remote_points="$remote_points $point" ;;
   esac
-done </proc/self/mounts
+done </proc/self/mountinfo
 section file-system-sizes
 # What lies on another machine may not answer.
 # shellcheck disable=SC2086

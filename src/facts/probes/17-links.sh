@@ -23,8 +23,3 @@ for path in /sys/class/net/*/bridge /sys/class/net/*/bonding; do
   printf '%s %s %s\n' "${link##*/}" "${path##*/}" "$details"
 done
 set -f
-
-section bound
-while read -r _ _ _ line name _; do
-  [ "$line" = / ] || printf '%s\n' "$name"
-done </proc/self/mountinfo
