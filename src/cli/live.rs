@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
+use rustix::process::{Signal, getpid, kill_process};
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::{ConnectionFlags, GlobalFlags, HostKeyChecking, OutputFormat};
@@ -442,7 +443,8 @@ impl Asked {
                     .hint("put it into a file (`--connection-password-file`, `--become-password-file`) or into the inventory (`password`, `become_password`)")
                     .into());
             }
-            let password = super::terminal::ask(prompt, false).context("read the password")?;
+            let password =
+                super::terminal::ask_first(prompt, false).context("read the password")?;
             prepared.redactor.learn(&password);
             Ok(Some(SecretString::new(password)))
         };
@@ -499,7 +501,7 @@ pub fn confirm_local(prepared: &Prepared, yes: bool, what: &str) -> anyhow::Resu
             .into());
     }
     let question = format!("No inventory is given: {what} changes this machine. Go on? [y/N] ");
-    let answer = super::terminal::ask(&question, true)?;
+    let answer = super::terminal::ask_first(&question, true)?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         return Ok(());
     }
@@ -527,6 +529,8 @@ impl Asker {
             {
                 self.signal.store(SIGNAL_INTERRUPT, Ordering::Relaxed);
                 self.stop.cancel();
+                // The listener says so.
+                let _ = kill_process(getpid(), Signal::INT);
             }
             answer.ok()
         })

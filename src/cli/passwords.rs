@@ -209,7 +209,7 @@ fn ask(label: &str, is_new: bool) -> Result<Secret<Vec<u8>>, String> {
         format!(" ({label})")
     };
     let typed = |prompt: String| {
-        super::terminal::ask(&prompt, false)
+        super::terminal::ask_first(&prompt, false)
             .map_err(|error| format!("ask for the password: {error}"))
     };
     if !is_new {

@@ -1,17 +1,34 @@
 //! Questions to a person at the terminal. What is secret is not shown while it is typed, and the terminal is as it was
-//! before, whatever ends the question: Ctrl-C, too, is read like a letter, and becomes the signal only afterwards.
+//! before, whatever ends the question: Ctrl-C, too, is read like a letter.
 
 use std::io::{Error, ErrorKind, Result, Write as _};
 
-use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 
+use crate::exit::Exit;
+
 /// What Ctrl-C sends.
 const INTERRUPT: u8 = 3;
 
-/// Shows a prompt and reads a line, without its end. What is typed is shown or not.
+/// A question before anything has begun: Ctrl-C leaves the program.
+pub fn ask_first(prompt: &str, echo: bool) -> Result<String> {
+    let answer = ask(prompt, echo);
+    if let Err(error) = &answer
+        && error.kind() == ErrorKind::Interrupted
+    {
+        #[expect(
+            clippy::exit,
+            reason = "there is nothing to end and nothing to say, and the signal itself would come some time later"
+        )]
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    }
+    answer
+}
+
+/// Shows a prompt and reads a line, without its end. What is typed is shown or not. Ctrl-C is an error of the kind
+/// [`ErrorKind::Interrupted`].
 pub fn ask(prompt: &str, echo: bool) -> Result<String> {
     let Ok(before) = tcgetattr(std::io::stdin()) else {
         if !echo {
@@ -45,7 +62,6 @@ pub fn ask(prompt: &str, echo: bool) -> Result<String> {
         [] => Err(Error::from(ErrorKind::UnexpectedEof)),
         [.., INTERRUPT] => {
             show("\n")?;
-            kill_process(getpid(), Signal::INT)?;
             Err(Error::from(ErrorKind::Interrupted))
         }
         [line @ .., b'\n'] | line => String::from_utf8(line.to_vec())

@@ -114,9 +114,9 @@ fn encrypt_string(arguments: &EncryptStringArguments) -> anyhow::Result<Exit> {
     let mut names = arguments.name.iter();
     if arguments.prompt {
         let text = if arguments.show_input {
-            super::terminal::ask("Text to encrypt: ", true)?
+            super::terminal::ask_first("Text to encrypt: ", true)?
         } else {
-            super::terminal::ask("Text to encrypt (hidden): ", false)?
+            super::terminal::ask_first("Text to encrypt (hidden): ", false)?
         };
         texts.push((names.next(), Secret::new(text.into_bytes())));
     }
