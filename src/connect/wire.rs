@@ -1,7 +1,7 @@
 //! What is sent to a login shell so that a POSIX script arrives whole, whatever that shell is.
 //!
 //! The login shell only has to know `exec`, words and single quotes. Everything in those quotes that csh or fish would
-//! read differently (`!`, a newline, a backslash) goes as `\0ooo` and is decoded by the `sh` that is started. That `sh`
+//! read differently (`!`, a newline, a backslash) goes as `\0ooo` or `\n` and is decoded by the `sh` that is started. That `sh`
 //! first says a marker and its process number on both outputs: what came before was said by the login shell's start
 //! files, and where there is no marker the command did not start.
 
@@ -65,16 +65,20 @@ pub(crate) fn one_line(text: impl AsRef<[u8]>) -> String {
         if byte == b' ' || byte.is_ascii_graphic() && byte != b'\\' {
             line.push(char::from(byte));
         } else {
-            line.extend(octal(byte));
+            push_escaped(&mut line, byte);
         }
     }
     line
 }
 
-/// A byte as `printf %b` reads it.
-fn octal(byte: u8) -> [char; 5] {
-    let digit = |shift: u8| char::from(b'0' + (byte >> shift & 7));
-    ['\\', '0', digit(6), digit(3), digit(0)]
+/// Adds a byte as `printf %b` reads it. No shell takes `\n` or `\0` for something else between single quotes.
+fn push_escaped(text: &mut String, byte: u8) {
+    if byte == b'\n' {
+        text.push_str(r"\n");
+    } else {
+        let digit = |shift: u8| char::from(b'0' + (byte >> shift & 7));
+        text.extend(['\\', '0', digit(6), digit(3), digit(0)]);
+    }
 }
 
 /// Whether a byte means the same between single quotes in every shell. The quote itself does, as `'\''`.
@@ -95,7 +99,7 @@ fn encode(script: &str) -> String {
         if is_plain(byte) && byte != b'\'' {
             encoded.push(char::from(byte));
         } else {
-            encoded.extend(octal(byte));
+            push_escaped(&mut encoded, byte);
         }
     }
     encoded.push('\'');

@@ -83,19 +83,19 @@ pub(super) fn read(frames: &Frames<'_>) -> Map<String, Value> {
         return facts;
     }
     let links = Links::read(frames);
-    let values: BTreeMap<&str, &str> = frames
-        .lines("files")
-        .filter_map(|line| line.strip_prefix("/sys/block/")?.split_once(':'))
-        .map(|(path, value)| (path, value.trim()))
-        .collect();
-    let names: BTreeSet<&str> = values
-        .keys()
-        .filter_map(|path| path.split_once('/').map(|(name, _)| name))
-        .collect();
-    let get = |path: &str| values.get(path).copied().filter(|text| !text.is_empty());
+    let mut values: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    for line in frames.lines("files") {
+        if let Some((name, rest)) = line
+            .strip_prefix("/sys/block/")
+            .and_then(|path| path.split_once('/'))
+            && let Some((path, value)) = rest.split_once(':')
+        {
+            values.entry(name).or_default().insert(path, value.trim());
+        }
+    }
     let mut devices = Map::new();
-    for name in names {
-        let own = |path: &str| get(&format!("{name}/{path}"));
+    for (name, values) in values {
+        let own = |path: &str| values.get(path).copied().filter(|text| !text.is_empty());
         let sector = own("queue/logical_block_size")
             .or_else(|| own("queue/hw_sector_size"))
             .unwrap_or("512");
@@ -114,7 +114,7 @@ pub(super) fn read(frames: &Frames<'_>) -> Map<String, Value> {
         });
         let partitions: Map<String, Value> = values
             .keys()
-            .filter_map(|path| path.strip_prefix(name)?.strip_prefix('/')?.strip_suffix("/start"))
+            .filter_map(|path| path.strip_suffix("/start"))
             .map(|part| {
                 let sectors = own(&format!("{part}/size")).unwrap_or("0");
                 let partition = json!({

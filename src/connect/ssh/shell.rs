@@ -308,11 +308,13 @@ impl SshConnector {
 
     /// Starts a shell; that it did is seen with its first command.
     async fn new_shell(&self, first: Option<&'static str>) -> Result<Shell, TransportError> {
-        let words = [self.marker.as_str(), first.unwrap_or_default()];
-        let command = Command::script(LOOP, words);
-        let (name, script) = command.to_named_script();
-        let text = login_shell_text(&name, &script, &self.marker)
-            .map_err(|reason| self.not_started(reason))?;
+        // The script is long, and would be kept twice while a channel is waited for.
+        let text = {
+            let words = [self.marker.as_str(), first.unwrap_or_default()];
+            let (name, script) = Command::script(LOOP, words).to_named_script();
+            login_shell_text(&name, &script, &self.marker)
+        }
+        .map_err(|reason| self.not_started(reason))?;
         let lease = self.channels.acquire().await?;
         let (reader, writer) = lease.channel.split();
         let line = Line {

@@ -69,7 +69,7 @@ kk_held() {
   [ /proc/self/fd/1 -ef /proc/self/fd/1 ] && [ -r /proc/1/stat ] || return 0
   case $kk_last/$kk_self in *[!0-9/]* | /* | */) return 0 ;; esac
   [ "$kk_self" -gt "$kk_last" ] && [ "$((kk_self - kk_last))" -lt 8192 ] || return 0
-  if [ "$((kk_self - kk_last))" -lt 256 ]; then
+  if [ "$((kk_self - kk_last))" -lt 1024 ]; then
     while kk_last=$((kk_last + 1)) && [ "$kk_last" -lt "$kk_self" ]; do
       [ ! -e "/proc/$kk_last" ] || ! kk_holds "$kk_last" || return 0
     done

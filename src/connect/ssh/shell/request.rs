@@ -183,11 +183,11 @@ mod tests {
         let shared = Shared::of(&request.stdin(Stdin::Bytes("x\n\\".into()))).unwrap();
         assert_eq!(
             shared.text(3, "h", 77, &mut scripts),
-            "3 h 77 2 2 1 1\nid \"$1\"\ntrue\nset -- 'a b'\nx\\0012\\0134\n"
+            "3 h 77 2 2 1 1\nid \"$1\"\ntrue\nset -- 'a b'\nx\\n\\0134\n"
         );
         assert_eq!(
             shared.text(4, "-", 0, &mut scripts),
-            "4 - 0 2 - 1 1\nset -- 'a b'\nx\\0012\\0134\n"
+            "4 - 0 2 - 1 1\nset -- 'a b'\nx\\n\\0134\n"
         );
     }
 
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(lines("a\n\\b"), ("2".to_owned(), "a\n\\b\n".to_owned()));
         assert_eq!(
             lines("a\n\u{e4}"),
-            ("0".to_owned(), "a\\0012\\0303\\0244\n".to_owned())
+            ("0".to_owned(), "a\\n\\0303\\0244\n".to_owned())
         );
     }
 }
