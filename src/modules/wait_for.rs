@@ -129,7 +129,8 @@ there() {
   fi
   if [ -z "$port" ]; then
     if [ -e "$path" ] || [ -L "$path" ]; then return 0; fi
-    said=$(ls -d -- "$path" 2>&1)
+    # It may have come between the two looks.
+    said=$(ls -d -- "$path" 2>&1) && return 0
     case $said in
       *"No such file or directory"*|*"Not a directory"*) return 1 ;;
       *) printf '%s\n' "$said" >&2; exit 1 ;;
