@@ -1,6 +1,11 @@
 
 # What Ansible's playbooks ask for by Ansible's names. A line that may be anything begins with a blank.
 indented() {
+  # What is long is read instead: taking lines off its front is quadratic.
+  if [ "${#1}" -gt 4096 ]; then
+    printf '%s\n' "$1" | while IFS= read -r line; do printf ' %s\n' "$line"; done
+    return
+  fi
   rest=$1
   while [ -n "$rest" ]; do
     line=${rest%%"$line_break"*}
