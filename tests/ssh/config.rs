@@ -426,7 +426,7 @@ async fn the_configuration_means_what_it_means_to_ssh() {
                 }
                 // Nothing of this file is for the host, so ssh is not asked.
                 (Err(_), Ok(theirs)) => {
-                    assert_eq!(theirs.address, host.to_lowercase(), "{name}: {ours:?}")
+                    assert_eq!(theirs.address, host.to_lowercase(), "{name}: {ours:?}");
                 }
                 (Ok(_), Err(error)) => panic!("{name}, {host}: ssh refuses: {error}"),
             }
