@@ -15,6 +15,7 @@ mod config_runs;
 mod differential;
 mod environment;
 mod host_keys;
+mod keys;
 mod links;
 mod login;
 pub mod people;
