@@ -13,6 +13,7 @@ mod commands;
 mod config;
 mod config_runs;
 mod differential;
+mod differential_options;
 mod environment;
 mod host_keys;
 mod keys;
