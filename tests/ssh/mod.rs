@@ -20,6 +20,7 @@ mod keys;
 mod links;
 mod login;
 pub mod people;
+mod privilege;
 mod rounds;
 mod routes;
 pub mod server;
