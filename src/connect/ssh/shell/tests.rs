@@ -40,7 +40,7 @@ fn shells() -> Vec<Vec<&'static str>> {
 fn start(shell: &[&str], home: &std::path::Path) -> Child {
     Process::new(shell[0])
         .args(&shell[1..])
-        .args(["-c", LOOP, "sh", "M", ""])
+        .args(["-c", &LOOP, "sh", "M", ""])
         .env("HOME", home)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
