@@ -259,9 +259,7 @@ impl Layer {
     pub(super) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match &self.variables {
             Variables::Plain(variables) => Box::new(variables.keys().map(String::as_str)),
-            Variables::Facts(facts) => {
-                Box::new(facts.names().chain(std::iter::once(FACTS)))
-            }
+            Variables::Facts(facts) => Box::new(facts.names().chain(std::iter::once(FACTS))),
         }
     }
 

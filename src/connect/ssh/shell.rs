@@ -7,7 +7,7 @@
 //! Before a command the shell looks whether it is still as good as a new one, and refuses when it is not; then the command
 //! certainly did not start. It is used up when a process that an earlier step left behind still holds its outputs, and
 //! could speak into a later command's, or is in its process group, where it would be ended with a later command: of the
-//! processes that were started since that step, each is looked at. And when a file that
+//! processes that were started since that step, each that can be of it is looked at. And when a file that
 //! a login shell reads at its start was written since the shell has started: a step must see what an earlier one wrote.
 //! The comparison is with the time of an open pipe, which the shell makes at its start. All of this is done without
 //! a program by the very process that then becomes the command.

@@ -129,6 +129,7 @@ for link in /sys/class/net/*; do
   printf '%s %s\n' "${link##*/}" "$details"
 done
 cd -- "$here" || cd /
+links_are_said=yes
 
 # The files of each block device are named and not searched for: a pattern for each costs a look at every file there is.
 block_files() {

@@ -10,16 +10,7 @@ read -r kk_line 2>/dev/null </proc/self/stat
 set -- ${kk_line##*) }
 kk_group=$3 kk_parent=$2
 printf '%s.0=%s-%s:' "$kk_mark" "$$" "${20}"
-kk_above=
-if [ /proc/self/fd/1 -ef /proc/self/fd/1 ] && [ -r "/proc/$$/task/$$/children" ]; then
-  while [ "${kk_parent:-0}" != 0 ]; do
-    kk_line=
-    read -r kk_line 2>/dev/null <"/proc/$kk_parent/stat"
-    case $kk_line in "$kk_parent (sshd"*) ;; *) kk_above="$kk_above $kk_parent" ;; esac
-    set -- ${kk_line##*) }
-    kk_parent=$2
-  done
-fi
+kk_older=
 trap : HUP INT QUIT TERM ALRM USR1 USR2
 kk_step='kk_lock=$1/step.lock
 shift
@@ -75,13 +66,32 @@ kk_holds() {
   done
   [ -e "/proc/$1" ]
 }
+kk_climb() {
+  kk_above= kk_older=" $$ "
+  if [ -r "/proc/$$/task/$$/children" ]; then
+    while [ "${kk_parent:-0}" != 0 ]; do
+      kk_line=
+      read -r kk_line 2>/dev/null <"/proc/$kk_parent/stat"
+      set -- $kk_parent ${kk_line##*) }
+      kk_older="$kk_older $1 "
+      kk_parent=$3
+      case $kk_parent/$kk_line in
+        [1-9]*/"$1 (sshd"*) ;;
+        *) kk_above="$kk_above $1" ;;
+      esac
+    done
+    [ "$kk_parent" = 0 ] || kk_above=
+  fi
+}
 kk_children() {
-  kk_line=
-  while
-    kk_try=$kk_line kk_line=
+  kk_seen=-
+  for kk_try in 1 2 3 4 5; do
+    kk_line=
     read -r kk_line 2>/dev/null <"/proc/$1/task/$1/children"
-    [ "$kk_line" != "$kk_try" ]
-  do :; done
+    [ "$kk_line" != "$kk_seen" ] || return 0
+    kk_seen=$kk_line
+  done
+  return 1
 }
 kk_held() {
   [ /proc/self/fd/1 -ef /proc/self/fd/1 ] && [ -r /proc/1/stat ] || return 0
@@ -98,12 +108,13 @@ kk_held() {
   while [ -n "$kk_parents" ]; do
     kk_processes=
     for kk_parent in $kk_parents; do
-      kk_children "$kk_parent"
+      kk_children "$kk_parent" || return 0
       for kk_process in $kk_line; do
         if [ "$kk_many" -gt 0 ]; then
           [ "$kk_process" -gt "$kk_last" ] && [ "$kk_process" -lt "$kk_self" ] || continue
         else
           [ "$kk_process" -gt "$kk_last" ] || [ "$kk_process" -lt "$kk_self" ] || continue
+          case $kk_older in *" $kk_process "*) continue ;; esac
         fi
         ! kk_holds "$kk_process" || return 0
         kk_processes="$kk_processes $kk_process"
@@ -139,6 +150,7 @@ kk_ready() {
   printf '%s.%s?%s:' "$kk_mark" "$kk_number" "$kk_self"
 }
 while read -r kk_number kk_check kk_last kk_name kk_lines kk_words kk_feed; do
+  case $kk_check/$kk_older in *h*/) kk_climb ;; esac
   kk_take "$kk_lines"
   case $kk_name/$kk_lines in
     0/*) kk_script=$kk_text ;;
