@@ -41,6 +41,12 @@ pub trait Connector: Send + Sync {
         Box::pin(async { Err(TransportError::NotStarted { target, reason }) })
     }
 
+    /// How long the host takes to answer, where that is known. One command takes in no more than a host's window in that
+    /// time, however fast the line is, and several at once take more.
+    fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
+        Box::pin(async { None })
+    }
+
     /// Ends the session politely. Requests after it fail.
     fn close(&self) -> BoxFuture<'_, ()>;
 

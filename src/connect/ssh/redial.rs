@@ -52,6 +52,11 @@ impl Connector for Redialing {
         async move { current.open_tcp(address, port).await }.boxed()
     }
 
+    fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
+        let current = self.current();
+        async move { current.round_trip().await }.boxed()
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         let current = self.current();
         async move { current.close().await }.boxed()
