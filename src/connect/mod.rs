@@ -98,6 +98,9 @@ pub enum Sharing {
     /// It gets a session of its own.
     #[default]
     Alone,
+    /// The same for a command that holds something as long as the connection lasts. A connection that was lost under it
+    /// is not opened anew for what comes after it.
+    Hold,
     /// It may. It leaves no process behind.
     Look,
     /// It may, and may leave anything behind.
@@ -125,6 +128,22 @@ pub struct ParentProcess {
 }
 
 impl ExecRequest {
+    /// The same once more, if what it reads can be had twice.
+    fn again(&self) -> Option<Self> {
+        let stdin = match &self.stdin {
+            Stdin::Empty => Stdin::Empty,
+            Stdin::Bytes(bytes) => Stdin::Bytes(bytes.clone()),
+            Stdin::Stream(..) => return None,
+        };
+        Some(Self {
+            command: self.command.clone(),
+            stdin,
+            timeout: self.timeout,
+            cancel: self.cancel.clone(),
+            sharing: self.sharing.clone(),
+        })
+    }
+
     /// A command that reads nothing and is not limited.
     pub fn new(command: Command) -> Self {
         Self {

@@ -12,12 +12,16 @@
 mod commands;
 mod differential;
 mod environment;
+mod faults;
 mod host_keys;
 mod links;
 mod login;
 pub mod people;
+mod proxy;
 mod rounds;
 mod routes;
 pub mod server;
 mod shell;
+mod soak;
 mod steps;
+mod uploads;

@@ -261,6 +261,11 @@ impl Channels {
         let _kept = std::mem::replace(&mut self.lock().shell, Kept::Refused);
     }
 
+    /// Whether the session has ended, and not because it was closed here.
+    pub(super) fn is_lost(&self) -> bool {
+        self.handle.is_closed() && !self.lock().is_closed
+    }
+
     /// Why the session ended.
     pub(super) fn ending(&self) -> &Ending {
         &self.ending

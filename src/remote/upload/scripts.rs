@@ -123,14 +123,14 @@ settle "$part" "$dest"
 "#
 );
 
-/// Writes standard input to where a slice belongs: `$10` in MiB. That it has slices is on record before, or what
-/// lies behind a hole would count as the beginning of the file; which ones, `$11` and on, when the sender knows that they
-/// arrived whole.
+/// Writes standard input to where a slice belongs: `$10` in MiB; `$9` is the slice's number and `$11` how many bytes it has.
+/// That the file has slices is on record before, or what lies behind a hole would count as its beginning; and which
+/// ones, once they are whole: this one, as far as `dd` says, and `$12` and on, which were there before.
 pub(super) const SLICE: &str = r#"
-part=$2 record=$3
-shift 8
-start=$1
-shift
+part=$2 record=$3 number=$9
+shift 9
+start=$1 length=$2
+shift 2
 umask 077
 : >>"$part" && : >>"$record" || exit 1
 [ "$#" -eq 0 ] || printf '%s\n' "$@" >>"$record" || exit 1
@@ -138,6 +138,11 @@ said=$(dd of="$part" bs=1048576 seek="$start" conv=notrunc 2>&1) || {
   printf '%s\n' "$said" >&2
   exit 11
 }
+case "
+$said" in
+  *"
+$length bytes "*) printf '%s\n' "$number" >>"$record" ;;
+esac
 "#;
 
 /// Reads the starts of slices, in MiB and a line each, from the first to the last and as they have arrived; `$9` is the MiB

@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 
 use super::super::{RemoteError, Session};
 use super::scripts::{GATHER, SLICE as SEND_SLICE};
-use super::{Progress, Purpose, TICK, Upload, failure};
+use super::source::PIECE;
+use super::{Progress, Purpose, QUEUE, TICK, Upload, failure};
 use crate::connect::{Command, Output, Stdin, TransportError};
 
 /// Bytes of a slice: whole MiB.
@@ -35,6 +36,9 @@ const SHORTEST: u64 = 2 * SLICE;
 
 /// A host that answers sooner takes in, by one command, more than its processor can decrypt: its window is 2 MiB.
 const SHORTEST_WAY: Duration = Duration::from_millis(4);
+
+/// What is read of a slice before its command has a channel: only more than this is on its way.
+const WAITING: u64 = (QUEUE * PIECE) as u64;
 
 /// The slices that are on record and lie within what is there.
 pub(super) fn whole(record: &str, have: u64, size: u64) -> BTreeSet<u64> {
@@ -107,7 +111,7 @@ impl Session {
         let mut to_send: VecDeque<u64> = (0..size.div_ceil(SLICE))
             .filter(|number| !there.contains(number))
             .collect();
-        // The host's record may be of another kind, so it is told of all.
+        // They may have come otherwise, and not be on record.
         let mut to_record: Vec<u64> = there.iter().copied().collect();
         let mut on_their_way: BTreeMap<u64, Arc<AtomicU64>> = BTreeMap::new();
         let mut arrived = 0;
@@ -130,7 +134,6 @@ impl Session {
                     on_their_way.remove(&number);
                     arrived += bytes_of(&BTreeSet::from([number]), size);
                     there.insert(number);
-                    to_record.push(number);
                     if let Some(gathering) = &mut gathering {
                         gathering.tell(&there);
                     }
@@ -138,7 +141,7 @@ impl Session {
                 _ = tick.tick() => {
                     let moving = on_their_way.values().map(|sent| sent.load(Ordering::Relaxed));
                     let (count, bytes) = moving.fold((0, 0), |(count, bytes), sent| {
-                        (count + usize::from(sent > 0), bytes + sent)
+                        (count + usize::from(sent > WAITING), bytes + sent)
                     });
                     progress(had + arrived + bytes, size);
                     if count > 1 && gathering.is_none() {
@@ -170,7 +173,9 @@ impl Session {
         let range = range_of(number, upload.size);
         let length = range.end - range.start;
         let command = Command::script(SEND_SLICE, upload.words())
+            .arg(number.to_string())
             .arg((range.start / MEBIBYTE).to_string())
+            .arg(length.to_string())
             .args(known.iter().map(u64::to_string));
         let output = self
             .send_range(command, upload, range, &sent, purpose)

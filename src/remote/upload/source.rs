@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 /// Bytes per piece: few enough that a piece is still at hand when it is encrypted, and that many uploads at once take
 /// little memory.
-const PIECE: usize = 128 * 1024;
+pub(super) const PIECE: usize = 128 * 1024;
 
 /// The sha256 and the size of a file of this machine. Blocks.
 pub fn sha256_of_file(path: &Path) -> std::io::Result<(String, u64)> {
