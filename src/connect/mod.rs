@@ -4,6 +4,7 @@
 //! with standard input, built in `remote`. Only this room turns a [`Command`] into text for a shell.
 
 pub mod command;
+pub mod config;
 #[doc(hidden)]
 pub mod fake;
 pub mod known_hosts;

@@ -10,6 +10,8 @@
 )]
 
 mod commands;
+mod config;
+mod config_runs;
 mod differential;
 mod environment;
 mod faults;

@@ -10,6 +10,7 @@ mod hop;
 mod keys;
 mod line;
 mod options;
+mod proxy;
 mod redial;
 mod session;
 mod shell;
@@ -18,7 +19,9 @@ mod socket;
 use std::sync::Arc;
 
 pub use keys::KeyCache;
-pub use options::{AskHostKey, HostKeyPolicy, HostKeyQuestion, SshOptions};
+pub use options::{
+    AskHostKey, AskPerson, HostKeyPolicy, HostKeyQuestion, PersonQuestion, SshOptions,
+};
 
 use super::{Connector, TransportError};
 use authenticate::Credentials;
