@@ -102,10 +102,15 @@ pub struct ConnectionFlags {
     /// Hosts worked on at the same time.
     #[arg(short, long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..))]
     pub forks: u16,
-    /// Time limit for a connection to come up, for instance `30`, `30s` or `2m`.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
-    pub timeout: Duration,
-    /// What to do about a host whose key is not known; `ask` on a terminal and `strict` elsewhere when absent.
+    /// Time limit for a connection to come up, for instance `30`, `30s` or `2m`; 30 s when neither it nor the
+    /// configuration of ssh says one.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Configuration of ssh instead of `~/.ssh/config` and `/etc/ssh/ssh_config`; `none` for no configuration.
+    #[arg(short = 'F', long, value_name = "FILE")]
+    pub ssh_config: Option<PathBuf>,
+    /// What to do about a host whose key is not known; `ask` on a terminal and `strict` elsewhere when neither it nor
+    /// the configuration of ssh says anything.
     #[arg(long, value_enum, value_name = "MODE")]
     pub host_key_checking: Option<HostKeyChecking>,
     /// File of known host keys, instead of `~/.ssh/known_hosts`.

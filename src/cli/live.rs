@@ -11,17 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::arguments::{ConnectionFlags, GlobalFlags, HostKeyChecking, OutputFormat};
 use super::prepare::Prepared;
-use crate::connect::known_hosts::KnownHosts;
-use crate::connect::ssh::{AskHostKey, HostKeyPolicy, HostKeyQuestion};
+use crate::connect::config::{ClientConfig, ConfigFiles};
+use crate::connect::ssh::{AskHostKey, AskPerson, HostKeyPolicy, HostKeyQuestion, PersonQuestion};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{
     Control, Dial, EventKind, Events, Fleet, InventoryDial, NoticeLevel, RunOptions, RunReport,
+    Trust,
 };
 use crate::exit::Exit;
 use crate::inventory::Connection;
 use crate::remote::{RemoteError, RunLock};
 use crate::report::{self, FindingsView, Format, Pauser, ReportHandle, ReportOptions};
-use crate::secret::SecretString;
+use crate::secret::{Redactor, SecretString};
 
 /// How a command reports.
 pub struct LiveOptions<'a> {
@@ -170,32 +171,35 @@ impl Live {
         flags: &ConnectionFlags,
         asked: &Asked,
     ) -> Fleet {
-        let (known_hosts, warnings) = match &flags.known_hosts {
-            Some(file) => KnownHosts::load(std::slice::from_ref(file), &[]),
-            None => KnownHosts::load_default(),
+        let person = report::Surroundings::read().can_ask.then(|| {
+            Arc::new(Terminal {
+                asker: self.asker(),
+                redactor: prepared.redactor.clone(),
+            })
+        });
+        let asking = || match &person {
+            Some(terminal) => HostKeyPolicy::Ask(Arc::clone(terminal) as Arc<dyn AskHostKey>),
+            None => HostKeyPolicy::Strict,
         };
-        for warning in &warnings.0 {
-            self.events
-                .notice(NoticeLevel::Warning, warning.to_string());
-        }
-        let can_ask = report::Surroundings::read().can_ask;
-        let policy = match flags.host_key_checking {
-            Some(HostKeyChecking::AcceptNew) => HostKeyPolicy::AcceptNew,
-            Some(HostKeyChecking::Ask) | None if can_ask => {
-                HostKeyPolicy::Ask(Arc::new(Terminal {
-                    asker: self.asker(),
-                }))
-            }
-            Some(HostKeyChecking::Ask | HostKeyChecking::Strict) | None => HostKeyPolicy::Strict,
+        let policy = flags.host_key_checking.map(|mode| match mode {
+            HostKeyChecking::AcceptNew => HostKeyPolicy::AcceptNew,
+            HostKeyChecking::Ask => asking(),
+            HostKeyChecking::Strict => HostKeyPolicy::Strict,
+        });
+        let files = match &flags.ssh_config {
+            None => ConfigFiles::Default,
+            Some(file) if file.as_os_str() == "none" => ConfigFiles::None,
+            Some(file) => ConfigFiles::File(file.clone()),
         };
         let dial: Arc<dyn Dial> = Arc::new(InventoryDial {
             inventory: Arc::new(prepared.inventory.clone()),
-            known_hosts: Arc::new(known_hosts),
-            host_key_policy: policy,
+            config: ClientConfig::read(files),
+            trust: Trust::new(flags.known_hosts.clone(), policy, asking()),
             timeout: flags.timeout,
             private_key: flags.private_key.clone(),
             user: flags.user.clone(),
             password: asked.login.clone(),
+            person: person.map(|terminal| terminal as Arc<dyn AskPerson>),
             events: self.events.clone(),
         });
         let connecting = Fleet::connect(
@@ -537,9 +541,41 @@ impl Asker {
     }
 }
 
-/// Asks about host keys on the terminal, one at a time, while nothing is drawn.
+/// Asks about host keys and for passphrases on the terminal, one at a time, while nothing is drawn.
 struct Terminal {
     asker: Asker,
+    redactor: Redactor,
+}
+
+impl AskPerson for Terminal {
+    fn ask(&self, question: &PersonQuestion) -> Option<SecretString> {
+        let (prompt, echo) = match question {
+            PersonQuestion::Passphrase { key, was_wrong } => {
+                let before = if *was_wrong { "That was wrong. " } else { "" };
+                (format!("{before}Passphrase of {key}: "), false)
+            }
+            PersonQuestion::Prompt {
+                target,
+                words,
+                echo,
+            } => {
+                let words: String = words
+                    .chars()
+                    .map(|character| {
+                        if character.is_control() {
+                            ' '
+                        } else {
+                            character
+                        }
+                    })
+                    .collect();
+                (format!("{target} asks: {words} "), *echo)
+            }
+        };
+        let answer = self.asker.ask(&prompt, echo)?;
+        self.redactor.learn(&answer);
+        Some(SecretString::new(answer)).filter(|answer| !answer.expose().is_empty())
+    }
 }
 
 impl AskHostKey for Terminal {

@@ -1,122 +1,148 @@
-//! Connections as the inventory and the command line describe them.
+//! Connections as the inventory, the command line and OpenSSH's configuration describe them.
+//!
+//! What the inventory says about a host goes first, then the command line, then the configuration of ssh, then this
+//! program's own defaults. The configuration is asked about the name that would stand on the command line of `ssh`: the
+//! address of the inventory.
+
+mod route;
+mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub use trust::Trust;
+
 use super::{Dial, EventKind, Events};
-use crate::connect::known_hosts::KnownHosts;
+use crate::connect::config::{ClientConfig, HostSettings, Question, Route};
 use crate::connect::local::LocalConnector;
-use crate::connect::ssh::{self, HostKeyPolicy, SshOptions};
+use crate::connect::ssh::{self, AskPerson, SshOptions};
 use crate::connect::{Connector, TransportError};
 use crate::inventory::{Connection, Host, Inventory, SshConnection};
 use crate::secret::SecretString;
+
+/// How long a connection may take to come up where nobody says otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Dials what an inventory says, with what the command line adds.
 pub struct InventoryDial {
     /// Names of other hosts that `proxy_jump` may use.
     pub inventory: Arc<Inventory>,
-    /// Trusted host keys.
-    pub known_hosts: Arc<KnownHosts>,
-    /// What happens with unknown host keys.
-    pub host_key_policy: HostKeyPolicy,
-    /// Limit for a connection to come up.
-    pub timeout: Duration,
+    /// OpenSSH's configuration.
+    pub config: ClientConfig,
+    /// Which host keys are trusted, and what happens with others.
+    pub trust: Trust,
+    /// Limit for a connection to come up, if the command line says one.
+    pub timeout: Option<Duration>,
     /// Key for hosts that name none.
     pub private_key: Option<std::path::PathBuf>,
     /// User for hosts that name none (the inventory's default, `root`).
     pub user: Option<String>,
     /// Login password for hosts that have none.
     pub password: Option<SecretString>,
+    /// Who can be asked for passphrases.
+    pub person: Option<Arc<dyn AskPerson>>,
     /// Where it is said how connections come up.
     pub events: Events,
 }
 
+/// What of the command line is for a host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// Everything: it is a host of the inventory.
+    All,
+    /// All but the user: it is a jump host that has a user already.
+    ButUser,
+    /// Nothing: it is a jump host of OpenSSH's configuration, which `ssh` tells nothing either.
+    Nothing,
+}
+
 impl InventoryDial {
-    fn options(&self, connection: &SshConnection) -> Result<SshOptions, TransportError> {
-        let mut options = self.single(connection);
-        let Some(jump) = &connection.proxy_jump else {
-            return Ok(options);
-        };
-        for hop in jump.split(',').map(str::trim).filter(|hop| !hop.is_empty()) {
-            let host = self.inventory.hosts.get(hop).map(|host| &host.connection);
-            let hop_options = match host {
-                Some(Connection::Ssh(ssh)) => self.single(ssh),
-                Some(Connection::Local) => {
-                    return Err(TransportError::Local {
-                        reason: format!("`proxy_jump: {hop}` names this machine"),
-                        hint: "leave `proxy_jump` out: connections start here anyway".to_owned(),
-                    });
-                }
-                None => self.single(&parse_hop(hop, connection)?),
-            };
-            options.proxy_jump.push(hop_options);
+    /// The options of one host, without the hosts before it, and the way that the configuration knows.
+    async fn single(
+        &self,
+        connection: &SshConnection,
+        given: Given,
+    ) -> Result<(SshOptions, Option<Route>), TransportError> {
+        let of_flag = self
+            .user
+            .as_deref()
+            .filter(|_| given == Given::All && !connection.user_given);
+        let of_inventory = Some(connection.user.as_str()).filter(|_| connection.user_given);
+        let settings = self
+            .config
+            .look_up(Question {
+                host: &connection.host,
+                user: of_inventory.or(of_flag),
+                port: connection.port_given.then_some(connection.port),
+                default_user: &connection.user,
+            })
+            .await?;
+        let user = settings.user.as_ref().unwrap_or(&connection.user);
+        let mut options = SshOptions::new(
+            settings.address.clone(),
+            settings.port.unwrap_or(connection.port),
+            user,
+            self.trust.known_hosts(&settings, &self.events)?,
+        );
+        self.add_credentials(&mut options, connection, given);
+        options.host_key_policy = self.trust.policy(&settings, &connection.host, &self.events);
+        let HostSettings {
+            identity_files,
+            certificate_files,
+            identities_only,
+            identity_agent,
+            route,
+            host_key_alias,
+            connect_timeout,
+            alive_interval,
+            alive_count,
+            address_family,
+            batch_mode,
+            ..
+        } = settings;
+        if let Some(files) = identity_files {
+            options.identity_files = files;
+            options.default_keys = Vec::new();
         }
-        Ok(options)
+        options.certificate_files = certificate_files;
+        options.identities_only = identities_only;
+        if let Some(agent) = identity_agent {
+            options.use_agent = agent.is_some();
+            options.agent_socket = agent;
+        }
+        options.host_key_alias = host_key_alias;
+        options.address_family = address_family;
+        options.connect_timeout = self.timeout.or(connect_timeout).unwrap_or(DEFAULT_TIMEOUT);
+        options.keepalive_interval = alive_interval.unwrap_or(options.keepalive_interval);
+        options.keepalive_count = alive_count.unwrap_or(options.keepalive_count).max(1);
+        options.person = self.person.clone().filter(|_| !batch_mode);
+        Ok((options, route))
     }
 
-    fn single(&self, connection: &SshConnection) -> SshOptions {
-        let known_hosts = Arc::clone(&self.known_hosts);
-        let user = match &self.user {
-            Some(user) if !connection.user_given => user.clone(),
-            _ => connection.user.clone(),
-        };
-        let mut options =
-            SshOptions::new(connection.host.clone(), connection.port, user, known_hosts);
-        options.password = connection
-            .password
-            .clone()
-            .or_else(|| self.password.clone());
+    fn add_credentials(&self, options: &mut SshOptions, connection: &SshConnection, given: Given) {
+        options.password.clone_from(&connection.password);
         options
             .private_key_content
             .clone_from(&connection.private_key_content);
         options.private_key.clone_from(&connection.private_key);
-        if options.private_key.is_none()
-            && options.private_key_content.is_none()
-            && connection.password.is_none()
-        {
-            options.private_key.clone_from(&self.private_key);
-        }
         options
             .passphrase
             .clone_from(&connection.private_key_passphrase);
-        options.host_key_policy = self.host_key_policy.clone();
-        options.connect_timeout = self.timeout;
-        options
-    }
-}
-
-/// `[user@]host[:port]`, with the key of the host behind it.
-fn parse_hop(hop: &str, behind: &SshConnection) -> Result<SshConnection, TransportError> {
-    let (user, rest) = hop
-        .split_once('@')
-        .map_or((behind.user.as_str(), hop), |(user, rest)| (user, rest));
-    let wrong = || TransportError::Local {
-        reason: format!("`proxy_jump: {hop}` is not `[user@]host[:port]`"),
-        hint: String::new(),
-    };
-    let (host, port) = match rest.strip_prefix('[') {
-        Some(rest) => {
-            let (host, after) = rest.split_once(']').ok_or_else(wrong)?;
-            (host, after.strip_prefix(':'))
+        if given == Given::Nothing {
+            return;
         }
-        None => rest
-            .split_once(':')
-            .map_or((rest, None), |(host, port)| (host, Some(port))),
-    };
-    Ok(SshConnection {
-        host: host.to_owned(),
-        port: port.map_or(Ok(22), str::parse).map_err(|_| wrong())?,
-        user: user.to_owned(),
-        user_given: true,
-        password: behind.password.clone(),
-        private_key: behind.private_key.clone(),
-        private_key_content: behind.private_key_content.clone(),
-        private_key_passphrase: behind.private_key_passphrase.clone(),
-        become_password: None,
-        proxy_jump: None,
-    })
+        let names_nothing = options.private_key.is_none()
+            && options.private_key_content.is_none()
+            && connection.password.is_none();
+        if names_nothing {
+            options.private_key.clone_from(&self.private_key);
+        }
+        if options.password.is_none() {
+            options.password.clone_from(&self.password);
+        }
+    }
 }
 
 impl Dial for InventoryDial {
@@ -132,7 +158,7 @@ impl Dial for InventoryDial {
                     ("this machine".to_owned(), Ok(connector))
                 }
                 Connection::Ssh(connection) => {
-                    let options = self.options(connection)?;
+                    let options = self.options(connection).await?;
                     let target = options.target();
                     (target, ssh::connect(options).await)
                 }

@@ -43,6 +43,7 @@ impl Runner<'_> {
             apply(&mut connection, name, vars);
             if let (Connection::Ssh(ssh), Some(port)) = (&mut connection, port) {
                 ssh.port = port;
+                ssh.port_given = true;
             }
             host.connection = connection;
             for group in groups {
@@ -181,17 +182,20 @@ impl Runner<'_> {
             how = format!("{host} local");
         }
         if let Connection::Ssh(ssh) = &mut wanted.connection {
-            if let Some(user) = user.filter(|user| !says("ansible_user") && *user != ssh.user) {
+            if let Some(user) =
+                user.filter(|user| !says("ansible_user") && (*user != ssh.user || !ssh.user_given))
+            {
                 how = format!("{how} as {user}");
                 ssh.user = user;
                 ssh.user_given = true;
             }
             if let Some(port) = port
                 .and_then(|port| port.parse::<u16>().ok())
-                .filter(|port| !says("ansible_port") && *port != ssh.port)
+                .filter(|port| !says("ansible_port") && (*port != ssh.port || !ssh.port_given))
             {
                 how = format!("{how} at {port}");
                 ssh.port = port;
+                ssh.port_given = true;
             }
         }
         self.fleet.reach(&how, &wanted).await
@@ -236,6 +240,7 @@ fn apply(connection: &mut Connection, name: &str, vars: &Map<String, Json>) {
         text(&["ansible_port", "ansible_ssh_port"]).and_then(|port| port.parse().ok())
     {
         ssh.port = port;
+        ssh.port_given = true;
     }
     if let Some(user) = text(&["ansible_user", "ansible_ssh_user"]) {
         ssh.user = user;

@@ -50,7 +50,7 @@ use crate::inventory::Inventory;
 use crate::playbook::{Library, Playbook};
 use crate::template::Layer;
 
-pub use dial::InventoryDial;
+pub use dial::{InventoryDial, Trust};
 pub use event::{Event, EventKind, Events, NoticeLevel, Outcome, Recap};
 pub use fleet::{Dial, Fleet, LOCALHOST, Member};
 pub use note::Source;

@@ -256,6 +256,7 @@ pub fn read(
             found.push(diagnostic);
             22
         });
+    let port_given = given.node("port").is_some();
     let user_given = given.node("user").is_some();
     let user = given
         .text("user", found)
@@ -315,6 +316,7 @@ pub fn read(
         connection: Connection::Ssh(SshConnection {
             host,
             port,
+            port_given,
             user,
             user_given,
             password,

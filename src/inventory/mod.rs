@@ -116,6 +116,8 @@ pub struct SshConnection {
     pub host: String,
     /// Default 22.
     pub port: u16,
+    /// The inventory names the port; OpenSSH's configuration does not change it then.
+    pub port_given: bool,
     /// Default `root`.
     pub user: String,
     /// The inventory names the user; `-u` does not change it then.

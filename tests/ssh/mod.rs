@@ -10,14 +10,22 @@
 )]
 
 mod commands;
+mod config;
+mod config_runs;
 mod differential;
+mod differential_options;
 mod environment;
+mod faults;
 mod host_keys;
+mod keys;
 mod links;
 mod login;
 pub mod people;
+mod proxy;
 mod rounds;
 mod routes;
 pub mod server;
 mod shell;
+mod soak;
 mod steps;
+mod uploads;

@@ -37,7 +37,10 @@ pub(super) fn append(path: &Path, line: &str) -> io::Result<usize> {
             "the line was written in part only",
         ));
     }
-    file.sync_data()?;
+    // `/dev/null` and its like cannot be synchronised.
+    if file.metadata()?.is_file() {
+        file.sync_data()?;
+    }
     Ok(lines + usize::from(is_open) + 1)
 }
 

@@ -168,7 +168,7 @@ impl Line {
 }
 
 /// Whether a pattern with `*` and `?` matches a whole text. Linear in memory, never exponential in time.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub(in crate::connect) fn matches(pattern: &str, text: &str) -> bool {
     // A file of all hosts is gone through for each host.
     if !pattern.contains(['*', '?']) {
         return pattern == text;

@@ -16,6 +16,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::ssh_key::{Algorithm, HashAlg};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, Span};
+pub(super) use line::matches;
 use line::{Line, Marker};
 
 /// The port that known_hosts files do not write down.
@@ -123,18 +124,56 @@ impl KnownHosts {
         (known, found)
     }
 
-    /// The files that OpenSSH reads by default.
-    pub fn load_default() -> (Self, Diagnostics) {
-        let user: Vec<PathBuf> = std::env::home_dir()
+    /// The user's files that OpenSSH reads by default.
+    pub fn files_of_user() -> Vec<PathBuf> {
+        std::env::home_dir()
             .map(|home| {
                 ["known_hosts", "known_hosts2"]
                     .map(|name| home.join(".ssh").join(name))
                     .to_vec()
             })
-            .unwrap_or_default();
-        let system =
-            ["ssh_known_hosts", "ssh_known_hosts2"].map(|name| Path::new("/etc/ssh").join(name));
-        Self::load(&user, &system)
+            .unwrap_or_default()
+    }
+
+    /// The system's files that OpenSSH reads by default.
+    pub fn files_of_system() -> Vec<PathBuf> {
+        ["ssh_known_hosts", "ssh_known_hosts2"]
+            .map(|name| Path::new("/etc/ssh").join(name))
+            .to_vec()
+    }
+
+    /// Refuses every key of a file with one public key a line, whoever presents it.
+    pub fn revoke(&mut self, path: &Path) -> Result<(), String> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).map_err(|error| format!("read `{shown}`: {error}"))?;
+        if bytes.starts_with(b"SSHKRL") {
+            return Err(format!(
+                "`{shown}` is a key revocation list in the binary form, which is not read here"
+            ));
+        }
+        let file: Arc<Path> = Arc::from(path);
+        let entries = self
+            .entries
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (index, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match line::parse(&format!("@revoked * {line}")) {
+                Some(Ok(line)) => entries.push(Entry {
+                    line,
+                    file: Arc::clone(&file),
+                    number: index + 1,
+                }),
+                Some(Err((_, reason))) => {
+                    return Err(format!("{shown}:{}: {reason}", index + 1));
+                }
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// The file that new keys are added to, if there is one.

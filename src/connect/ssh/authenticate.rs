@@ -1,12 +1,16 @@
 //! Logging in: which ways are tried, in which order, and what is said when none works.
 //!
-//! What the options name comes first (key, then password), what the environment happens to hold comes after it (agent,
-//! default key files): a server counts every attempt, and an agent full of keys must not use them up.
+//! What the options name comes first (key, keys of OpenSSH's configuration, then password), what the environment happens
+//! to hold comes after it (agent, default key files): a server counts every attempt, and an agent full of keys must not
+//! use them up. A person is asked for a passphrase only when the server would take the key, except for a key that was
+//! named for this very host.
 
 mod attempt;
+mod hand;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::PublicKey;
@@ -15,46 +19,87 @@ use russh::keys::agent::client::AgentClient;
 use russh::{MethodKind, MethodSet};
 use tokio::net::UnixStream;
 
-use super::handler::{Client, Ending};
+use super::handler::{AskClock, Client, Ending};
 use super::keys::{self, Key};
 use super::options::SshOptions;
 use crate::connect::TransportError;
 use crate::connect::known_hosts::fingerprint;
 use crate::secret::SecretString;
 
+/// How long an agent may take to say what it holds. To sign it may take longer: a person may have to agree.
+const AGENT_LIMIT: Duration = Duration::from_secs(5);
+
 /// What there is to log in with, found before anything is connected.
 pub(super) struct Credentials {
     explicit: Vec<Key>,
+    configured: Vec<Key>,
     defaults: Vec<Key>,
+    /// Keys that cannot be used, and why.
+    passed_over: Vec<String>,
 }
 
 impl Credentials {
     /// Reads the keys. An explicit key that cannot be used is an error.
     pub(super) async fn load(options: &Arc<SshOptions>) -> Result<Self, TransportError> {
         let shared = Arc::clone(options);
-        let (explicit, defaults) = tokio::task::spawn_blocking(move || {
+        let mut found = off_thread(move || {
             let explicit = keys::explicit_keys(&shared)?;
-            let defaults = if explicit.is_empty() && shared.password.is_none() {
-                keys::default_keys(&shared)
-            } else {
+            let (configured, passed_over) = keys::configured_keys(&shared)?;
+            let names_some = !explicit.is_empty() || !shared.identity_files.is_empty();
+            let defaults = if names_some || shared.password.is_some() {
                 Vec::new()
+            } else {
+                keys::default_keys(&shared)?
             };
-            Ok((explicit, defaults))
+            Ok(Self {
+                explicit,
+                configured,
+                defaults,
+                passed_over,
+            })
         })
+        .await?;
+        for key in &mut found.explicit {
+            if let Key::Locked {
+                name,
+                public,
+                text,
+                certificates,
+            } = key
+                && !agent_holds(options, public).await
+            {
+                let unlocked = match (&options.person, text) {
+                    (Some(person), Some(text)) => {
+                        let (person, keys) = (Arc::clone(person), Arc::clone(&options.keys));
+                        let (text, name) = (Arc::clone(text), name.clone());
+                        off_thread(move || Ok(keys.unlock(&text, &name, person.as_ref()))).await?
+                    }
+                    _ => None,
+                };
+                let Some(unlocked) = unlocked else {
+                    return Err(keys::passphrase_missing(name));
+                };
+                *key = Key::Private {
+                    name: std::mem::take(name),
+                    key: unlocked,
+                    certificates: std::mem::take(certificates),
+                };
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Does what reads files, computes for long or asks a person.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, TransportError> + Send + 'static,
+) -> Result<T, TransportError> {
+    tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| TransportError::Local {
             reason: format!("read the private key: {error}"),
             hint: String::new(),
-        })??;
-        for key in &explicit {
-            if let Key::Locked { name, public } = key
-                && !agent_holds(options, public).await
-            {
-                return Err(keys::passphrase_missing(name));
-            }
-        }
-        Ok(Self { explicit, defaults })
-    }
+        })?
 }
 
 /// Whether the agent can be used for a key.
@@ -62,10 +107,13 @@ async fn agent_holds(options: &SshOptions, public: &PublicKey) -> bool {
     let Some(mut agent) = open_agent(options).await else {
         return false;
     };
-    agent.request_identities().await.is_ok_and(|identities| {
-        identities
-            .iter()
-            .any(|identity| identity.public_key().key_data() == public.key_data())
+    let asking = tokio::time::timeout(AGENT_LIMIT, agent.request_identities()).await;
+    asking.is_ok_and(|identities| {
+        identities.is_ok_and(|identities| {
+            identities
+                .iter()
+                .any(|identity| identity.public_key().key_data() == public.key_data())
+        })
     })
 }
 
@@ -74,7 +122,11 @@ async fn open_agent(options: &SshOptions) -> Option<AgentClient<UnixStream>> {
         .agent_socket
         .as_ref()
         .filter(|_| options.use_agent)?;
-    AgentClient::connect_uds(socket).await.ok()
+    let connecting = AgentClient::connect_uds(socket);
+    tokio::time::timeout(AGENT_LIMIT, connecting)
+        .await
+        .ok()?
+        .ok()
 }
 
 /// One way to log in.
@@ -83,6 +135,8 @@ enum Way {
     Key(Key),
     Agent(Box<AgentIdentity>),
     Password(SecretString),
+    /// What the server asks, answered by a person: after a first proof, where a second one is demanded.
+    Person,
 }
 
 /// How one way ended.
@@ -101,14 +155,17 @@ pub(super) async fn authenticate(
     options: &SshOptions,
     credentials: Credentials,
     ending: &Ending,
+    clock: AskClock,
 ) -> Result<(), TransportError> {
     Login {
         handle,
         options,
         ending,
+        clock,
         offered: None,
-        tried: Vec::new(),
+        tried: credentials.passed_over.clone(),
         agent: None,
+        identities: None,
     }
     .run(credentials)
     .await
@@ -118,28 +175,43 @@ struct Login<'a> {
     handle: &'a mut Handle<Client>,
     options: &'a SshOptions,
     ending: &'a Ending,
+    clock: AskClock,
     /// What the server takes; unknown before the first refusal.
     offered: Option<MethodSet>,
     /// What was tried and how it ended, for the error.
     tried: Vec<String>,
     agent: Option<AgentClient<UnixStream>>,
+    /// What the agent holds, once it was asked.
+    identities: Option<Vec<AgentIdentity>>,
 }
 
 impl Login<'_> {
     async fn run(mut self, credentials: Credentials) -> Result<(), TransportError> {
         let mut tried_keys = Vec::new();
-        let has_explicit = !credentials.explicit.is_empty();
-        let mut ways: VecDeque<Way> = credentials.explicit.into_iter().map(Way::Key).collect();
+        let Credentials {
+            explicit,
+            configured,
+            defaults,
+            ..
+        } = credentials;
+        let named: Vec<PublicKey> = explicit
+            .iter()
+            .chain(&configured)
+            .chain(&defaults)
+            .map(Key::to_public)
+            .collect();
+        let mut ways: VecDeque<Way> = explicit
+            .into_iter()
+            .chain(configured)
+            .map(Way::Key)
+            .collect();
         if let Some(password) = &self.options.password {
             ways.push_back(Way::Password(password.clone()));
         }
-        let mut defaults = Some(credentials.defaults);
+        let mut defaults = Some(defaults);
+        let mut can_ask = self.options.person.is_some();
         // What is not offered now may be offered after another factor was accepted.
         let mut later: VecDeque<Way> = VecDeque::new();
-        // Which kind of password login there is must be known before the password is sent.
-        if !has_explicit && self.options.password.is_some() && self.try_none().await? {
-            return Ok(());
-        }
         loop {
             let Some(way) = ways.pop_front() else {
                 // The environment is only looked at when what the options name did not do.
@@ -155,14 +227,24 @@ impl Login<'_> {
                     return Err(self.refused());
                 };
                 let identities = self.agent_identities().await;
+                let only_named = self.options.identities_only;
+                let is_named = |identity: &AgentIdentity| {
+                    let key = identity.public_key();
+                    named.iter().any(|named| named.key_data() == key.key_data())
+                };
                 ways.extend(
                     identities
                         .into_iter()
+                        .filter(|identity| !only_named || is_named(identity))
                         .map(|identity| Way::Agent(Box::new(identity))),
                 );
                 ways.extend(defaults.into_iter().map(Way::Key));
                 continue;
             };
+            // Which kind of password login there is must be known before the password is sent.
+            if matches!(way, Way::Password(_)) && self.offered.is_none() && self.try_none().await? {
+                return Ok(());
+            }
             if !self.is_offered(&way) {
                 later.push_back(way);
                 continue;
@@ -182,7 +264,13 @@ impl Login<'_> {
                     later.push_back(way);
                     continue;
                 }
-                Verdict::Partial(reason) | Verdict::Refused(reason) => self.tried.push(reason),
+                Verdict::Partial(reason) => {
+                    self.tried.push(reason);
+                    if std::mem::take(&mut can_ask) {
+                        later.push_back(Way::Person);
+                    }
+                }
+                Verdict::Refused(reason) => self.tried.push(reason),
             }
             if self.offered != before {
                 ways.extend(later.drain(..));
@@ -208,6 +296,7 @@ impl Login<'_> {
             Way::Password(_) => {
                 self.takes(MethodKind::Password) || self.takes(MethodKind::KeyboardInteractive)
             }
+            Way::Person => self.takes(MethodKind::KeyboardInteractive),
         }
     }
 
@@ -334,6 +423,7 @@ impl Login<'_> {
 fn label(way: &Way) -> String {
     let (name, key) = match way {
         Way::Password(_) => return "the password".to_owned(),
+        Way::Person => return "keyboard-interactive".to_owned(),
         Way::Agent(identity) => (
             format!("the agent's key `{}`", identity.comment()),
             identity.public_key().key_data().clone(),
@@ -341,9 +431,7 @@ fn label(way: &Way) -> String {
         Way::Key(Key::Private { name, key, .. }) => {
             (name.clone(), key.public_key().key_data().clone())
         }
-        Way::Key(Key::Locked { name, public }) => {
-            (format!("{name}, by the agent"), public.key_data().clone())
-        }
+        Way::Key(Key::Locked { name, public, .. }) => (name.clone(), public.key_data().clone()),
     };
     format!("{name} ({})", fingerprint(&key))
 }
@@ -357,6 +445,6 @@ fn public_key(way: &Way) -> Option<Vec<u8>> {
             AgentIdentity::PublicKey { key, .. } => key.to_bytes().ok(),
             AgentIdentity::Certificate { certificate, .. } => certificate.to_bytes().ok(),
         },
-        Way::Password(_) => None,
+        Way::Password(_) | Way::Person => None,
     }
 }

@@ -63,11 +63,11 @@ struct AskTimes {
 }
 
 impl AskClock {
-    fn start(&self) {
+    pub(super) fn start(&self) {
         self.lock().since = Some(Instant::now());
     }
 
-    fn stop(&self) {
+    pub(super) fn stop(&self) {
         let mut times = self.lock();
         if let Some(since) = times.since.take() {
             times.past += since.elapsed();
@@ -187,9 +187,8 @@ impl Client {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        let decision = options
-            .known_hosts
-            .check(&options.host, options.port, presented, now);
+        let (name, port) = options.known_as();
+        let decision = options.known_hosts.check(name, port, presented, now);
         let key = presented.public_key();
         let algorithm = key.algorithm().as_str().to_owned();
         let shown = fingerprint(key.key_data());
@@ -224,7 +223,7 @@ impl Client {
                 if accepted {
                     options
                         .known_hosts
-                        .remember(&options.host, options.port, key.key_data())
+                        .remember(name, port, key.key_data())
                         .map(|_| ())
                         .map_err(|reason| TransportError::Local {
                             reason: format!(
@@ -261,12 +260,16 @@ impl Client {
             .writable_file()
             .map_or_else(|| "~/.ssh/known_hosts".to_owned(), shell_path);
         let kind = scan_type(algorithm);
+        let how = match &self.options.host_key_alias {
+            Some(alias) => format!("to {file} under the name `{alias}`"),
+            None => format!("`ssh-keyscan -p {port} -t {kind} {host} >> {file}`"),
+        };
         self.refused(
             reason,
             format!(
                 "compare the fingerprint with what `ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub` shows on the \
-                 host itself, then add the key: `ssh-keyscan -p {port} -t {kind} {host} >> {file}`; to trust every \
-                 host on first contact: `--host-key-checking accept-new`"
+                 host itself, then add the key: {how}; to trust every host on first contact: \
+                 `--host-key-checking accept-new`"
             ),
         )
     }
@@ -287,7 +290,8 @@ impl Client {
             reason.push_str("; its certificate does not count: ");
             reason.push_str(&why);
         }
-        let name = lookup_name(&self.options.host, self.options.port);
+        let (name, port) = self.options.known_as();
+        let name = lookup_name(name, port);
         let mut files: Vec<String> = known.iter().map(|key| shell_path(&key.file)).collect();
         files.dedup();
         let commands: Vec<String> = files

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::authenticate::{Credentials, authenticate};
 use super::handler::{AskClock, Client, Ending, SessionError};
 use super::options::SshOptions;
+use super::proxy::Proxy;
 use super::socket::{self, Greeting, Watched};
 use crate::connect::TransportError;
 
@@ -81,6 +82,10 @@ const HOST_KEYS: [Algorithm; 6] = [
     },
 ];
 
+/// How many messages wait between a command's input and the wire, 32 KiB each. They are encrypted together and then sent:
+/// more of them than a processor keeps at hand cost time, and memory for every host.
+const MESSAGES: usize = 16;
+
 /// A session that is logged in.
 pub(super) struct Hop {
     /// The session.
@@ -110,10 +115,12 @@ pub(super) async fn connect(
     let config = Arc::new(config(&options));
     let (mut handle, ending) = open_patiently(&options, &config, through).await?;
     let limit = options.connect_timeout * LOGIN_FACTOR;
-    let login = authenticate(&mut handle, &options, credentials, &ending);
-    match tokio::time::timeout(limit, login).await {
-        Ok(result) => result?,
-        Err(_) => {
+    let clock = AskClock::default();
+    let login = authenticate(&mut handle, &options, credentials, &ending, clock.clone());
+    // Most connections never need the most that it may hold.
+    match clock.within(limit, Box::pin(login)).await {
+        Some(result) => result?,
+        None => {
             return Err(TransportError::Unreachable {
                 target: options.target(),
                 reason: format!("the login did not end within {} s", limit.as_secs()),
@@ -186,7 +193,10 @@ async fn open(
 ) -> Result<(Handle<Client>, Ending), Failure> {
     match through {
         None => {
-            let stream = socket::connect(&options.host, options.port)
+            if let Some(command) = &options.proxy_command {
+                return open_by_command(command, options, config, clock).await;
+            }
+            let stream = socket::connect(&options.host, options.port, options.address_family)
                 .await
                 .map_err(|error| not_connected(options, &error))?;
             exchange(stream, options, config, clock).await
@@ -200,6 +210,36 @@ async fn open(
             exchange(channel.into_stream(), options, config, clock).await
         }
     }
+}
+
+/// Over the input and output of a `ProxyCommand`.
+async fn open_by_command(
+    command: &str,
+    options: &Arc<SshOptions>,
+    config: &Arc<Config>,
+    clock: &AskClock,
+) -> Result<(Handle<Client>, Ending), Failure> {
+    let proxy = Proxy::start(command).map_err(|error| {
+        Failure::Final(unreachable(
+            options,
+            format!("start the `ProxyCommand`: {}", plain(&error)),
+        ))
+    })?;
+    let fate = proxy.fate();
+    let failure = match exchange(proxy, options, config, clock).await {
+        Ok(opened) => return Ok(opened),
+        Err(failure) => failure,
+    };
+    Err(match failure {
+        Failure::Dropped(reason) => match fate.told(&reason).await {
+            (reason, true) => Failure::Final(unreachable(options, reason)),
+            (reason, false) => Failure::Dropped(reason),
+        },
+        Failure::Final(TransportError::Unreachable { reason, .. }) => {
+            Failure::Final(unreachable(options, fate.told(&reason).await.0))
+        }
+        other @ Failure::Final(_) => other,
+    })
 }
 
 /// The protocol from its first byte to the verified host key.
@@ -241,15 +281,14 @@ fn config(options: &SshOptions) -> Config {
         keepalive_max: usize::try_from(options.keepalive_count.saturating_sub(1).max(1))
             .unwrap_or(1),
         nodelay: true,
+        channel_buffer_size: MESSAGES,
         ..Config::default()
     };
+    let (name, port) = options.known_as();
     config.preferred = Preferred {
         kex: Cow::Borrowed(KEY_EXCHANGES),
         key: Cow::Owned(host_key_order(options)),
-        host_key_certificates: if options
-            .known_hosts
-            .has_authority(&options.host, options.port)
-        {
+        host_key_certificates: if options.known_hosts.has_authority(name, port) {
             Cow::Borrowed(&HOST_KEYS)
         } else {
             Cow::Borrowed(&[])
@@ -263,9 +302,8 @@ fn config(options: &SshOptions) -> Config {
 
 /// Types of which a key is known come first, so that the host presents that one.
 fn host_key_order(options: &SshOptions) -> Vec<Algorithm> {
-    let known = options
-        .known_hosts
-        .known_algorithms(&options.host, options.port);
+    let (name, port) = options.known_as();
+    let known = options.known_hosts.known_algorithms(name, port);
     let is_known = |algorithm: &Algorithm| {
         known.iter().any(|known| match (known, algorithm) {
             (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,

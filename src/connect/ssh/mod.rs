@@ -10,6 +10,7 @@ mod hop;
 mod keys;
 mod line;
 mod options;
+mod proxy;
 mod redial;
 mod session;
 mod shell;
@@ -18,7 +19,9 @@ mod socket;
 use std::sync::Arc;
 
 pub use keys::KeyCache;
-pub use options::{AskHostKey, HostKeyPolicy, HostKeyQuestion, SshOptions};
+pub use options::{
+    AskHostKey, AskPerson, HostKeyPolicy, HostKeyQuestion, PersonQuestion, SshOptions,
+};
 
 use super::{Connector, TransportError};
 use authenticate::Credentials;
@@ -38,7 +41,7 @@ pub async fn connect(options: SshOptions) -> Result<Arc<dyn Connector>, Transpor
 }
 
 /// One connection.
-async fn open(options: SshOptions) -> Result<Arc<dyn Connector>, TransportError> {
+async fn open(options: SshOptions) -> Result<Arc<SshConnector>, TransportError> {
     let mut options = options;
     let jumps = std::mem::take(&mut options.proxy_jump);
     let max_channels = options.max_channels;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::keys::KeyCache;
+use crate::connect::config::AddressFamily;
 use crate::connect::known_hosts::KnownHosts;
 use crate::secret::SecretString;
 
@@ -25,8 +26,16 @@ pub struct SshOptions {
     pub private_key: Option<PathBuf>,
     /// The key itself; may be there beside a file.
     pub private_key_content: Option<SecretString>,
+    /// Key files that OpenSSH's configuration names, tried after the key above; those that are missing are passed over.
+    pub identity_files: Vec<PathBuf>,
+    /// Certificates that OpenSSH's configuration names, for whichever key they are.
+    pub certificate_files: Vec<PathBuf>,
+    /// Of the agent's keys only those are tried whose files are named.
+    pub identities_only: bool,
     /// Passphrase of the key file, the key content and the default key files.
     pub passphrase: Option<SecretString>,
+    /// Who can be asked for passphrases and for what a host wants to know; nobody by default.
+    pub person: Option<Arc<dyn AskPerson>>,
     /// Whether the keys of the agent are tried.
     pub use_agent: bool,
     /// Where the agent listens; `None` where there is none.
@@ -35,6 +44,12 @@ pub struct SshOptions {
     pub default_keys: Vec<PathBuf>,
     /// Keys that were decoded already; that of the process by default.
     pub keys: Arc<KeyCache>,
+    /// The name that its key goes by, where that is not the address.
+    pub host_key_alias: Option<String>,
+    /// Which addresses of a name are tried.
+    pub address_family: AddressFamily,
+    /// A command of the user's shell whose input and output are the connection. Not used behind another hop.
+    pub proxy_command: Option<String>,
     /// The host keys that are trusted, shared by all connections of a run.
     pub known_hosts: Arc<KnownHosts>,
     /// What happens with a host whose key is not known.
@@ -75,13 +90,20 @@ impl SshOptions {
             password: None,
             private_key: None,
             private_key_content: None,
+            identity_files: Vec::new(),
+            certificate_files: Vec::new(),
+            identities_only: false,
             passphrase: None,
+            person: None,
             use_agent: true,
             agent_socket: std::env::var_os("SSH_AUTH_SOCK")
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
             default_keys,
             keys: KeyCache::shared(),
+            host_key_alias: None,
+            address_family: AddressFamily::Any,
+            proxy_command: None,
             known_hosts,
             host_key_policy: HostKeyPolicy::Strict,
             connect_timeout: Duration::from_secs(10),
@@ -98,6 +120,14 @@ impl SshOptions {
             format!("[{}]:{}", self.host, self.port)
         } else {
             format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// The name and port that its key goes by.
+    pub(super) fn known_as(&self) -> (&str, u16) {
+        match &self.host_key_alias {
+            Some(alias) => (alias, 22),
+            None => (&self.host, self.port),
         }
     }
 
@@ -158,4 +188,32 @@ pub struct HostKeyQuestion {
     pub fingerprint: String,
     /// The file that the key is added to.
     pub file: Option<PathBuf>,
+}
+
+/// Asks a person for what is needed to log in, and blocks until there is an answer. Connections ask at the same time; the
+/// implementation queues them.
+pub trait AskPerson: Send + Sync {
+    /// The answer; `None` where nobody gave one.
+    fn ask(&self, question: &PersonQuestion) -> Option<SecretString>;
+}
+
+/// What a person is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PersonQuestion {
+    /// The passphrase of a key.
+    Passphrase {
+        /// What the key is called.
+        key: String,
+        /// Whether there was an answer already that was wrong.
+        was_wrong: bool,
+    },
+    /// What a host asks in a keyboard-interactive login: a code, for instance.
+    Prompt {
+        /// `user@host:port`.
+        target: String,
+        /// The host's words.
+        words: String,
+        /// Whether the answer may be seen.
+        echo: bool,
+    },
 }

@@ -233,20 +233,11 @@ impl SshConnector {
         let checks = shell.checks(shared.is_step);
         shell.number += 1;
         let mut marks = Marks::new(&self.marker, shell.number);
-        let line = &mut shell.line;
-        line.progress.forget_outputs();
+        shell.line.progress.forget_outputs();
         let text = shared.text(shell.number, &checks, shell.last_step, &mut shell.scripts);
-        if line.writer.data_bytes(text).await.is_err() {
-            return Err(self.channels.gone().into());
-        }
+        let mut is_closed = self.give(&mut shell.line, text).await?;
         loop {
-            let Some(message) = line.reader.wait().await else {
-                return Err(Missing::Error(TransportError::Lost {
-                    target: self.name.clone(),
-                    reason: self.channels.ending().reason(),
-                }));
-            };
-            let is_closed = line.progress.take(message, self)?;
+            let line = &mut shell.line;
             if shell.process.is_none() {
                 shell.process = marks.shell(&line.progress);
             }
@@ -269,6 +260,44 @@ impl SshConnector {
                 }
                 return Ok(output);
             }
+            let Some(message) = line.reader.wait().await else {
+                return Err(self.lost().into());
+            };
+            is_closed = line.progress.take(message, self)?;
+        }
+    }
+
+    /// Hands a text to the shell, and takes what comes meanwhile; whether that was the last. A host takes in nothing
+    /// before it has started the shell, so to wait only for that would be to wait for ever when it is gone.
+    async fn give(&self, line: &mut Line, text: String) -> Result<bool, Missing> {
+        let giving = line.writer.data_bytes(text);
+        tokio::pin!(giving);
+        loop {
+            tokio::select! {
+                biased;
+                given = &mut giving => {
+                    return match given {
+                        Ok(()) => Ok(false),
+                        Err(_) => Err(self.channels.gone().into()),
+                    };
+                }
+                message = line.reader.wait() => {
+                    let Some(message) = message else {
+                        return Err(self.lost().into());
+                    };
+                    if line.progress.take(message, self)? {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The error for a command whose end can not be seen any more.
+    fn lost(&self) -> TransportError {
+        TransportError::Lost {
+            target: self.name.clone(),
+            reason: self.channels.ending().reason(),
         }
     }
 

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use crate::connect::config::AddressFamily;
+
 /// How long one address is tried alone before the next one is tried beside it.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
@@ -20,8 +22,15 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 const GREETING_KEPT: usize = 256;
 
 /// Connects to the first address of a host that answers. The caller sets the time limit.
-pub(super) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+pub(super) async fn connect(host: &str, port: u16, family: AddressFamily) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
+        .await?
+        .filter(|address| match family {
+            AddressFamily::Any => true,
+            AddressFamily::V4 => address.is_ipv4(),
+            AddressFamily::V6 => address.is_ipv6(),
+        })
+        .collect();
     let mut attempts = FuturesUnordered::new();
     let waiting = addresses.into_iter();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
