@@ -42,6 +42,12 @@ pub trait Connector: Send + Sync {
         Box::pin(async { Err(TransportError::NotStarted { target, reason }) })
     }
 
+    /// How long the host takes to answer, where that is known. One command takes in no more than a host's window in that
+    /// time, however fast the line is, and several at once take more.
+    fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
+        Box::pin(async { None })
+    }
+
     /// Ends the session politely. Requests after it fail.
     fn close(&self) -> BoxFuture<'_, ()>;
 
@@ -93,6 +99,9 @@ pub enum Sharing {
     /// It gets a session of its own.
     #[default]
     Alone,
+    /// The same for a command that holds something as long as the connection lasts. A connection that was lost under it
+    /// is not opened anew for what comes after it.
+    Hold,
     /// It may. It leaves no process behind.
     Look,
     /// It may, and may leave anything behind.
@@ -120,6 +129,22 @@ pub struct ParentProcess {
 }
 
 impl ExecRequest {
+    /// The same once more, if what it reads can be had twice.
+    fn again(&self) -> Option<Self> {
+        let stdin = match &self.stdin {
+            Stdin::Empty => Stdin::Empty,
+            Stdin::Bytes(bytes) => Stdin::Bytes(bytes.clone()),
+            Stdin::Stream(..) => return None,
+        };
+        Some(Self {
+            command: self.command.clone(),
+            stdin,
+            timeout: self.timeout,
+            cancel: self.cancel.clone(),
+            sharing: self.sharing.clone(),
+        })
+    }
+
     /// A command that reads nothing and is not limited.
     pub fn new(command: Command) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! `-vvv`: what is sent to a host for a task, command by command.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
@@ -69,6 +69,10 @@ impl Connector for Told {
 
     fn describe(&self) -> String {
         self.inner.describe()
+    }
+
+    fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
+        self.inner.round_trip()
     }
 
     fn is_local(&self) -> bool {

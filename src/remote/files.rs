@@ -8,13 +8,14 @@ use bytes::Bytes;
 use super::{FileContent, Found, RemoteError, Session};
 use crate::connect::{Command, Stdin};
 
-/// Shell functions that several scripts share. `digest FILE SIZE` writes the sha256 of a file or, for `-`, of standard
-/// input: by openssl when it is big (several times faster than coreutils), by whatever is there otherwise.
+/// Shell functions that several scripts share. `digest FILE SIZE` writes the sha256 of a file: by openssl when it is big
+/// (several times faster than coreutils), by whatever is there otherwise. `hasher SIZE` sets `tool` to that program, which
+/// reads standard input, and `hash_of TEXT` writes the sha256 in what it says.
 macro_rules! digest_function {
     () => {
         r#"
-digest() {
-  if [ "$2" -ge 4194304 ] && command -v openssl >/dev/null 2>&1; then
+hasher() {
+  if [ "$1" -ge 4194304 ] && command -v openssl >/dev/null 2>&1; then
     tool="openssl dgst -sha256 -r"
   elif command -v sha256sum >/dev/null 2>&1; then
     tool=sha256sum
@@ -26,10 +27,16 @@ digest() {
     echo "no program for sha256: neither openssl nor sha256sum is there" >&2
     return 1
   fi
-  if [ "$1" = - ]; then said=$($tool) || return 1; else said=$($tool <"$1") || return 1; fi
-  said=${said%% *}
-  [ "${#said}" -eq 64 ] || { echo "\`$tool\` said \`$said\`" >&2; return 1; }
-  printf '%s\n' "$said"
+}
+hash_of() {
+  set -- "${1%% *}" "$1"
+  [ "${#1}" -eq 64 ] || { echo "\`$tool\` said \`$2\`" >&2; return 1; }
+  printf '%s\n' "$1"
+}
+digest() {
+  hasher "$2" || return 1
+  said=$($tool <"$1") || return 1
+  hash_of "$said"
 }
 "#
     };

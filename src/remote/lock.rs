@@ -155,8 +155,7 @@ impl Session {
             let session = session.clone();
             let stop = stop.clone();
             async move {
-                let exec =
-                    session.send(hold, Stdin::Stream(Bytes::new(), receiver), Sharing::Alone);
+                let exec = session.send(hold, Stdin::Stream(Bytes::new(), receiver), Sharing::Hold);
                 tokio::pin!(exec);
                 let mut beat = tokio::time::interval(HEARTBEAT);
                 loop {

@@ -1,91 +1,34 @@
 //! Sending a big file: streamed from a blocking reader with constant memory, resumed where an earlier attempt was cut
 //! off, hashed on the host while it arrives, and renamed into place only when the sha256 is right.
+//!
+//! Over a long line one command takes in no more than the host's window in each round trip, so the file goes in slices,
+//! several at once.
 
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+mod scripts;
+mod slices;
+mod source;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::files::{digest_function, settle_function};
 use super::{RemoteError, Session};
 use crate::connect::{Command, Output, Stdin, TransportError};
-
-/// Bytes per piece. Larger ones are no faster and smaller ones cost the reader's time.
-const PIECE: usize = 256 * 1024;
+use scripts::{DISCARD, PREPARE, SEND, SHORT, WRONG};
+pub(crate) use source::hexadecimal;
+pub use source::sha256_of_file;
 
 /// Pieces that wait between the disk here and the wire.
-const QUEUE: usize = 4;
+const QUEUE: usize = 2;
 
-/// Exit status of [`SEND`]: not all bytes arrived; the partial file stays.
-const SHORT: u32 = 11;
-
-/// Exit status of [`SEND`]: all bytes arrived and they are the wrong ones; the partial file is gone.
-const WRONG: u32 = 12;
-
-/// Makes room for an upload and answers how much of it is there (`have`), how much would fit (`free`, in KiB), and
-/// `same` when the destination has the right bytes already, as after a run that was killed between sending and
-/// whatever was to follow. Partial files of other contents for the same destination are of no use to anybody.
-const PREPARE: &str = concat!(
-    digest_function!(),
-    settle_function!(),
-    r#"
-dest=$1 part=$2 mode=$3 owner=$4 group=$5 size=$6 sum=$7 state=$8
-folder=${dest%/*}
-[ -n "$folder" ] || folder=/
-umask 077
-case $folder/ in "$state"/*) mkdir -p -- "$folder" || exit 1 ;; esac
-[ -d "$folder" ] || { echo "the folder \`$folder\` is not there" >&2; exit 1; }
-if [ -d "$dest" ] && [ ! -L "$dest" ]; then echo "\`$dest\` is a folder" >&2; exit 1; fi
-for old in "$dest".kk-*.part; do
-  if [ "$old" != "$part" ] || [ ! -f "$old" ] || [ -L "$old" ]; then rm -f -- "$old" || exit 1; fi
-done
-have=0
-if [ -f "$part" ]; then have=$(($(wc -c <"$part"))); fi
-if [ "$have" -gt "$size" ]; then rm -f -- "$part" || exit 1; have=0; fi
-if [ -f "$dest" ] && [ ! -L "$dest" ] && [ $(($(wc -c <"$dest"))) -eq "$size" ]; then
-  found=$(digest "$dest" "$size") || exit 1
-  if [ "$found" = "$sum" ]; then
-    attributes "$dest"
-    rm -f -- "$part"
-    echo same
-    exit 0
-  fi
-fi
-printf 'have=%s\n' "$have"
-printf 'free=%s\n' "$(df -Pk "$folder" 2>/dev/null | sed -n '2s/.* \([0-9][0-9]*\)  *[0-9-]*%.*/\1/p')"
-"#
-);
-
-const SEND: &str = concat!(
-    digest_function!(),
-    settle_function!(),
-    r#"
-dest=$1 part=$2 mode=$3 owner=$4 group=$5 size=$6 sum=$7 offset=$8
-umask 077
-have=0
-if [ -f "$part" ]; then have=$(($(wc -c <"$part"))); fi
-[ "$have" -eq "$offset" ] || { echo "the partial file changed while it was looked at" >&2; exit 1; }
-found=$({ if [ "$offset" -gt 0 ]; then cat -- "$part"; fi; tee -a -- "$part"; } | digest - "$size") || exit 1
-have=0
-if [ -f "$part" ]; then have=$(($(wc -c <"$part"))); fi
-if [ "$have" -ne "$size" ]; then
-  printf 'free=%s\n' "$(df -Pk "$part" 2>/dev/null | sed -n '2s/.* \([0-9][0-9]*\)  *[0-9-]*%.*/\1/p')"
-  echo "only $have of $size bytes arrived" >&2
-  exit 11
-fi
-if [ "$found" != "$sum" ]; then
-  rm -f -- "$part"
-  echo "the host has sha256 $found" >&2
-  exit 12
-fi
-settle "$part" "$dest"
-"#
-);
+/// How often progress is told.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A file of this machine and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,11 +50,18 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// What both scripts are told first.
-    fn words(&self, part: &str) -> [String; 7] {
+    /// What is there of it so far (`part`), and which slices that has (`slices.part`).
+    fn part(&self, what: &str) -> String {
+        let sum = self.sha256.get(..16).unwrap_or_default();
+        format!("{}.kk-{sum}.{what}", self.dest)
+    }
+
+    /// What the scripts are told first.
+    fn words(&self) -> [String; 8] {
         [
             self.dest.clone(),
-            part.to_owned(),
+            self.part("part"),
+            self.part("slices.part"),
             format!("{:04o}", self.mode),
             self.owner.clone().unwrap_or_default(),
             self.group.clone().unwrap_or_default(),
@@ -121,30 +71,20 @@ impl Upload {
     }
 }
 
-/// The sha256 and the size of a file of this machine. Blocks.
-pub fn sha256_of_file(path: &Path) -> std::io::Result<(String, u64)> {
-    let mut file = std::fs::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0_u8; PIECE];
-    let mut size = 0_u64;
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok((hexadecimal(&hasher.finalize()), size));
-        }
-        hasher.update(buffer.get(..count).unwrap_or_default());
-        size += count as u64;
-    }
+/// How much of a file a host has.
+enum There {
+    All,
+    /// So many bytes from its beginning.
+    Start(u64),
+    /// These slices.
+    Slices(BTreeSet<u64>),
 }
 
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
+/// What a failure is called.
+type Purpose<'a> = &'a (dyn Fn() -> String + Sync);
+
+/// Who is told how many bytes the host has, of how many.
+type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 impl Session {
     /// Sends a file. `progress` is told how many bytes of it the host has, of how many. Answers how many bytes went
@@ -155,7 +95,7 @@ impl Session {
     pub async fn upload(
         &self,
         upload: &Upload,
-        progress: &(dyn Fn(u64, u64) + Send + Sync),
+        progress: Progress<'_>,
     ) -> Result<u64, RemoteError> {
         let purpose = || format!("send `{}` to `{}`", upload.source.display(), upload.dest);
         if !upload.dest.starts_with('/') || upload.dest.ends_with('/') {
@@ -167,21 +107,24 @@ impl Session {
         if upload.sha256.len() != 64 {
             return Err(RemoteError::failed(purpose(), "its sha256 is not known"));
         }
-        let part = format!(
-            "{}.kk-{}.part",
-            upload.dest,
-            upload.sha256.get(..16).unwrap_or_default()
-        );
         let mut sent_in_all = 0;
         for attempt in 1..=2 {
-            let Some(offset) = self.prepare(upload, &part, &purpose).await? else {
-                progress(upload.size, upload.size);
-                return Ok(sent_in_all);
+            let (output, sent) = match self.prepare(upload, &purpose).await? {
+                There::All => {
+                    progress(upload.size, upload.size);
+                    return Ok(sent_in_all);
+                }
+                There::Start(offset) if !self.is_worth_slicing(upload.size - offset).await => {
+                    self.send_rest(upload, offset, progress, &purpose).await?
+                }
+                There::Start(offset) => {
+                    let slices = (0..offset / slices::SLICE).collect();
+                    self.send_slices(upload, slices, progress, &purpose).await?
+                }
+                There::Slices(slices) => {
+                    self.send_slices(upload, slices, progress, &purpose).await?
+                }
             };
-            progress(offset, upload.size);
-            let (output, sent) = self
-                .stream(upload, &part, offset, progress, &purpose)
-                .await?;
             sent_in_all += sent;
             match output.status.code() {
                 0 => {
@@ -189,16 +132,17 @@ impl Session {
                     return Ok(sent_in_all);
                 }
                 // A partial file of unknown origin may have been wrong from the start, so once more from zero.
-                WRONG if attempt == 1 => {}
                 WRONG => {
-                    return Err(RemoteError::from_output(purpose(), &output).with_hint(
-                        "the file here may have changed since it was hashed, or the host's disk or memory is bad",
-                    ));
+                    let parts = [upload.part("part"), upload.part("slices.part")];
+                    self.run(Command::script(DISCARD, parts), Bytes::new())
+                        .await?;
+                    if attempt > 1 {
+                        return Err(RemoteError::from_output(purpose(), &output).with_hint(
+                            "the file here may have changed since it was hashed, or the host's disk or memory is bad",
+                        ));
+                    }
                 }
-                SHORT if output.stderr_text().contains("No space left") => {
-                    return Err(no_space(&purpose(), upload.size, free_of(&output)));
-                }
-                _ => return Err(RemoteError::from_output(purpose(), &output)),
+                _ => return Err(failure(upload, &output, &purpose)),
             }
         }
         Err(RemoteError::failed(
@@ -207,62 +151,79 @@ impl Session {
         ))
     }
 
-    /// Asks how much is there already, `None` for all of it; refuses when the rest does not fit.
-    async fn prepare(
-        &self,
-        upload: &Upload,
-        part: &str,
-        purpose: &(dyn Fn() -> String + Sync),
-    ) -> Result<Option<u64>, RemoteError> {
-        let command = Command::script(PREPARE, upload.words(part)).arg(self.state_dir());
+    /// Asks how much is there already; refuses when the rest does not fit.
+    async fn prepare(&self, upload: &Upload, purpose: Purpose<'_>) -> Result<There, RemoteError> {
+        let command = Command::script(PREPARE, upload.words()).arg(self.state_dir());
         let output = self.run(command, Bytes::new()).await?;
         if !output.success() {
             return Err(RemoteError::from_output(purpose(), &output));
         }
-        if output.stdout_text().lines().any(|line| line == "same") {
-            return Ok(None);
+        let text = output.stdout_text();
+        if text.lines().any(|line| line == "same") {
+            return Ok(There::All);
         }
         let have = number_of(&output, "have=").ok_or_else(|| {
             RemoteError::failed(purpose(), "the host did not say what it has already")
         })?;
+        let slices = text.lines().find_map(|line| line.strip_prefix("slices="));
+        let there = match slices {
+            Some(numbers) => There::Slices(slices::whole(numbers, have, upload.size)),
+            None => There::Start(have),
+        };
+        let missing = match &there {
+            There::Slices(slices) => slices::missing(slices, upload.size),
+            _ => upload.size.saturating_sub(have),
+        };
         match free_of(&output) {
-            Some(free) if upload.size.saturating_sub(have) > free => Err(no_space(
-                &purpose(),
-                upload.size.saturating_sub(have),
-                Some(free),
-            )),
-            _ => Ok(Some(have)),
+            Some(free) if missing > free => Err(no_space(&purpose(), missing, Some(free))),
+            _ => Ok(there),
         }
     }
 
-    async fn stream(
+    /// Sends everything from `offset` on by one command.
+    async fn send_rest(
         &self,
         upload: &Upload,
-        part: &str,
         offset: u64,
-        progress: &(dyn Fn(u64, u64) + Send + Sync),
-        purpose: &(dyn Fn() -> String + Sync),
+        progress: Progress<'_>,
+        purpose: Purpose<'_>,
     ) -> Result<(Output, u64), RemoteError> {
-        let command = Command::script(SEND, upload.words(part)).arg(offset.to_string());
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        progress(offset, upload.size);
+        let command = Command::script(SEND, upload.words()).arg(offset.to_string());
         let sent = Arc::new(AtomicU64::new(0));
-        let reader = tokio::task::spawn_blocking({
-            let source = upload.source.clone();
-            let size = upload.size;
-            let sent = Arc::clone(&sent);
-            move || read_into(&source, offset, size, &sender, &sent)
-        });
-        let result = {
-            let exec = self.run_reading(command, Stdin::Stream(Bytes::new(), receiver));
-            tokio::pin!(exec);
-            let mut tick = tokio::time::interval(Duration::from_millis(100));
+        let output = {
+            let sending = self.send_range(command, upload, offset..upload.size, &sent, purpose);
+            tokio::pin!(sending);
+            let mut tick = tokio::time::interval(TICK);
             loop {
                 tokio::select! {
-                    result = &mut exec => break result,
+                    result = &mut sending => break result?,
                     _ = tick.tick() => progress(offset + sent.load(Ordering::Relaxed), upload.size),
                 }
             }
         };
+        Ok((output, sent.load(Ordering::Relaxed)))
+    }
+
+    /// Gives a command a part of the file to read; `sent` grows with it.
+    async fn send_range(
+        &self,
+        command: Command,
+        upload: &Upload,
+        range: Range<u64>,
+        sent: &Arc<AtomicU64>,
+        purpose: Purpose<'_>,
+    ) -> Result<Output, RemoteError> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let reader = tokio::task::spawn_blocking({
+            let source = upload.source.clone();
+            let size = upload.size;
+            let sent = Arc::clone(sent);
+            move || source::read_into(&source, range, size, &sender, &sent)
+        });
+        let result = self
+            .run_reading(command, Stdin::Stream(Bytes::new(), receiver))
+            .await;
         // The receiver is gone by now, so the reader ends. What stopped the reader is the cause of what followed.
         if let Ok(Err(error)) = reader.await {
             return Err(RemoteError::failed(
@@ -270,54 +231,20 @@ impl Session {
                 format!("read `{}`: {error}", upload.source.display()),
             ));
         }
-        let output = result.map_err(|error| match error {
+        result.map_err(|error| match error {
             TransportError::Local { reason, .. } => RemoteError::failed(purpose(), reason),
             other => RemoteError::Transport(other),
-        })?;
-        Ok((output, sent.load(Ordering::Relaxed)))
+        })
     }
 }
 
-/// Reads the file from `offset` and hands over the pieces, until the other side wants no more.
-fn read_into(
-    source: &Path,
-    offset: u64,
-    size: u64,
-    sender: &mpsc::Sender<std::io::Result<Bytes>>,
-    sent: &AtomicU64,
-) -> std::io::Result<()> {
-    let read = || -> std::io::Result<()> {
-        let mut file = std::fs::File::open(source)?;
-        if file.metadata()?.len() != size {
-            return Err(std::io::Error::other(
-                "its size changed since it was hashed",
-            ));
-        }
-        file.seek(SeekFrom::Start(offset))?;
-        loop {
-            let mut piece = vec![0_u8; PIECE];
-            let mut filled = 0;
-            while let Some(rest) = piece.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-                match file.read(rest) {
-                    Ok(0) => break,
-                    Ok(count) => filled += count,
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            piece.truncate(filled);
-            if filled == 0 || sender.blocking_send(Ok(piece.into())).is_err() {
-                return Ok(());
-            }
-            sent.fetch_add(filled as u64, Ordering::Relaxed);
-        }
-    };
-    let result = read();
-    if let Err(error) = &result {
-        let copy = std::io::Error::new(error.kind(), error.to_string());
-        let _ = sender.blocking_send(Err(copy));
+/// Why a script of an upload failed.
+fn failure(upload: &Upload, output: &Output, purpose: Purpose<'_>) -> RemoteError {
+    if output.status.code() == SHORT && output.stderr_text().contains("No space left") {
+        no_space(&purpose(), upload.size, free_of(output))
+    } else {
+        RemoteError::from_output(purpose(), output)
     }
-    result
 }
 
 fn number_of(output: &Output, key: &str) -> Option<u64> {

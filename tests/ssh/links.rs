@@ -9,51 +9,8 @@ use kk::connect::{Stdin, TransportError};
 use tokio::sync::mpsc;
 
 use super::commands::{said, script};
+use super::proxy::Proxy;
 use super::server::{self, Server};
-
-/// Passes bytes on in both directions, each piece after a while, as a long line does.
-async fn long_line(port: u16, delay: Duration) -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let near = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let far = tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .unwrap();
-            stream.set_nodelay(true).unwrap();
-            far.set_nodelay(true).unwrap();
-            let (near_read, near_write) = stream.into_split();
-            let (far_read, far_write) = far.into_split();
-            tokio::spawn(pass_on(near_read, far_write, delay));
-            tokio::spawn(pass_on(far_read, near_write, delay));
-        }
-    });
-    near
-}
-
-async fn pass_on(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    delay: Duration,
-) {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let (sender, mut receiver) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let mut piece = vec![0; 64 * 1024];
-        while let Ok(count) = from.read(&mut piece).await {
-            let due = tokio::time::Instant::now() + delay;
-            if count == 0 || sender.send((due, piece[..count].to_vec())).is_err() {
-                break;
-            }
-        }
-    });
-    while let Some((due, piece)) = receiver.recv().await {
-        tokio::time::sleep_until(due).await;
-        if to.write_all(&piece).await.is_err() {
-            break;
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_costs_one_round_trip() {
@@ -63,12 +20,8 @@ async fn a_command_costs_one_round_trip() {
     }
     let server = Server::start();
     let one_way = Duration::from_millis(150);
-    let line = long_line(server.port, one_way).await;
-    let mut options = server.options();
-    let key = server::public_key(&server.path("host_ed25519"));
-    options.known_hosts = server.known_hosts(&format!("[127.0.0.1]:{line} {key}\n"));
-    options.port = line;
-    let session = connect(options).await.unwrap();
+    let line = Proxy::new(&server, one_way).await;
+    let session = connect(line.options(&server)).await.unwrap();
     // The first channel is on its way by now.
     tokio::time::sleep(one_way * 3).await;
     let start = Instant::now();
@@ -101,9 +54,10 @@ async fn a_host_that_dies_in_the_middle_is_lost() {
         .unwrap_err();
     assert!(matches!(error, TransportError::Lost { .. }), "{error:?}");
     assert!(!error.did_not_run());
+    // It is connected to anew, in vain.
     let error = session.exec(script("true", &[])).await.unwrap_err();
     assert!(
-        matches!(error, TransportError::NotStarted { .. }),
+        matches!(error, TransportError::Unreachable { .. }),
         "{error:?}"
     );
 }

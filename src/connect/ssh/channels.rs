@@ -4,7 +4,7 @@
 //! session has room. A host that allows fewer sessions than expected (`MaxSessions`) is learned from its refusals.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use russh::client::{Handle, Msg};
@@ -27,6 +27,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(20);
 
 /// A host that allows fewer sessions at once has none to spare for a shell that waits.
 const FEWEST_FOR_SHELL: usize = 4;
+
+/// How long a host may take to answer a question about nothing.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long closing a session may wait for commands that are being ended.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -186,6 +189,21 @@ impl Channels {
             .await
     }
 
+    /// The shorter of two round trips: the first may have waited for what was sent before it.
+    pub(super) async fn round_trip(&self) -> Option<Duration> {
+        let mut shortest = None;
+        for _ in 0..2 {
+            let start = Instant::now();
+            let answered = tokio::time::timeout(ANSWER_LIMIT, self.handle.send_ping()).await;
+            if !matches!(answered, Ok(Ok(()))) {
+                break;
+            }
+            let took = start.elapsed();
+            shortest = Some(shortest.map_or(took, |shortest: Duration| shortest.min(took)));
+        }
+        shortest
+    }
+
     /// The connection's shell for one command, or the right to start one; `None` when there can be none now. Given back
     /// by [`Channels::keep_shell`] or [`Channels::shell_is_gone`].
     pub(super) fn borrow_shell(&self) -> Option<Borrowed> {
@@ -241,6 +259,11 @@ impl Channels {
     pub(super) fn refuse_shell(&self) {
         // What is dropped here locks the state itself.
         let _kept = std::mem::replace(&mut self.lock().shell, Kept::Refused);
+    }
+
+    /// Whether the session has ended, and not because it was closed here.
+    pub(super) fn is_lost(&self) -> bool {
+        self.handle.is_closed() && !self.lock().is_closed
     }
 
     /// Why the session ended.

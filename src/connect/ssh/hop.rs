@@ -82,6 +82,10 @@ const HOST_KEYS: [Algorithm; 6] = [
     },
 ];
 
+/// How many messages wait between a command's input and the wire, 32 KiB each. They are encrypted together and then sent:
+/// more of them than a processor keeps at hand cost time, and memory for every host.
+const MESSAGES: usize = 16;
+
 /// A session that is logged in.
 pub(super) struct Hop {
     /// The session.
@@ -277,6 +281,7 @@ fn config(options: &SshOptions) -> Config {
         keepalive_max: usize::try_from(options.keepalive_count.saturating_sub(1).max(1))
             .unwrap_or(1),
         nodelay: true,
+        channel_buffer_size: MESSAGES,
         ..Config::default()
     };
     let (name, port) = options.known_as();

@@ -41,7 +41,7 @@ pub async fn connect(options: SshOptions) -> Result<Arc<dyn Connector>, Transpor
 }
 
 /// One connection.
-async fn open(options: SshOptions) -> Result<Arc<dyn Connector>, TransportError> {
+async fn open(options: SshOptions) -> Result<Arc<SshConnector>, TransportError> {
     let mut options = options;
     let jumps = std::mem::take(&mut options.proxy_jump);
     let max_channels = options.max_channels;

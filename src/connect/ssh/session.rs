@@ -1,6 +1,7 @@
 //! One session as a [`Connector`]: a command over a channel, from the request to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -117,6 +118,10 @@ impl Connector for SshConnector {
             }
         }
         .boxed()
+    }
+
+    fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
+        self.channels.round_trip().boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
