@@ -385,6 +385,50 @@ fn passwords_of_login_and_sudo_are_asked_for() {
     drop(rule);
 }
 
+#[test]
+fn the_passphrase_of_a_key_is_asked_for_once_for_all_hosts() {
+    use crate::ssh::server::{self, Server, new_key};
+    if !server::is_available() {
+        return;
+    }
+    let servers = [Server::start(), Server::start(), Server::start()];
+    let folder = site("- hosts: all\n  gather_facts: false\n  tasks:\n    - command: id -un\n");
+    let key = folder.path().join("locked");
+    new_key(&key, &["ed25519"], "open sesame");
+    let mut hosts = String::new();
+    let mut known = String::new();
+    for (number, server) in servers.iter().enumerate() {
+        server.authorize(&key);
+        hosts.push_str(&format!(
+            "host{number} ansible_host=127.0.0.1 ansible_connection=ssh ansible_port={} ansible_user={}\n",
+            server.port,
+            server::me()
+        ));
+        known.push_str(&server.known_line("ed25519"));
+    }
+    fs::write(folder.path().join("hosts"), hosts).unwrap();
+    fs::write(folder.path().join("known"), known).unwrap();
+    fs::write(
+        folder.path().join("config"),
+        format!("IdentityFile {}\n", key.display()),
+    )
+    .unwrap();
+    // Named by a flag, and by the configuration of ssh.
+    for how in [["--private-key", "locked"].as_slice(), &["-F", "config"]] {
+        let arguments = run(&[&["--known-hosts", "known"], how].concat());
+        let mut terminal = Terminal::start(folder.path(), &arguments);
+        terminal.answer("locked`: ", "open canary", true);
+        terminal.answer("That was wrong. Passphrase of ", "open sesame", true);
+        let (status, seen) = terminal.end();
+        assert_eq!(status, "exit status: 0", "{how:?} {seen}");
+        assert_eq!(seen.matches("Passphrase of ").count(), 2, "{seen}");
+        assert!(
+            !seen.contains("sesame") && !seen.contains("canary"),
+            "{seen}"
+        );
+    }
+}
+
 /// A user's rule in sudoers: it may do everything, and is asked for its password each time.
 struct Rule(std::path::PathBuf);
 

@@ -318,7 +318,7 @@ pub(super) fn parse_page(text: &str) -> Result<PathBuf, String> {
 
 /// The name of a way to become another user.
 fn parse_method(text: &str) -> Result<Method, String> {
-    Method::named(text).ok_or_else(|| format!("there is {}", Method::NAMES.join(" and ")))
+    Method::named(text).ok_or_else(|| format!("there is {}", Method::NAMES.join(", ")))
 }
 
 /// `30`, `30s`, `2m` or `1h`; at least a second.

@@ -65,6 +65,7 @@ const STACK: usize = 8 * 1024 * 1024;
 
 /// Runs a command: at once when it needs no host, else on a runtime made for it, so that `kk --help` starts none.
 fn start(arguments: Arguments) -> anyhow::Result<Exit> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     match &arguments.command {
         Command::Version(version) => local::version(version),
         Command::Completion(completion) => local::completion(completion),
@@ -74,6 +75,8 @@ fn start(arguments: Arguments) -> anyhow::Result<Exit> {
             .enable_all()
             // As much as a program's first thread has: variables and blocks may be deeply nested.
             .thread_stack_size(STACK)
+            // A connection is mostly waiting: more threads wake each other for every packet.
+            .worker_threads(cores.div_ceil(2))
             .build()
             .context("start the runtime")?
             // On a worker, beside the connections: the thread that waits here would have to be woken for each message.

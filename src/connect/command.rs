@@ -57,6 +57,19 @@ impl Command {
         command.literal("sh").args(arguments)
     }
 
+    /// A script of this program without what only its readers need: comments, indentation and empty lines. A host's shells
+    /// read it several times, and byte by byte. Such lines must not be part of what it says.
+    pub fn compact(script: &str) -> String {
+        let mut text = String::with_capacity(script.len());
+        for line in script.lines().map(str::trim_start) {
+            if !line.is_empty() && !line.starts_with('#') {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        text
+    }
+
     /// A text that a user wrote for `/bin/sh` (or another shell).
     pub fn user_shell(shell: &str, text: impl Into<String>) -> Self {
         Self::program(shell).literal("-c").arg(text)

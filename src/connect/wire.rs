@@ -91,15 +91,27 @@ fn encode(script: &str) -> String {
     let mut encoded = String::with_capacity(script.len() + script.len() / 4);
     let mut word_start = 0;
     encoded.push('\'');
-    for byte in script.bytes() {
+    let mut rest = script;
+    while let Some(next) = rest.chars().next() {
         if encoded.len() - word_start > LONGEST_WORD {
             encoded.push_str("' '");
             word_start = encoded.len();
         }
-        if is_plain(byte) && byte != b'\'' {
-            encoded.push(char::from(byte));
-        } else {
-            push_escaped(&mut encoded, byte);
+        let room = (LONGEST_WORD + 1).saturating_sub(encoded.len() - word_start);
+        let goes_as_it_is = |byte: u8| is_plain(byte) && byte != b'\'';
+        let run = rest
+            .bytes()
+            .take(room)
+            .take_while(|&byte| goes_as_it_is(byte));
+        // What goes as it is takes a byte each.
+        let (plain, other) = rest.split_at(run.count());
+        encoded.push_str(plain);
+        rest = other;
+        if plain.is_empty() {
+            for &byte in next.encode_utf8(&mut [0; 4]).as_bytes() {
+                push_escaped(&mut encoded, byte);
+            }
+            rest = other.get(next.len_utf8()..).unwrap_or_default();
         }
     }
     encoded.push('\'');

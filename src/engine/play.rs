@@ -427,8 +427,10 @@ impl Runner<'_> {
         session: &Session,
         wanted: &crate::facts::Wanted,
     ) -> Result<Vec<FactText>, FactsError> {
-        let facts = crate::facts::gather(session, wanted).await?;
+        let mut facts = crate::facts::gather(session, wanted).await?;
         let mut texts: Vec<FactText> = facts.to_texts().collect();
+        // Modules do not look at them, and there are hundreds.
+        drop(std::mem::take(&mut facts.ansible));
         texts.push(("module_setup".to_owned(), "true".into()));
         texts.push(("gather_subset".to_owned(), "[\"all\"]".into()));
         member.set_facts(Ok(facts));

@@ -1,5 +1,6 @@
 //! Asking a host: one request with one script, and the answer put together.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::frame::Frames;
@@ -9,23 +10,26 @@ use crate::connect::{Command, Output, TransportError};
 use crate::remote::Session;
 
 /// The whole script. `$1`: programs to look for; `$2`: more systemd units; the rest: folders.
-pub const SCRIPT: &str = concat!(
-    include_str!("probes/00-prelude.sh"),
-    include_str!("probes/10-system.sh"),
-    include_str!("probes/20-network.sh"),
-    include_str!("probes/12-limit.sh"),
-    include_str!("probes/25-sockets.sh"),
-    include_str!("probes/30-services.sh"),
-    include_str!("probes/40-engines.sh"),
-    include_str!("probes/50-storage.sh"),
-    include_str!("probes/55-clock.sh"),
-    include_str!("probes/60-end.sh"),
-);
+pub static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    Command::compact(concat!(
+        include_str!("probes/00-prelude.sh"),
+        include_str!("probes/10-system.sh"),
+        include_str!("probes/20-network.sh"),
+        include_str!("probes/12-limit.sh"),
+        include_str!("probes/25-sockets.sh"),
+        include_str!("probes/30-services.sh"),
+        include_str!("probes/40-engines.sh"),
+        include_str!("probes/50-storage.sh"),
+        include_str!("probes/55-clock.sh"),
+        include_str!("probes/60-end.sh"),
+    ))
+});
 
 /// What [`Extent::System`] runs of it, for playbooks. Before the other words: the folder of local facts, if not the usual one.
-pub const SYSTEM_SCRIPT: &str = concat!(
-    // Where `printf` is a program its words are limited: found by the status, as a search path without one.
-    r#"facts() {
+pub static SYSTEM_SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    Command::compact(concat!(
+        // Where `printf` is a program its words are limited: found by the status, as a search path without one.
+        r#"facts() {
 if [ -z "$by_line" ]; then
   first_path=$PATH
   PATH=/proc/self
@@ -33,16 +37,16 @@ if [ -z "$by_line" ]; then
   PATH=$first_path
 fi
 "#,
-    include_str!("probes/00-environment.sh"),
-    include_str!("probes/00-prelude.sh"),
-    include_str!("probes/10-system.sh"),
-    include_str!("probes/12-limit.sh"),
-    include_str!("probes/15-ansible.sh"),
-    include_str!("probes/17-links.sh"),
-    include_str!("probes/20-network.sh"),
-    include_str!("probes/60-end.sh"),
-    // All at once: line by line, each would cross the network alone.
-    r#"
+        include_str!("probes/00-environment.sh"),
+        include_str!("probes/00-prelude.sh"),
+        include_str!("probes/10-system.sh"),
+        include_str!("probes/12-limit.sh"),
+        include_str!("probes/15-ansible.sh"),
+        include_str!("probes/17-links.sh"),
+        include_str!("probes/20-network.sh"),
+        include_str!("probes/60-end.sh"),
+        // All at once: line by line, each would cross the network alone.
+        r#"
 }
 by_line=
 collected=$(facts "$@")
@@ -53,7 +57,8 @@ else
   printf '%s\n' "$collected"
 fi
 "#,
-);
+    ))
+});
 
 /// The most time the whole look may take: several probes that each run into their own limit fit in it.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -120,8 +125,8 @@ pub async fn gather(session: &Session, wanted: &Wanted) -> Result<Facts, FactsEr
 /// The request as a command.
 fn command(wanted: &Wanted) -> Command {
     let script = match wanted.extent {
-        Extent::Whole => SCRIPT,
-        Extent::System => SYSTEM_SCRIPT,
+        Extent::Whole => &SCRIPT,
+        Extent::System => &SYSTEM_SCRIPT,
     };
     Command::script(script, arguments(wanted))
 }

@@ -7,7 +7,9 @@ use super::model::{Facts, Interface};
 
 /// Reads the sections about the network into `facts`.
 pub(super) fn read(frames: &Frames<'_>, facts: &mut Facts) {
-    let mut interfaces: Vec<Interface> = frames.lines("links").filter_map(link).collect();
+    // The details begin with the same words, and one of the two is there.
+    let links = frames.lines("links").chain(frames.lines("link-details"));
+    let mut interfaces: Vec<Interface> = links.filter_map(link).collect();
     let mut addresses: Vec<(String, String)> =
         addresses(frames).filter_map(address_of_ip).collect();
     if addresses.is_empty() {

@@ -157,7 +157,7 @@ pub(super) fn within(folder: &str, path: &str) -> String {
 }
 
 /// The values of `become_method`.
-const BECOME_METHODS: [&str; 2] = ["sudo", "su"];
+const BECOME_METHODS: [&str; 3] = ["sudo", "su", "doas"];
 
 impl Loader<'_> {
     /// The keywords that plays, blocks and tasks share.
@@ -336,8 +336,7 @@ impl Loader<'_> {
             .map_or_else(|| fields.place().clone(), |node| node.place.clone());
         let message = format!("`become_method: {method}` is not supported");
         self.found.push(
-            Diagnostic::at(&place, message)
-                .hint(format!("there is {}", BECOME_METHODS.join(" and "))),
+            Diagnostic::at(&place, message).hint(format!("there is {}", BECOME_METHODS.join(", "))),
         );
     }
 

@@ -1,8 +1,9 @@
 //! By which program a session becomes another user, and how that program is called. Composes only; sends nothing.
 
+mod refusals;
+
 use bytes::Bytes;
 
-use super::wrap::last_line;
 use crate::connect::{Command, Output, TransportError};
 use crate::secret::SecretString;
 
@@ -29,11 +30,13 @@ pub enum Method {
     Sudo,
     /// `su`, which asks for the password of the user to become, unless root calls it.
     Su,
+    /// `doas`, which reads passwords from a terminal only: it must not ask for one.
+    Doas,
 }
 
 impl Method {
     /// All names, as a playbook writes them.
-    pub const NAMES: [&'static str; 2] = ["sudo", "su"];
+    pub const NAMES: [&'static str; 3] = ["sudo", "su", "doas"];
 
     /// The method of this name, with or without its collection.
     pub fn named(name: &str) -> Option<Self> {
@@ -44,6 +47,7 @@ impl Method {
         match short {
             "sudo" => Some(Self::Sudo),
             "su" => Some(Self::Su),
+            "doas" => Some(Self::Doas),
             _ => None,
         }
     }
@@ -53,6 +57,7 @@ impl Method {
         match self {
             Self::Sudo => "sudo",
             Self::Su => "su",
+            Self::Doas => "doas",
         }
     }
 
@@ -63,10 +68,7 @@ impl Method {
         user: &str,
         password_given: bool,
     ) -> (String, String) {
-        match self {
-            Self::Sudo => explain_sudo(output, user, password_given),
-            Self::Su => explain_su(output, user, password_given),
-        }
+        refusals::explain(self, output, user, password_given)
     }
 }
 
@@ -111,10 +113,10 @@ impl Become {
             });
         }
         let asked = match (self.method, password) {
+            (Method::Doas, _) | (Method::Sudo, None) => None,
             (_, Some(password)) => Some(password),
             // It would take the command's input for the answer.
             (Method::Su, None) => Some(""),
-            (Method::Sudo, None) => None,
         };
         let prefix = asked.map_or_else(Bytes::new, |password| {
             Bytes::from(format!("{password}\n{mark}\n"))
@@ -141,6 +143,11 @@ impl Become {
                 };
                 gated.prefixed(program.literal("-u").arg(user).literal("--"))
             }
+            Method::Doas => {
+                let flags = self.flags.iter().flatten().filter(|flag| *flag != "-n");
+                let program = program.args(flags).literal("-n -u").arg(user);
+                gated.prefixed(program.literal("--"))
+            }
             Method::Su => {
                 let program = program.args(self.flags.iter().flatten());
                 gated.for_login_shell(program.arg(user).literal("-c"))
@@ -148,140 +155,4 @@ impl Become {
         };
         Ok(Elevated { command, prefix })
     }
-}
-
-/// Why sudo did not run the command.
-fn explain_sudo(output: &Output, user: &str, password_given: bool) -> (String, String) {
-    let stderr = output.stderr_text();
-    let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    let answer = |reason: &str, hint: &str| (reason.to_owned(), hint.to_owned());
-    if output.status.code() == 127 || says(&["sudo: not found", "sudo: command not found"]) {
-        return answer(
-            "`sudo` is not installed",
-            "install sudo on the host, or log in as root",
-        );
-    }
-    if says(&["you must have a tty"]) {
-        return answer(
-            "sudo wants a terminal (`requiretty`)",
-            "take `Defaults requiretty` out of the host's sudoers, or add `Defaults:<user> !requiretty`",
-        );
-    }
-    if says(&[
-        "not in the sudoers file",
-        "is not allowed to",
-        "may not run sudo",
-    ]) {
-        return answer(
-            "the login user is not allowed to by sudoers",
-            "add the user to the host's `sudo` or `wheel` group, or log in as another user",
-        );
-    }
-    if says(&["unknown user"]) {
-        return (
-            format!("there is no user `{user}` on the host"),
-            "correct the name of the user to become".to_owned(),
-        );
-    }
-    if says(&["must be owned by uid 0", "effective uid is not 0", "nosuid"]) {
-        return (
-            format!("sudo itself does not work: {}", last_line(&stderr)),
-            "repair sudo on the host, or log in as root".to_owned(),
-        );
-    }
-    if says(&[
-        "account validation failure",
-        "account is locked",
-        "Account expired",
-    ]) {
-        return (
-            format!("the account may not be used: {}", last_line(&stderr)),
-            "unlock the login user's account on the host".to_owned(),
-        );
-    }
-    if says(&[
-        "a password is required",
-        "a terminal is required",
-        "no tty present",
-    ]) && !password_given
-    {
-        return answer(
-            "sudo asks for a password and none was given",
-            "give the host a `become_password`, or `-K` to be asked for it, or allow the user `NOPASSWD` in sudoers",
-        );
-    }
-    if says(&[
-        "incorrect password",
-        "Sorry, try again",
-        "no password was provided",
-        "a password is required",
-        "Authentication failure",
-    ]) {
-        return answer(
-            "sudo did not take the password",
-            "check the sudo password of this host; it is the login user's, not root's",
-        );
-    }
-    if stderr.trim().is_empty() {
-        return (
-            format!(
-                "sudo ended with status {} and said nothing",
-                output.status.code()
-            ),
-            format!("try `sudo -u {user} id` on the host"),
-        );
-    }
-    (
-        last_line(&stderr),
-        format!("try `sudo -u {user} id` on the host"),
-    )
-}
-
-/// Why su did not run the command.
-fn explain_su(output: &Output, user: &str, password_given: bool) -> (String, String) {
-    let stderr = output.stderr_text();
-    let said = format!("{stderr}{}", output.stdout_text());
-    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let try_it = format!("try `su {user} -c id` on the host");
-    if output.status.code() == 127 && says(&["No such file", "not found"]) {
-        return (
-            "`su` is not there".to_owned(),
-            "correct `become_exe`, or use `become_method: sudo`".to_owned(),
-        );
-    }
-    if says(&["does not exist", "unknown user", "No passwd entry"]) {
-        return (
-            format!("there is no user `{user}` on the host"),
-            "correct the name of the user to become".to_owned(),
-        );
-    }
-    if says(&["account is currently not available", "nologin"]) {
-        return (
-            format!("`{user}` has no login shell"),
-            "give su one with `become_flags: -s /bin/sh`, or use `become_method: sudo`".to_owned(),
-        );
-    }
-    if says(&["Authentication failure", "incorrect password"]) {
-        return if password_given {
-            (
-                "su did not take the password".to_owned(),
-                format!("check the password; for su it is that of `{user}`"),
-            )
-        } else {
-            (
-                "su asks for a password and none was given".to_owned(),
-                format!(
-                    "give the password of `{user}` as `ansible_become_password` or with `-K`, or log in as root"
-                ),
-            )
-        };
-    }
-    let reason = match last_line(&stderr) {
-        line if line.is_empty() => format!(
-            "su ended with status {} and said nothing",
-            output.status.code()
-        ),
-        line => line,
-    };
-    (reason, try_it)
 }

@@ -40,10 +40,24 @@ enum Variables {
     Facts(Arc<PackedFacts>),
 }
 
-/// Facts as JSON texts, by their names as variables. A host has hundreds of them and a play looks at few: as texts they
-/// take a tenth of the memory.
+/// Facts as JSON texts, by their names as variables, the latest last. A host has hundreds of them and a play looks at few: in
+/// one text they take a small part of the memory that values would.
 #[derive(Debug, Clone, Default)]
-struct PackedFacts(IndexMap<String, Arc<str>>);
+struct PackedFacts {
+    /// Each name and its value, one after the other.
+    text: Box<str>,
+    facts: Box<[PackedFact]>,
+    /// Places in `facts`, in the order of the names.
+    by_name: Box<[u32]>,
+}
+
+/// Where a fact lies in the text, in bytes.
+#[derive(Debug, Clone)]
+struct PackedFact {
+    name: u32,
+    value: u32,
+    end: u32,
+}
 
 /// A variable of a layer.
 pub(super) enum Ready<'a> {
@@ -64,8 +78,64 @@ impl std::fmt::Debug for Layer {
 }
 
 impl PackedFacts {
+    /// These, each name once.
+    fn new(facts: &IndexMap<&str, &str>) -> Self {
+        let length = facts.iter().map(|(name, value)| name.len() + value.len());
+        let mut text = String::with_capacity(length.sum());
+        let mut places = Vec::with_capacity(facts.len());
+        let place = |text: &String| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        for (name, value) in facts {
+            let start = place(&text);
+            text.push_str(name);
+            let middle = place(&text);
+            text.push_str(value);
+            places.push(PackedFact {
+                name: start,
+                value: middle,
+                end: place(&text),
+            });
+        }
+        let mut by_name: Vec<u32> = (0..).take(places.len()).collect();
+        by_name.sort_by_key(|index| facts.get_index(*index as usize).map(|(name, _)| *name));
+        Self {
+            text: text.into(),
+            facts: places.into(),
+            by_name: by_name.into(),
+        }
+    }
+
+    /// Names and values, the latest last.
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.facts.iter().map(|fact| self.read(fact))
+    }
+
+    fn read(&self, fact: &PackedFact) -> (&str, &str) {
+        let part = |from: u32, to: u32| self.text.get(from as usize..to as usize);
+        let name = part(fact.name, fact.value).unwrap_or_default();
+        (name, part(fact.value, fact.end).unwrap_or_default())
+    }
+
+    /// A fact's name and value, by its place.
+    fn at(&self, index: u32) -> (&str, &str) {
+        self.facts
+            .get(index as usize)
+            .map(|fact| self.read(fact))
+            .unwrap_or_default()
+    }
+
+    fn index_of(&self, name: &str) -> Option<u32> {
+        let found = self
+            .by_name
+            .binary_search_by(|index| self.at(*index).0.cmp(name));
+        self.by_name.get(found.ok()?).copied()
+    }
+
     fn get(&self, name: &str) -> Option<Json> {
-        serde_json::from_str(self.0.get(name)?).ok()
+        serde_json::from_str(self.at(self.index_of(name)?).1).ok()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
     }
 
     /// The name below [`FACTS`].
@@ -76,32 +146,28 @@ impl PackedFacts {
         }
     }
 
-    /// Adds a fact, as the latest.
-    fn add(&mut self, name: String, text: Arc<str>) {
-        self.0.shift_remove(name.as_str());
-        self.0.insert(name, text);
-    }
-
     /// The latest fact that has this name below [`FACTS`].
     fn called(&self, short: &str) -> Option<&str> {
         let prefixed = format!("{PREFIX}{short}");
         let found = [prefixed.as_str(), short]
             .into_iter()
             .filter(|name| Self::short(name) == short)
-            .filter_map(|name| self.0.get_index_of(name))
+            .filter_map(|name| self.index_of(name))
             .max()?;
-        self.0.get_index(found).map(|(name, _)| name.as_str())
+        Some(self.at(found).0)
     }
 
     /// The names below [`FACTS`].
     fn shorts(&self) -> IndexSet<&str> {
-        self.0.keys().map(|name| Self::short(name)).collect()
+        self.names().map(Self::short).collect()
     }
 
     fn all(&self) -> Json {
-        let facts = self.0.keys();
-        facts
-            .filter_map(|name| Some((Self::short(name).to_owned(), self.get(name)?)))
+        self.iter()
+            .filter_map(|(name, value)| {
+                let value = serde_json::from_str(value).ok()?;
+                Some((Self::short(name).to_owned(), value))
+            })
             .collect::<Map<_, _>>()
             .into()
     }
@@ -134,14 +200,17 @@ impl Layer {
     /// A layer of facts with more of them, each value as a JSON text; the same names are replaced.
     #[must_use]
     pub fn with_facts(&self, facts: impl IntoIterator<Item = (String, Arc<str>)>) -> Self {
-        let mut packed = match &self.variables {
-            Variables::Facts(known) => PackedFacts::clone(known),
-            Variables::Plain(_) => PackedFacts::default(),
+        let known = match &self.variables {
+            Variables::Facts(known) => Arc::clone(known),
+            Variables::Plain(_) => Arc::default(),
         };
-        for (name, text) in facts.into_iter().filter(|(name, _)| name != FACTS) {
-            packed.add(name, text);
+        let facts: Vec<_> = facts.into_iter().collect();
+        let mut all: IndexMap<&str, &str> = known.iter().collect();
+        for (name, text) in facts.iter().filter(|(name, _)| name != FACTS) {
+            all.shift_remove(name.as_str());
+            all.insert(name, text);
         }
-        Self::new(Variables::Facts(Arc::new(packed)), true)
+        Self::new(Variables::Facts(Arc::new(PackedFacts::new(&all))), true)
     }
 
     fn new(variables: Variables, raw: bool) -> Self {
@@ -175,7 +244,7 @@ impl Layer {
     pub(super) fn has(&self, name: &str) -> bool {
         match &self.variables {
             Variables::Plain(variables) => variables.contains_key(name),
-            Variables::Facts(facts) => name == FACTS || facts.0.contains_key(name),
+            Variables::Facts(facts) => name == FACTS || facts.index_of(name).is_some(),
         }
     }
 
@@ -190,10 +259,7 @@ impl Layer {
     pub(super) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match &self.variables {
             Variables::Plain(variables) => Box::new(variables.keys().map(String::as_str)),
-            Variables::Facts(facts) => {
-                let names = facts.0.keys().map(String::as_str);
-                Box::new(names.chain(std::iter::once(FACTS)))
-            }
+            Variables::Facts(facts) => Box::new(facts.names().chain(std::iter::once(FACTS))),
         }
     }
 

@@ -55,7 +55,7 @@ fn facts_by(command: &mut Command, arguments: &[&str]) -> Facts {
 
 /// The command that runs the script by a shell, without its arguments.
 fn script_by(shell: &[&str]) -> Command {
-    by(shell, SCRIPT)
+    by(shell, &SCRIPT)
 }
 
 /// The command that runs any script by a shell, without its arguments.

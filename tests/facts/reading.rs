@@ -85,10 +85,10 @@ fn facts_are_read_without_a_change() {
             "/var/lib/docker",
         ];
         for (script, arguments) in [
-            (SCRIPT, &arguments[..]),
-            (SYSTEM_SCRIPT, &["", "", "", "/"]),
+            (&SCRIPT, &arguments[..]),
+            (&SYSTEM_SCRIPT, &["", "", "", "/"]),
         ] {
-            let trace = watch(&shell, script, arguments);
+            let trace = watch(&shell, script.as_str(), arguments);
             assert!(
                 trace.contains("/etc/os-release"),
                 "nothing was watched: {trace}"

@@ -101,7 +101,7 @@ fn what_stays(facts: &Facts) -> serde_json::Map<String, serde_json::Value> {
 fn all_shells_see_the_same_for_playbooks() {
     let mut first = None;
     for shell in shells() {
-        let facts = facts_by(&mut by(&shell, SYSTEM_SCRIPT), &["", "", "", "/"]);
+        let facts = facts_by(&mut by(&shell, &SYSTEM_SCRIPT), &["", "", "", "/"]);
         let said = what_stays(&facts);
         assert!(said.len() > 60, "{shell:?}: {}", said.len());
         let (_, expected) = first.get_or_insert_with(|| (shell.clone(), said.clone()));

@@ -94,6 +94,10 @@ pub struct Setup {
     pub config: String,
     /// Host key types; Ed25519 if empty.
     pub host_keys: Vec<&'static str>,
+    /// The name of the server's program, after which PAM calls its service; `sshd` if empty.
+    pub program: String,
+    /// Where it listens, beside 127.0.0.1.
+    pub listen: Vec<&'static str>,
 }
 
 impl Server {
@@ -140,8 +144,11 @@ impl Server {
              PrintMotd no\nSetEnv HOME={0}/home\n",
             path.display()
         ));
+        for address in &setup.listen {
+            config.push_str(&format!("ListenAddress {address}\n"));
+        }
         fs::write(path.join("sshd_config"), config).unwrap();
-        let process = launch(path);
+        let process = launch(path, &setup.program);
         let server = Self {
             folder,
             port,
@@ -262,13 +269,18 @@ impl Drop for Server {
     }
 }
 
-fn launch(folder: &Path) -> Child {
+fn launch(folder: &Path, name: &str) -> Child {
     let sshd = ["/usr/sbin/sshd", "/usr/bin/sshd", "/sbin/sshd"]
         .into_iter()
         .find(|path| Path::new(path).exists())
         .unwrap();
     let log = fs::File::create(folder.join("log")).unwrap();
-    Command::new(sshd)
+    let mut program = PathBuf::from(sshd);
+    if !name.is_empty() {
+        program = folder.join(name);
+        std::os::unix::fs::symlink(sshd, &program).unwrap();
+    }
+    Command::new(program)
         .args(["-D", "-e", "-f"])
         .arg(folder.join("sshd_config"))
         .stdin(Stdio::null())

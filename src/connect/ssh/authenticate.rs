@@ -10,6 +10,7 @@ mod hand;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::PublicKey;
@@ -24,6 +25,9 @@ use super::options::SshOptions;
 use crate::connect::TransportError;
 use crate::connect::known_hosts::fingerprint;
 use crate::secret::SecretString;
+
+/// How long an agent may take to say what it holds. To sign it may take longer: a person may have to agree.
+const AGENT_LIMIT: Duration = Duration::from_secs(5);
 
 /// What there is to log in with, found before anything is connected.
 pub(super) struct Credentials {
@@ -103,10 +107,13 @@ async fn agent_holds(options: &SshOptions, public: &PublicKey) -> bool {
     let Some(mut agent) = open_agent(options).await else {
         return false;
     };
-    agent.request_identities().await.is_ok_and(|identities| {
-        identities
-            .iter()
-            .any(|identity| identity.public_key().key_data() == public.key_data())
+    let asking = tokio::time::timeout(AGENT_LIMIT, agent.request_identities()).await;
+    asking.is_ok_and(|identities| {
+        identities.is_ok_and(|identities| {
+            identities
+                .iter()
+                .any(|identity| identity.public_key().key_data() == public.key_data())
+        })
     })
 }
 
@@ -115,7 +122,11 @@ async fn open_agent(options: &SshOptions) -> Option<AgentClient<UnixStream>> {
         .agent_socket
         .as_ref()
         .filter(|_| options.use_agent)?;
-    AgentClient::connect_uds(socket).await.ok()
+    let connecting = AgentClient::connect_uds(socket);
+    tokio::time::timeout(AGENT_LIMIT, connecting)
+        .await
+        .ok()?
+        .ok()
 }
 
 /// One way to log in.

@@ -7,7 +7,7 @@
 //! Before a command the shell looks whether it is still as good as a new one, and refuses when it is not; then the command
 //! certainly did not start. It is used up when a process that an earlier step left behind still holds its outputs, and
 //! could speak into a later command's, or is in its process group, where it would be ended with a later command: of the
-//! processes that were started since that step, each is looked at. And when a file that
+//! processes that were started since that step, each that can be of it is looked at. And when a file that
 //! a login shell reads at its start was written since the shell has started: a step must see what an earlier one wrote.
 //! The comparison is with the time of an open pipe, which the shell makes at its start. All of this is done without
 //! a program by the very process that then becomes the command.
@@ -18,7 +18,7 @@
 mod marks;
 mod request;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use russh::ChannelMsg;
@@ -38,7 +38,7 @@ use request::{Scripts, Shared};
 /// folder of a lock to hold); the process that the last step was; the number of the script, 0 when it is not kept; how
 /// many lines the script has (0: one line for `printf %b`, `-`: it is there), and the command that sets its words; and
 /// whether a line for `printf %b` follows that the command reads.
-const LOOP: &str = include_str!("shell/loop.sh");
+static LOOP: LazyLock<String> = LazyLock::new(|| Command::compact(include_str!("shell/loop.sh")));
 
 /// How long a step that is broken off at once may wait to learn who will have run it.
 const INTRODUCTION_LIMIT: Duration = Duration::from_secs(1);
@@ -340,7 +340,7 @@ impl SshConnector {
         // The script is long, and would be kept twice while a channel is waited for.
         let text = {
             let words = [self.marker.as_str(), first.unwrap_or_default()];
-            let (name, script) = Command::script(LOOP, words).to_named_script();
+            let (name, script) = Command::script(&LOOP, words).to_named_script();
             login_shell_text(&name, &script, &self.marker)
         }
         .map_err(|reason| self.not_started(reason))?;

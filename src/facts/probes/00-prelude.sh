@@ -9,6 +9,7 @@ export LC_ALL PATH DOCKER_CONFIG
 unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY COMPOSE_FILE CDPATH ENV BASH_ENV
 wanted_tools=$1
 wanted_units=$2
+links_are_said=
 shift 2
 exec </dev/null 2>/dev/null
 set -f

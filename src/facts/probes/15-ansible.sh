@@ -129,22 +129,43 @@ for link in /sys/class/net/*; do
   printf '%s %s\n' "${link##*/}" "$details"
 done
 cd -- "$here" || cd /
+links_are_said=yes
 
-# Lines of files with the names of these. Of the processors some; their lines, and no others, have a tab.
+# The files of each block device are named and not searched for: a pattern for each costs a look at every file there is.
+block_files() {
+  for path in /sys/block/*; do
+    [ -e "$path/size" ] || continue
+    for name in size removable queue/rotational queue/scheduler queue/logical_block_size queue/hw_sector_size \
+      queue/discard_granularity; do
+      set -- "$@" "$path/$name"
+    done
+    if [ -e "$path/device" ]; then
+      for name in vendor model serial sas_address sas_device_handle; do set -- "$@" "$path/device/$name"; done
+    fi
+    for name in "$path"/holders/* "$path"/slaves/* "$path/${path##*/}"*; do
+      case $name in
+        */\*) ;;
+        "$path"/holders/* | "$path"/slaves/*) relations=$relations$name$line_break ;;
+        *)
+          [ -e "$name/start" ] || continue
+          set -- "$@" "$name/start" "$name/size"
+          for name in "$name"/holders/*; do [ ! -e "$name" ] || relations=$relations$name$line_break; done
+          ;;
+      esac
+    done
+  done
+  # Lines of files with the names of these. Of the processors some; their lines, and no others, have a tab.
+  tab='	'
+  grep -sHoE "^(processor|vendor_id|model name|physical id|siblings|cpu cores)[^[:alpha:]].*|[[:space:]]hypervisor( |\$)|^[^$tab]+\$" \
+    /proc/cpuinfo /proc/cmdline /etc/ssh/ssh_host_*_key.pub "$@"
+}
+relations=
 section files
-tab='	'
-grep -sHoE "^(processor|vendor_id|model name|physical id|siblings|cpu cores)[^[:alpha:]].*|[[:space:]]hypervisor( |\$)|^[^$tab]+\$" \
-  /proc/cpuinfo /proc/cmdline /etc/ssh/ssh_host_*_key.pub \
-  /sys/block/*/size /sys/block/*/removable /sys/block/*/queue/rotational /sys/block/*/queue/scheduler \
-  /sys/block/*/queue/logical_block_size /sys/block/*/queue/hw_sector_size /sys/block/*/queue/discard_granularity \
-  /sys/block/*/device/vendor /sys/block/*/device/model /sys/block/*/device/serial /sys/block/*/device/sas_address \
-  /sys/block/*/device/sas_device_handle /sys/block/*/*/start /sys/block/*/*/size
+block_files
 section block-links
 [ -d /dev/disk ] && ls -l /dev/disk/by-id /dev/disk/by-label /dev/disk/by-uuid
 section block-relations
-for path in /sys/block/*/holders/* /sys/block/*/slaves/* /sys/block/*/*/holders/*; do
-  [ -e "$path" ] && printf '%s\n' "$path"
-done
+printf %s "$relations"
 
 for path in "${fact_path:-/etc/ansible/facts.d}"/*.fact; do
   [ -e "$path" ] || [ -h "$path" ] || continue

@@ -1,14 +1,16 @@
 
-section links
-set +f
-for link in /sys/class/net/*; do
-  [ -r "$link/flags" ] || continue
-  read_line "$link/flags"
-  flags=$line
-  read_line "$link/operstate"
-  printf '%s %s %s\n' "${link##*/}" "$flags" "$line"
-done
-set -f
+if [ -z "$links_are_said" ]; then
+  section links
+  set +f
+  for link in /sys/class/net/*; do
+    [ -r "$link/flags" ] || continue
+    read_line "$link/flags"
+    flags=$line
+    read_line "$link/operstate"
+    printf '%s %s %s\n' "${link##*/}" "$flags" "$line"
+  done
+  set -f
+fi
 
 if command -v ip >/dev/null; then
   section ip

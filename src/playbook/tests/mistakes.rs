@@ -68,7 +68,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     (
         "wrong flag",
-        "- debug: {msg: a}\n  become: perhaps\n- debug: {msg: a}\n  run_once: '{{ a }}'\n- debug: {msg: a}\n  become_method: doas",
+        "- debug: {msg: a}\n  become: perhaps\n- debug: {msg: a}\n  run_once: '{{ a }}'\n- debug: {msg: a}\n  become_method: pbrun",
     ),
     (
         "handler that is not there",

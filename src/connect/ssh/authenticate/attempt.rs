@@ -10,7 +10,7 @@ use russh::{AgentAuthError, MethodKind};
 use tokio::net::UnixStream;
 
 use super::hand::{Hand, Shown};
-use super::{Login, Verdict, Way, label, off_thread, open_agent};
+use super::{AGENT_LIMIT, Login, Verdict, Way, label, off_thread, open_agent};
 use crate::connect::TransportError;
 use crate::connect::ssh::keys::Key;
 use crate::connect::ssh::options::PersonQuestion;
@@ -149,7 +149,7 @@ impl Login<'_> {
             Err(reason) => return Ok(Verdict::Refused(format!("{label}: {reason}"))),
         };
         if self.agent.is_none() {
-            self.agent = self.bound_agent().await;
+            self.agent = self.bound_agent().await.ok();
         }
         let Some(mut agent) = self.agent.take() else {
             return Ok(Verdict::Refused(format!("{label}: the agent is gone")));
@@ -311,13 +311,16 @@ impl Login<'_> {
         }
     }
 
-    async fn bound_agent(&self) -> Option<AgentClient<UnixStream>> {
-        let mut agent = open_agent(self.options).await?;
+    /// The agent, bound to this session; why not.
+    async fn bound_agent(&self) -> Result<AgentClient<UnixStream>, String> {
+        let mut agent = open_agent(self.options)
+            .await
+            .ok_or_else(|| "not reachable".to_owned())?;
         if let Some(binding) = self.handle.agent_session_binding() {
             // Agents that do not know it refuse, and then have no keys that need it.
-            let _ = agent.bind_session(binding, false).await;
+            let _ = in_time(agent.bind_session(binding, false)).await?;
         }
-        Some(agent)
+        Ok(agent)
     }
 
     /// What the agent holds. Without an agent, or without an answer of it, nothing.
@@ -337,21 +340,30 @@ impl Login<'_> {
         if !self.options.use_agent {
             return Vec::new();
         }
-        let Some(mut agent) = self.bound_agent().await else {
-            self.tried.push(format!(
-                "the agent at `{}`: not reachable",
-                socket.display()
-            ));
-            return Vec::new();
+        let asking = async {
+            let mut agent = self.bound_agent().await?;
+            let identities = in_time(agent.request_identities()).await?;
+            Ok((agent, identities.map_err(|error| error.to_string())?))
         };
-        let identities = match agent.request_identities().await {
-            Ok(identities) => identities,
-            Err(error) => {
-                self.tried.push(format!("the agent: {error}"));
+        let asked: Result<_, String> = asking.await;
+        match asked {
+            Ok((agent, identities)) => {
+                self.agent = Some(agent);
+                identities
+            }
+            Err(reason) => {
+                let socket = socket.display();
+                self.tried
+                    .push(format!("the agent at `{socket}`: {reason}"));
                 Vec::new()
             }
-        };
-        self.agent = Some(agent);
-        identities
+        }
     }
+}
+
+/// What an agent answers soon; it may also hang.
+async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, String> {
+    tokio::time::timeout(AGENT_LIMIT, answer)
+        .await
+        .map_err(|_| format!("no answer within {} s", AGENT_LIMIT.as_secs()))
 }

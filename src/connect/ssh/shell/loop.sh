@@ -3,13 +3,14 @@ kk_break='
 '
 (set -- /proc/self/task/*; PATH=/proc/self; printf '' && [ "${1##*/}" != "$$" ]) 2>/dev/null || exit 1
 exec 8<<KK
-
+-
 KK
 kk_line=
 read -r kk_line 2>/dev/null </proc/self/stat
 set -- ${kk_line##*) }
-kk_group=$3
+kk_group=$3 kk_parent=$2
 printf '%s.0=%s-%s:' "$kk_mark" "$$" "${20}"
+kk_older=
 trap : HUP INT QUIT TERM ALRM USR1 USR2
 kk_step='kk_lock=$1/step.lock
 shift
@@ -65,20 +66,61 @@ kk_holds() {
   done
   [ -e "/proc/$1" ]
 }
+kk_climb() {
+  kk_above= kk_older=" $$ "
+  if [ -r "/proc/$$/task/$$/children" ]; then
+    while [ "${kk_parent:-0}" != 0 ]; do
+      kk_line=
+      read -r kk_line 2>/dev/null <"/proc/$kk_parent/stat"
+      set -- $kk_parent ${kk_line##*) }
+      kk_older="$kk_older $1 "
+      kk_parent=$3
+      case $kk_parent/$kk_line in
+        [1-9]*/"$1 (sshd"*) ;;
+        *) kk_above="$kk_above $1" ;;
+      esac
+    done
+    [ "$kk_parent" = 0 ] || kk_above=
+  fi
+}
+kk_children() {
+  kk_seen=-
+  for kk_try in 1 2 3 4 5; do
+    kk_line=
+    read -r kk_line 2>/dev/null <"/proc/$1/task/$1/children"
+    [ "$kk_line" != "$kk_seen" ] || return 0
+    kk_seen=$kk_line
+  done
+  return 1
+}
 kk_held() {
   [ /proc/self/fd/1 -ef /proc/self/fd/1 ] && [ -r /proc/1/stat ] || return 0
   case $kk_last/$kk_self in *[!0-9/]* | /* | */) return 0 ;; esac
-  [ "$kk_self" -gt "$kk_last" ] && [ "$((kk_self - kk_last))" -lt 8192 ] || return 0
-  if [ "$((kk_self - kk_last))" -lt 1024 ]; then
+  kk_many=$((kk_self - kk_last))
+  if [ "$kk_many" -gt 0 ] && { [ "$kk_many" -lt 8 ] || [ -z "$kk_above" ] && [ "$kk_many" -lt 1024 ]; }; then
     while kk_last=$((kk_last + 1)) && [ "$kk_last" -lt "$kk_self" ]; do
       [ ! -e "/proc/$kk_last" ] || ! kk_holds "$kk_last" || return 0
     done
     return 1
   fi
-  for kk_process in /proc/[0-9]*; do
-    kk_process=${kk_process#/proc/}
-    [ "$kk_process" -gt "$kk_last" ] && [ "$kk_process" -lt "$kk_self" ] || continue
-    ! kk_holds "$kk_process" || return 0
+  [ -n "$kk_above" ] && [ "$kk_many" -lt 8192 ] && { [ "$kk_many" -gt 0 ] || [ "$kk_self" -lt 8192 ]; } || return 0
+  kk_parents=$kk_above
+  while [ -n "$kk_parents" ]; do
+    kk_processes=
+    for kk_parent in $kk_parents; do
+      kk_children "$kk_parent" || return 0
+      for kk_process in $kk_line; do
+        if [ "$kk_many" -gt 0 ]; then
+          [ "$kk_process" -gt "$kk_last" ] && [ "$kk_process" -lt "$kk_self" ] || continue
+        else
+          [ "$kk_process" -gt "$kk_last" ] || [ "$kk_process" -lt "$kk_self" ] || continue
+          case $kk_older in *" $kk_process "*) continue ;; esac
+        fi
+        ! kk_holds "$kk_process" || return 0
+        kk_processes="$kk_processes $kk_process"
+      done
+    done
+    kk_parents=$kk_processes
   done
   return 1
 }
@@ -108,6 +150,7 @@ kk_ready() {
   printf '%s.%s?%s:' "$kk_mark" "$kk_number" "$kk_self"
 }
 while read -r kk_number kk_check kk_last kk_name kk_lines kk_words kk_feed; do
+  case $kk_check/$kk_older in *h*/) kk_climb ;; esac
   kk_take "$kk_lines"
   case $kk_name/$kk_lines in
     0/*) kk_script=$kk_text ;;

@@ -40,7 +40,7 @@ fn shells() -> Vec<Vec<&'static str>> {
 fn start(shell: &[&str], home: &std::path::Path) -> Child {
     Process::new(shell[0])
         .args(&shell[1..])
-        .args(["-c", LOOP, "sh", "M", ""])
+        .args(["-c", &LOOP, "sh", "M", ""])
         .env("HOME", home)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -216,11 +216,48 @@ fn a_shell_that_a_process_was_left_in_is_used_up() {
             "setsid sh -c 'exec 7>&1 >/dev/null 2>&1; sleep 50 & echo $! >&7' & wait",
             // It has nothing of the shell's but its process group.
             "sleep 50 >/dev/null 2>&1 & echo $!",
+            // Its parent has nothing of the shell's at all.
+            "setsid sh -c 'exec 7>&1 >/dev/null 2>&1; sh -c \"echo \\$\\$; exec sleep 50\" >&7 7>&- & exec 7>&-; wait' & sleep 0.2",
         ] {
             let (said, next) = after(&shell, &[harmless, holder]);
             end(&said);
             assert_eq!(next, None, "{shell:?}: {holder}: {said}");
+            // Many processes since then, and not each is looked for.
+            let many: &'static str =
+                format!("{holder}\nfor i in 1 2 3 4 5 6 7 8 9; do (:); done").leak();
+            let (said, next) = after(&shell, &[harmless, many]);
+            end(&said);
+            assert_eq!(next, None, "{shell:?}: {many}: {said}");
         }
+    }
+    let _ = Process::new("pkill")
+        .args(["-x", "-f", "sleep 50"])
+        .status();
+}
+
+#[test]
+fn numbers_of_processes_may_begin_anew() {
+    // The first process of its own, as the shell of a host is never that.
+    let apart: Vec<&str> = "unshare --pid --fork --mount-proc sh -c"
+        .split(' ')
+        .collect();
+    let is_possible = Process::new(apart[0]).args(&apart[1..]).arg(":").status();
+    if !is_possible.is_ok_and(|status| status.success()) {
+        assert!(!rustix::process::geteuid().is_root(), "unshare failed");
+        return;
+    }
+    for shell in shells() {
+        let shell: Vec<&str> = [&apart[..], &["\"$@\"; exit", "sh"], &shell].concat();
+        let home = tempfile::tempdir().unwrap();
+        let mut talk = Talk::new(&shell, home.path());
+        assert!(talk.step("true").is_some(), "{shell:?}");
+        for _ in 0..2 {
+            talk.last_step = 30_000;
+            assert_eq!(talk.step("echo next").as_deref(), Some("next\n=0:"));
+        }
+        talk.step("setsid sleep 51 2>/dev/null &");
+        talk.last_step = 30_000;
+        assert_eq!(talk.step("echo next"), None, "{shell:?}");
     }
 }
 
@@ -228,6 +265,10 @@ fn a_shell_that_a_process_was_left_in_is_used_up() {
 fn a_shell_outlives_what_leaves_it() {
     for shell in shells() {
         for (script, expected) in [
+            (
+                "setsid sleep 1 >/dev/null 2>&1 & for i in 1 2 3 4 5 6 7 8 9; do (:); done; sleep 0.1",
+                "=0:",
+            ),
             ("sleep 0 & wait; (sleep 0; echo) | cat", "\n=0:"),
             ("setsid sleep 1 >/dev/null 2>&1 & sleep 0.1", "=0:"),
             // What a script has to clean up it does, though its shell goes on.
@@ -246,9 +287,6 @@ fn a_shell_outlives_what_leaves_it() {
             assert_eq!(next.as_deref(), Some("next\n=0:"), "{shell:?}: {script}");
         }
     }
-    let _ = Process::new("pkill")
-        .args(["-x", "-f", "sleep 50"])
-        .status();
 }
 
 /// What it says until this; somebody else may hold its outputs for longer.
