@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -123,6 +124,29 @@ class Hosts:
         (self.folder / "ssh_config_multiplexed").write_text(
             common + f"  ControlMaster auto\n  ControlPath {self.control}/%h\n  ControlPersist 60\n"
         )
+
+    def distant(self, milliseconds):
+        """The first host over a line on which a byte needs so long: an inventory, and a configuration for OpenSSH."""
+        line = Path(__file__).with_name("line.py")
+        process = subprocess.Popen(
+            [sys.executable, "-S", "-E", line, self.addresses[0], str(self.port), str(milliseconds)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.processes.append(process)
+        port = int(process.stdout.readline())
+        host_key = " ".join((self.folder / "host_key.pub").read_text().split()[:2])
+        with open(self.known_hosts, "a", encoding="utf-8") as known:
+            known.write(f"[127.0.0.1]:{port} {host_key}\n")
+        inventory = self.folder / "distant.ini"
+        near = self.inventory(self.addresses[:1], "distant.ini").read_text()
+        near = near.replace(f"ansible_host={self.addresses[0]}", "ansible_host=127.0.0.1")
+        inventory.write_text(near.replace(f"ansible_port={self.port}", f"ansible_port={port}"))
+        for name in ("ssh_config", "ssh_config_multiplexed"):
+            text = (self.folder / name).read_text().replace(f"Port {self.port}", f"HostName 127.0.0.1\n  Port {port}")
+            (self.folder / f"distant_{name}").write_text(text)
+        return inventory
 
     def commands_started(self):
         """How many commands the servers have started so far."""

@@ -110,36 +110,112 @@ def load(bench):
     bench.goal(what + "memory against a tenth of the hosts", ratio(whole, fewer, "memory_mib"), " ×", "≤", 10)
 
 
+class Room:
+    """A folder for big files: in memory where there is room. No side waits for a durable write, so the disk would only
+    add noise."""
+
+    def __init__(self, bench, mebibytes):
+        shared = Path("/dev/shm")
+        self.roomy = shared.is_dir() and shutil.disk_usage(shared).free > 1.5 * mebibytes * 1024 * 1024
+        self.path = (shared if self.roomy else bench.hosts.folder) / f"{bench.hosts.folder.name}-files"
+
+    def __enter__(self):
+        self.path.mkdir()
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def file(self, mebibytes):
+        """A file of random bytes, and its sha256."""
+        source = self.path / "source"
+        with open(source, "wb") as file:
+            for _ in range(mebibytes):
+                file.write(os.urandom(1024 * 1024))
+        return source, sha256(source)
+
+
+def send(bench, suite, sides, rounds, dests, expected):
+    """Runs each side as often, interleaved; what arrives must be what was sent. Hashing is no part of what is measured."""
+    for number in range(rounds):
+        turn = number % len(sides)
+        for tool, command in sides[turn:] + sides[:turn]:
+            for dest in dests:
+                dest.unlink(missing_ok=True)
+            if bench.measure(suite, tool, command) is None:
+                continue
+            for dest in dests:
+                if sha256(dest) != expected:
+                    sys.exit(f"{suite}: what {tool} sent is not what arrived")
+
+
 def upload(bench):
     """One big file to one host."""
     suite, tools, size = "upload", bench.tools, bench.size_mib
-    # In memory where there is room: neither side waits for a durable write, so the disk would only add noise.
-    shared = Path("/dev/shm")
-    roomy = shared.is_dir() and shutil.disk_usage(shared).free > 3 * size * 1024 * 1024
-    folder = (shared if roomy else bench.hosts.folder) / bench.hosts.folder.name
-    folder.mkdir(exist_ok=True)
-    try:
-        source, dest = folder / "source", folder / "dest"
-        with open(source, "wb") as file:
-            for _ in range(size):
-                file.write(os.urandom(1024 * 1024))
-        # Written now: hashing the file is no part of what is measured.
-        kk, expected = tools.kk_upload(source, dest), sha256(source)
-        for number in range(bench.rounds):
-            sides = [("kk", kk), ("scp", tools.scp(source, dest)), ("cat | ssh", tools.cat_ssh(source, dest))]
-            for tool, command in sides[number % 3 :] + sides[: number % 3]:
-                dest.unlink(missing_ok=True)
-                bench.measure(suite, tool, command)
-                if sha256(dest) != expected:
-                    sys.exit(f"upload: what {tool} sent is not what arrived")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with Room(bench, 2 * size) as room:
+        source, expected = room.file(size)
+        dest = room.path / "dest"
+        sides = [
+            ("kk", tools.kk_upload(source, dest)),
+            ("scp", tools.scp(source, dest)),
+            ("cat | ssh", tools.cat_ssh(source, dest)),
+            ("sftp", tools.sftp(source, dest)),
+            ("rsync", tools.rsync(source, dest)),
+        ]
+        send(bench, suite, sides, bench.rounds, [dest], expected)
     kk = bench.runs(suite, "kk")
     what = f"upload of {size} MiB, sha256 verified on the host: "
-    rate = f"{size / median(kk, 'wall'):.0f} MiB/s, into {'memory' if roomy else 'a file on disk'}"
+    rate = f"{size / median(kk, 'wall'):.0f} MiB/s, into {'memory' if room.roomy else 'a file on disk'}"
     bench.goal(what + "faster than scp", ratio(bench.runs(suite, "scp"), kk, "wall"), " ×", "≥", 1.4, rate)
     bench.goal(what + "faster than `cat | ssh 'cat >'`", ratio(bench.runs(suite, "cat | ssh"), kk, "wall"), " ×", "≥", 1.0)
+    for tool in ("sftp", "rsync"):
+        bench.goal(what + f"faster than {tool}", ratio(bench.runs(suite, tool), kk, "wall"), " ×", "≥", None)
     bench.goal("the same: memory of the controller", memory(kk), " MiB", "≤", None)
+
+
+def package(bench):
+    """One package to ten hosts at once."""
+    suite, tools, size = "package", bench.tools, bench.package_mib
+    hosts = bench.hosts.addresses[:10]
+    with Room(bench, (len(hosts) + 1) * size) as room:
+        source, expected = room.file(size)
+        dests = [room.path / host for host in hosts]
+        inventory = bench.hosts.inventory(hosts, "ten.ini")
+        sides = [
+            ("kk", tools.kk_upload(source, room.path / "{{ inventory_hostname }}", inventory)),
+            ("scp", tools.scp_each(source, room.path / "{}")),
+        ]
+        send(bench, suite, sides, 2, dests, expected)
+    kk = bench.runs(suite, "kk")
+    what = f"package of {size} MiB to {len(hosts)} hosts at once: "
+    bench.goal(what + "faster than as many scp", ratio(bench.runs(suite, "scp"), kk, "wall"), " ×", "≥", 1.3)
+    bench.goal(what + "CPU of the controller less than theirs", ratio(bench.runs(suite, "scp"), kk, "cpu"), " ×", "≥", None)
+    bench.goal(what + "memory of the controller", memory(kk), " MiB", "≤", 32)
+
+
+def distance(bench):
+    """One host that answers after 20 ms."""
+    suite, tools, size = "distance", bench.tools, bench.size_mib
+    inventory = bench.hosts.distant(10)
+    with Room(bench, 2 * size) as room:
+        source, expected = room.file(size)
+        dest = room.path / "dest"
+        sides = [
+            ("kk", tools.kk_upload(source, dest, inventory)),
+            ("scp", tools.scp(source, dest, "distant_ssh_config")),
+            ("cat | ssh", tools.cat_ssh(source, dest, "distant_ssh_config")),
+        ]
+        send(bench, suite, sides, 2, [dest], expected)
+    commands_suite = suite + ", commands"
+    for _ in range(bench.rounds):
+        bench.measure(commands_suite, "kk", tools.kk_run("only_commands.yaml", inventory))
+        bench.measure(commands_suite, "ssh", tools.ssh_each_command("distant_ssh_config_multiplexed"))
+    kk = bench.runs(suite, "kk")
+    what = f"upload of {size} MiB at a round trip of 20 ms: "
+    for tool, goal in (("scp", 3.5), ("cat | ssh", None)):
+        bench.goal(what + f"faster than {tool}", ratio(bench.runs(suite, tool), kk, "wall"), " ×", "≥", goal)
+    what = f"{len(COMMANDS)} commands, one after the other, at 20 ms: wall against one exec each"
+    bench.goal(what, ratio(bench.runs(commands_suite, "kk"), bench.runs(commands_suite, "ssh"), "wall"), "", "≤", 0.4)
 
 
 def program(bench):
@@ -158,4 +234,4 @@ def memory(runs):
     return max(run["memory_mib"] for run in runs)
 
 
-ALL = {suite.__name__: suite for suite in (commands, templates, fleet, load, upload, program)}
+ALL = {suite.__name__: suite for suite in (commands, templates, fleet, load, upload, package, distance, program)}

@@ -44,6 +44,9 @@ class Tools:
             lines += [f"    - name: {json.dumps(command)}", f"      ansible.builtin.command: {json.dumps(command)}"]
         (self.folder / "commands.yaml").write_text("\n".join(lines) + "\n")
 
+        lines[1] = "  gather_facts: false"
+        (self.folder / "only_commands.yaml").write_text("\n".join(lines) + "\n")
+
         templates = self.folder / "templates"
         templates.mkdir()
         lines = ["- hosts: all", "  gather_facts: false", "  vars:", "    greeting: hello", "  tasks:"]
@@ -74,9 +77,9 @@ class Tools:
             "--forks", self.forks,
         ]
 
-    def kk_upload(self, source, dest):
+    def kk_upload(self, source, dest, inventory=None):
         """kk with one big file for the first host; its sha256 is known before, as an offline package's is."""
-        one = self.hosts.inventory(self.hosts.addresses[:1], "one.ini")
+        one = inventory or self.hosts.inventory(self.hosts.addresses[:1], "one.ini")
         (self.folder / "upload.yaml").write_text(
             "- hosts: all\n  gather_facts: false\n  tasks:\n    - name: upload\n      package_file:\n"
             f"        src: {source}\n        dest: {dest}\n        mode: \"0644\"\n"
@@ -115,14 +118,34 @@ class Tools:
         lines = [f'ssh -n "$1" "sha256sum {self.folder}/out/$1/{number}.conf"' for number in range(TEMPLATES)]
         return self._for_each_host("\n".join(lines), "hashes")
 
-    def scp(self, source, dest):
+    def scp(self, source, dest, config="ssh_config"):
         """scp of one file to the first host."""
-        return ["scp", "-q", "-F", f"{self.folder}/ssh_config", str(source), f"{self.hosts.addresses[0]}:{dest}"]
+        return ["scp", "-q", "-F", f"{self.folder}/{config}", str(source), f"{self.hosts.addresses[0]}:{dest}"]
 
-    def cat_ssh(self, source, dest):
+    def scp_each(self, source, dest):
+        """scp of one file to every host of the inventory, all at once; `{}` in the destination is the host."""
+        scp = f"scp -q -F {self.folder}/ssh_config {source} {{}}:{dest}"
+        return ["sh", "-c", f"printf '%s\\n' {' '.join(self.hosts.addresses[:10])} | xargs -P 10 -I {{}} {scp}"]
+
+    def sftp(self, source, dest, config="ssh_config"):
+        """The same by sftp's own client."""
+        batch = self.folder / "sftp.batch"
+        batch.write_text(f"put {source} {dest}\n")
+        return ["sftp", "-q", "-b", str(batch), "-F", f"{self.folder}/{config}", self.hosts.addresses[0]]
+
+    def rsync(self, source, dest, config="ssh_config"):
+        """The same by rsync, which compares a checksum at the end."""
+        return ["rsync", "--whole-file", "-e", f"ssh -F {self.folder}/{config}", str(source), f"{self.hosts.addresses[0]}:{dest}"]
+
+    def cat_ssh(self, source, dest, config="ssh_config"):
         """The fastest that OpenSSH's client can be made to send one file."""
-        ssh = f"ssh -F {self.folder}/ssh_config {self.hosts.addresses[0]}"
+        ssh = f"ssh -F {self.folder}/{config} {self.hosts.addresses[0]}"
         return ["sh", "-c", f"cat {source} | {ssh} 'cat >{dest}'"]
+
+    def ssh_each_command(self, config):
+        """The commands on the first host, an exec each over one master."""
+        ssh = f"ssh -n -F {self.folder}/{config} {self.hosts.addresses[0]}"
+        return ["sh", "-ec", "\n".join(f"{ssh} {shlex.quote(command)} >/dev/null" for command in COMMANDS)]
 
     # ---- others ------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 //!
 //! Slices are hashed on the host in their order, each as soon as all before it are there, by one more command. That one is
 //! started when two slices are on their way at once: on a host that allows a single session it would wait for the
-//! slices, and they for it. There it comes after them.
+//! slices, and they for it. There it comes after them, and so it does when it turns out later that they wait for its channel.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -36,6 +36,9 @@ const SHORTEST: u64 = 2 * SLICE;
 
 /// A host that answers sooner takes in, by one command, more than its processor can decrypt: its window is 2 MiB.
 const SHORTEST_WAY: Duration = Duration::from_millis(4);
+
+/// For so many ticks slices wait for a channel before the command that hashes has to give up its own.
+const PATIENCE: u32 = 20;
 
 /// What is read of a slice before its command has a channel: only more than this is on its way.
 const WAITING: u64 = (QUEUE * PIECE) as u64;
@@ -118,6 +121,9 @@ impl Session {
         let mut running = FuturesUnordered::new();
         let mut gathering: Option<Gathering<'_>> = None;
         let mut tick = tokio::time::interval(TICK);
+        // For how many ticks no slice was on its way beside the command that hashes.
+        let mut starved = 0;
+        let mut may_gather = true;
         loop {
             while running.len() < AT_ONCE
                 && let Some(number) = to_send.pop_front()
@@ -144,7 +150,12 @@ impl Session {
                         (count + usize::from(sent > WAITING), bytes + sent)
                     });
                     progress(had + arrived + bytes, size);
-                    if count > 1 && gathering.is_none() {
+                    starved = if count == 0 && gathering.is_some() { starved + 1 } else { 0 };
+                    if starved >= PATIENCE {
+                        // There is one channel for both after all.
+                        gathering = None;
+                        may_gather = false;
+                    } else if count > 1 && may_gather && gathering.is_none() {
                         gathering.insert(self.gather(upload)).tell(&there);
                     }
                 }
