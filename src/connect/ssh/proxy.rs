@@ -48,19 +48,20 @@ impl Words {
     }
 }
 
-/// A running command; dropped, it is ended.
+/// The stream of a running command.
 pub(super) struct Proxy {
     stream: Join<ChildStdout, ChildStdin>,
-    child: Arc<Mutex<Child>>,
-    listening: AbortHandle,
     fate: Fate,
 }
 
-/// How a command ended, and what it said.
+/// How a command ended, and what it said. The command is ended when nobody holds this any more, the stream included.
 #[derive(Clone)]
-pub(super) struct Fate {
-    child: Arc<Mutex<Child>>,
+pub(super) struct Fate(Arc<Running>);
+
+struct Running {
+    child: Mutex<Child>,
     words: Words,
+    listening: AbortHandle,
 }
 
 impl Proxy {
@@ -85,15 +86,13 @@ impl Proxy {
         let stderr = child.stderr.take().ok_or_else(missing)?;
         let words = Words::default();
         let listening = tokio::spawn(words.clone().collect(stderr)).abort_handle();
-        let child = Arc::new(Mutex::new(child));
         Ok(Self {
             stream: tokio::io::join(stdout, stdin),
-            fate: Fate {
-                child: Arc::clone(&child),
+            fate: Fate(Arc::new(Running {
+                child: Mutex::new(child),
                 words,
-            },
-            child,
-            listening,
+                listening,
+            })),
         })
     }
 
@@ -107,7 +106,7 @@ impl Fate {
     /// What to say about a connection that did not come up, and whether the command itself failed.
     pub(super) async fn told(&self, reason: &str) -> (String, bool) {
         let status = self.status().await;
-        let said = self.words.shown();
+        let said = self.0.words.shown();
         let has_failed = status.is_some_and(|status| !status.success());
         let mut text = match status.map(|status| status.code()) {
             None => reason.to_owned(),
@@ -123,19 +122,16 @@ impl Fate {
 
     async fn status(&self) -> Option<ExitStatus> {
         let look = || {
-            let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut child = self.0.child.lock().unwrap_or_else(PoisonError::into_inner);
             child.try_wait().ok().flatten()
         };
         let step = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
         loop {
-            if let Some(status) = look() {
-                // What it said last may still be on its way.
-                tokio::time::sleep(step).await;
-                return Some(status);
-            }
-            if waited >= ENDING {
-                return None;
+            let status = look();
+            // What it said last may still be on its way.
+            if (status.is_some() && self.0.listening.is_finished()) || waited >= ENDING {
+                return status;
             }
             tokio::time::sleep(step).await;
             waited += step;
@@ -143,7 +139,7 @@ impl Fate {
     }
 }
 
-impl Drop for Proxy {
+impl Drop for Running {
     fn drop(&mut self) {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         // The command may be a shell with others below it; the group is theirs.
