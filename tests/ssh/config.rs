@@ -504,6 +504,13 @@ async fn what_is_not_known_is_refused_with_its_place() {
     ] {
         refusal(text, "a").await.unwrap();
     }
+    // What never ends is not read to its end.
+    let endless = ConfigFiles::File(PathBuf::from("/dev/zero"));
+    let error = ClientConfig::read_by(endless, Reader::Own)
+        .look_up(question("a"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("too long"), "{error}");
     let missing = ConfigFiles::File(PathBuf::from("/no/such/config"));
     let error = ClientConfig::read_by(missing, Reader::Own)
         .look_up(question("a"))

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::people::Agent;
-use super::server::{self, Server, new_key, public_key, run, signal};
+use super::server::{self, Server, new_key, public_key, run, run as run_tool, signal};
 
 /// What came of running the program.
 struct Said {
@@ -204,6 +204,22 @@ fn the_home_folders_configuration_is_read_unless_none_is_wanted() {
         );
     }
     run(&["-F", "/no/such/file"]).refuses("there is no file `/no/such/file`");
+    // What a shell makes of `-F <(…)` is read once.
+    let pipe = bench.path("pipe");
+    run_tool("mkfifo", &[pipe.to_str().unwrap()]);
+    let (text, into) = (block("web1", &server), pipe.clone());
+    let writer = std::thread::spawn(move || fs::write(into, text).unwrap());
+    let bench = Bench {
+        own_home: true,
+        ..bench
+    };
+    let mut command = bench.command("exec");
+    command
+        .arg("-F")
+        .arg(&pipe)
+        .args(["web1", "--", "echo", "reached"]);
+    said(&mut command).succeeds();
+    writer.join().unwrap();
 }
 
 #[test]

@@ -166,10 +166,21 @@ impl ClientConfig {
             .system_home
             .as_ref()
             .is_some_and(|home| *home != surroundings.home);
+        // A pipe has nothing more for anybody else.
+        let is_read_once = match &files {
+            ConfigFiles::File(path) => std::fs::metadata(path).is_ok_and(|metadata| {
+                std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+            }),
+            ConfigFiles::Default | ConfigFiles::None => false,
+        };
         Self {
             files,
             tree,
-            reader: if is_elsewhere { Reader::Own } else { reader },
+            reader: if is_elsewhere || is_read_once {
+                Reader::Own
+            } else {
+                reader
+            },
             surroundings,
             answers: Mutex::default(),
             turns: Semaphore::new(AT_ONCE),

@@ -1,6 +1,6 @@
 //! The files of a client's configuration, `Include` resolved, as one list in the order in which OpenSSH reads them.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -168,10 +168,13 @@ impl Reader<'_> {
                 path.display()
             )));
         }
-        if metadata.len() > LARGEST_FILE {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > LARGEST_FILE {
             return Err(Mistake(format!("`{}` is too long", path.display())));
         }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
         let text = String::from_utf8_lossy(&bytes);
         let file: Arc<Path> = Arc::from(path);
         let start = At {
