@@ -1,5 +1,6 @@
 //! Flags that several subcommands share, in groups, and the types of their values.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -106,6 +107,10 @@ pub struct ConnectionFlags {
     /// configuration of ssh says one.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
+    /// The most that uploads take of the line, all together: KiB in a second, or with a unit, for instance `500`, `1.5M` or
+    /// `1G`, as in rsync.
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub bwlimit: Option<NonZeroU64>,
     /// Configuration of ssh instead of `~/.ssh/config` and `/etc/ssh/ssh_config`; `none` for no configuration.
     #[arg(short = 'F', long, value_name = "FILE")]
     pub ssh_config: Option<PathBuf>,
@@ -339,9 +344,67 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// Bytes in a second: KiB, or K, M, G with powers of 1024.
+fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
+    let refusal =
+        || "expected a rate such as `500`, `1.5M` or `1G`: KiB, MiB or GiB in a second".to_owned();
+    let text = text.trim();
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((at, 'k' | 'K')) => (text.get(..at), 1024.0),
+        Some((at, 'm' | 'M')) => (text.get(..at), 1024.0 * 1024.0),
+        Some((at, 'g' | 'G')) => (text.get(..at), 1024.0 * 1024.0 * 1024.0),
+        _ => (Some(text), 1024.0),
+    };
+    let number = number.filter(|number| {
+        number
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    });
+    let number: f64 = number
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(refusal)?;
+    let bytes = number * unit;
+    if !(1.0..=1e15).contains(&bytes) {
+        return Err(refusal());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is within these bounds"
+    )]
+    NonZeroU64::new(bytes as u64).ok_or_else(refusal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_as_in_rsync() {
+        for (text, bytes) in [
+            ("500", 500 * 1024),
+            ("1.5M", 1536 * 1024),
+            ("1G", 1 << 30),
+            ("8k", 8192),
+        ] {
+            assert_eq!(parse_rate(text).map(NonZeroU64::get), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "-1",
+            "K",
+            "1e9",
+            "fast",
+            "1MB",
+            "1.2.3",
+            "inf",
+            "nan",
+            "99999999G",
+        ] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn durations_take_a_unit() {

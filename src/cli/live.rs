@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::{ConnectionFlags, GlobalFlags, HostKeyChecking, OutputFormat};
 use super::prepare::Prepared;
 use crate::connect::config::{ClientConfig, ConfigFiles};
-use crate::connect::ssh::{AskHostKey, AskPerson, HostKeyPolicy, HostKeyQuestion, PersonQuestion};
+use crate::connect::ssh::{
+    AskHostKey, AskPerson, HostKeyPolicy, HostKeyQuestion, Pace, PersonQuestion,
+};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{
     Control, Dial, EventKind, Events, Fleet, InventoryDial, NoticeLevel, RunOptions, RunReport,
@@ -196,6 +198,7 @@ impl Live {
             config: ClientConfig::read(files),
             trust: Trust::new(flags.known_hosts.clone(), policy, asking()),
             timeout: flags.timeout,
+            pace: flags.bwlimit.map(|rate| Arc::new(Pace::new(rate))),
             private_key: flags.private_key.clone(),
             user: flags.user.clone(),
             password: asked.login.clone(),

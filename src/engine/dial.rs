@@ -17,7 +17,7 @@ pub use trust::Trust;
 use super::{Dial, EventKind, Events};
 use crate::connect::config::{ClientConfig, HostSettings, Question, Route};
 use crate::connect::local::LocalConnector;
-use crate::connect::ssh::{self, AskPerson, SshOptions};
+use crate::connect::ssh::{self, AskPerson, Pace, SshOptions};
 use crate::connect::{Connector, TransportError};
 use crate::inventory::{Connection, Host, Inventory, SshConnection};
 use crate::secret::SecretString;
@@ -35,6 +35,8 @@ pub struct InventoryDial {
     pub trust: Trust,
     /// Limit for a connection to come up, if the command line says one.
     pub timeout: Option<Duration>,
+    /// How fast uploads may go out, all of them together.
+    pub pace: Option<Arc<Pace>>,
     /// Key for hosts that name none.
     pub private_key: Option<std::path::PathBuf>,
     /// User for hosts that name none (the inventory's default, `root`).
@@ -117,6 +119,7 @@ impl InventoryDial {
         options.connect_timeout = self.timeout.or(connect_timeout).unwrap_or(DEFAULT_TIMEOUT);
         options.keepalive_interval = alive_interval.unwrap_or(options.keepalive_interval);
         options.keepalive_count = alive_count.unwrap_or(options.keepalive_count).max(1);
+        options.pace.clone_from(&self.pace);
         options.person = self.person.clone().filter(|_| !batch_mode);
         Ok((options, route))
     }

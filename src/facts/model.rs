@@ -266,7 +266,13 @@ pub(super) fn texts(
 ) -> impl Iterator<Item = (String, Arc<str>)> {
     variables
         .into_iter()
-        .map(|(name, value)| (name, value.to_string().into()))
+        // Not by `Display`, which writes piece by piece.
+        .map(|(name, value)| {
+            (
+                name,
+                serde_json::to_string(&value).unwrap_or_default().into(),
+            )
+        })
 }
 
 impl Facts {

@@ -123,6 +123,7 @@ class Bench:
                 "  rendered already by a command each, and the second time only hashes them.",
                 "- The sessions that a host was asked for are counted in its server's log; kk runs most commands in one shell per host.",
                 "- `fleet` is the playbook of `commands` on ten times as many hosts, by kk alone.",
+                "- `connect` opens connections and closes them, on both numbers of hosts.",
                 "- `load` reads an inventory and a playbook and checks both, without a host: a tenth of the hosts, a tenth of the tasks,",
                 "  and the whole.",
                 "",

@@ -30,6 +30,7 @@ class Hosts:
         self.addresses = [f"127.0.{1 + n // 250}.{1 + n % 250}" for n in range(count)]
         self.port = free_port(self.addresses[0])
         self.processes = []
+        self.served = set()
         self.key = self.folder / "key"
         self.known_hosts = self.folder / "known_hosts"
         self.home = self.folder / "home"
@@ -79,13 +80,13 @@ class Hosts:
                 )
         for address in addresses:
             self._wait_for(address)
+        self.served.update(addresses)
 
     def grow(self, count):
         """More hosts, so many in all, for those who name their inventory; their addresses."""
         addresses = [f"127.0.{1 + n // 250}.{1 + n % 250}" for n in range(count)]
-        more = [address for address in addresses if address not in self.addresses]
         self._know(addresses)
-        self._serve(more)
+        self._serve([address for address in addresses if address not in self.served])
         return addresses
 
     def _know(self, addresses):

@@ -1,5 +1,6 @@
 """The suites: what is run, in which order, and against which goals."""
 
+import json
 import os
 import shutil
 import statistics
@@ -92,6 +93,31 @@ def fleet(bench):
     bench.goal(what + "CPU of the controller for each host", ratio(large, small, "cpu") / times, " ×", "≤", 1.3)
     grown = (memory(large) - memory(small)) * 1024 / (len(many) - len(few))
     bench.goal(what + "memory of the controller for each more", grown, " KiB", "≤", 400)
+
+
+def connect(bench):
+    """Connections alone, many against some: what one costs this side, and whether some wait long."""
+    suite, tools = "connect", bench.tools
+    few = bench.hosts.addresses
+    many = bench.hosts.grow(bench.fleet)
+    inventories = [bench.hosts.inventory(few, "few.ini"), bench.hosts.inventory(many, "many.ini")]
+    durations = []
+    for _ in range(3):
+        for addresses, inventory in zip((few, many), inventories):
+            command = [*tools.kk_run("connect.yaml", inventory), "-o", "jsonl"]
+            said = bench.measure(suite, f"kk, {len(addresses)}", command, is_remote=False)
+        events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        durations += [event["duration"] for event in events if event["event"] == "host_connected"]
+    small, large = (bench.runs(suite, f"kk, {len(addresses)}") for addresses in (few, many))
+    more = len(many) - len(few)
+    what = f"{len(many)} hosts connected: "
+    cpu = (median(large, "cpu") - median(small, "cpu")) * 1000 / more
+    bench.goal(what + "CPU of the controller for each more than " + str(len(few)), cpu, " ms", "≤", 1)
+    grown = (memory(large) - memory(small)) * 1024 / more
+    bench.goal(what + "memory of the controller for each more", grown, " KiB", "≤", 100)
+    durations.sort()
+    late = durations[len(durations) * 99 // 100] / durations[len(durations) // 2]
+    bench.goal(what + "the slowest of a hundred against the median", late, " ×", "≤", 1.5)
 
 
 def load(bench):
@@ -234,4 +260,4 @@ def memory(runs):
     return max(run["memory_mib"] for run in runs)
 
 
-ALL = {suite.__name__: suite for suite in (commands, templates, fleet, load, upload, package, distance, program)}
+ALL = {suite.__name__: suite for suite in (commands, templates, fleet, connect, load, upload, package, distance, program)}

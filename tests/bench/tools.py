@@ -46,6 +46,7 @@ class Tools:
 
         lines[1] = "  gather_facts: false"
         (self.folder / "only_commands.yaml").write_text("\n".join(lines) + "\n")
+        (self.folder / "connect.yaml").write_text("- hosts: all\n  gather_facts: false\n  tasks: [{meta: noop}]\n")
 
         templates = self.folder / "templates"
         templates.mkdir()

@@ -372,3 +372,36 @@ async fn names_are_taken_as_they_are() {
         assert_arrived(&upload);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limited_rate_is_kept_by_all_connections_together() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let upload = file(&server, 6);
+    let rate = std::num::NonZeroU64::new(6 * MEBIBYTE).unwrap();
+    let pace = std::sync::Arc::new(kk::connect::ssh::Pace::new(rate));
+    let mut uploads = tokio::task::JoinSet::new();
+    let began = Instant::now();
+    for number in 0..2 {
+        let mut options = server.options();
+        options.pace = Some(std::sync::Arc::clone(&pace));
+        let upload = Upload {
+            dest: format!("{}-{number}", upload.dest),
+            ..upload.clone()
+        };
+        uploads.spawn(async move {
+            let session = session_over(connect(options).await.unwrap());
+            session.upload(&upload, &|_, _| {}).await.unwrap();
+            upload
+        });
+    }
+    let arrived = uploads.join_all().await;
+    let took = began.elapsed();
+    for upload in &arrived {
+        assert_arrived(upload);
+    }
+    // 12 MiB; what was begun before the limit is reached counts as well.
+    assert!(took > Duration::from_millis(1900), "{took:?}");
+}

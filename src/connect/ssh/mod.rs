@@ -10,6 +10,7 @@ mod hop;
 mod keys;
 mod line;
 mod options;
+mod pace;
 mod proxy;
 mod redial;
 mod session;
@@ -22,6 +23,7 @@ pub use keys::KeyCache;
 pub use options::{
     AskHostKey, AskPerson, HostKeyPolicy, HostKeyQuestion, PersonQuestion, SshOptions,
 };
+pub use pace::Pace;
 
 use super::{Connector, TransportError};
 use authenticate::Credentials;
@@ -45,6 +47,7 @@ async fn open(options: SshOptions) -> Result<Arc<SshConnector>, TransportError> 
     let mut options = options;
     let jumps = std::mem::take(&mut options.proxy_jump);
     let max_channels = options.max_channels;
+    let pace = options.pace.take();
     let user = options.user.clone();
     let mut name = options.target();
     if !jumps.is_empty() {
@@ -69,5 +72,7 @@ async fn open(options: SshOptions) -> Result<Arc<SshConnector>, TransportError> 
         });
     };
     let channels = Channels::new(last.handle, last.ending, name.clone(), max_channels);
-    Ok(Arc::new(SshConnector::new(channels, hops, user, name)))
+    Ok(Arc::new(SshConnector::new(
+        channels, hops, user, name, pace,
+    )))
 }

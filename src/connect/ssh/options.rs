@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::keys::KeyCache;
+use super::pace::Pace;
 use crate::connect::config::AddressFamily;
 use crate::connect::known_hosts::KnownHosts;
 use crate::secret::SecretString;
@@ -63,6 +64,8 @@ pub struct SshOptions {
     pub keepalive_count: u32,
     /// Hosts to go through, the first one is connected to directly. Their own `proxy_jump` is ignored.
     pub proxy_jump: Vec<SshOptions>,
+    /// How fast what commands read in a stream, as uploads do, may go out. Shared by whoever has the same one.
+    pub pace: Option<Arc<Pace>>,
     /// The most channels open at once, at least 1.
     pub max_channels: usize,
 }
@@ -110,6 +113,7 @@ impl SshOptions {
             keepalive_interval: Duration::from_secs(15),
             keepalive_count: 3,
             proxy_jump: Vec::new(),
+            pace: None,
             max_channels: 8,
         }
     }

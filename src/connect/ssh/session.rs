@@ -12,6 +12,7 @@ use russh::{ChannelOpenFailure, ChannelWriteHalf};
 use super::channels::{Channels, Lease};
 use super::hop::Hop;
 use super::line::{Abandon, Line, Progress};
+use super::pace::Pace;
 use crate::connect::wire::{login_shell_text, new_marker};
 use crate::connect::{Connector, Duplex, ExecRequest, Output, Stdin, TransportError, expiry};
 
@@ -24,17 +25,26 @@ pub(super) struct SshConnector {
     pub(super) marker: String,
     /// The sessions this one goes through, the first hop first.
     hops: Vec<Hop>,
+    /// How fast it sends.
+    pace: Option<Arc<Pace>>,
 }
 
 impl SshConnector {
     /// A connector over a session that is logged in.
-    pub(super) fn new(channels: Arc<Channels>, hops: Vec<Hop>, user: String, name: String) -> Self {
+    pub(super) fn new(
+        channels: Arc<Channels>,
+        hops: Vec<Hop>,
+        user: String,
+        name: String,
+        pace: Option<Arc<Pace>>,
+    ) -> Self {
         Self {
             channels,
             user,
             name,
             marker: new_marker(),
             hops,
+            pace,
         }
     }
 
@@ -176,7 +186,7 @@ impl<'a> Running<'a> {
         if line.writer.exec(true, text).await.is_err() {
             return Err(connector.channels.gone());
         }
-        let feed = feed(&line.writer, stdin);
+        let feed = feed(&line.writer, stdin, connector.pace.as_deref());
         tokio::pin!(feed);
         let mut is_fed = false;
         loop {
@@ -225,7 +235,11 @@ impl Drop for Running<'_> {
 }
 
 /// Sends the input and its end. A host that takes no more is seen by who reads.
-async fn feed(writer: &ChannelWriteHalf<Msg>, stdin: Stdin) -> Result<(), TransportError> {
+async fn feed(
+    writer: &ChannelWriteHalf<Msg>,
+    stdin: Stdin,
+    pace: Option<&Pace>,
+) -> Result<(), TransportError> {
     let (first, rest) = match stdin {
         Stdin::Empty => (Bytes::new(), None),
         Stdin::Bytes(bytes) => (bytes, None),
@@ -239,6 +253,9 @@ async fn feed(writer: &ChannelWriteHalf<Msg>, stdin: Stdin) -> Result<(), Transp
             let piece = piece.map_err(|error| TransportError::Input {
                 reason: error.to_string(),
             })?;
+            if let Some(pace) = pace {
+                pace.wait_for(piece.len()).await;
+            }
             if writer.data_bytes(piece).await.is_err() {
                 return Ok(());
             }
