@@ -437,14 +437,9 @@ async fn addresses_of_ipv6_are_decided_as_ssh_decides() {
     if !server::is_available() {
         return;
     }
-    if tokio::net::TcpListener::bind("[::1]:0").await.is_err() {
-        eprintln!("SKIPPED: this machine has no IPv6");
+    let Some(server) = Server::on_ipv6().await else {
         return;
-    }
-    let server = Server::set_up(&Setup {
-        listen: vec!["::1"],
-        ..Setup::default()
-    });
+    };
     let key = public_key(&server.path("host_ed25519"));
     let port = server.port;
     let six = |name, user: String| Row {

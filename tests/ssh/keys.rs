@@ -232,8 +232,7 @@ async fn certificates_of_every_kind() {
     }
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("authority");
-    new_key(&authority, &["ed25519"], "");
-    let server = Server::with(&format!("TrustedUserCAKeys {}.pub", authority.display()));
+    let server = Server::trusting(folder.path());
     let certify = |key: &Path, validity: &str| {
         let public = key.with_extension("pub");
         run(
@@ -631,14 +630,9 @@ async fn addresses_of_ipv6() {
     if !server::is_available() {
         return;
     }
-    if tokio::net::TcpListener::bind("[::1]:0").await.is_err() {
-        eprintln!("SKIPPED: this machine has no IPv6");
+    let Some(server) = Server::on_ipv6().await else {
         return;
-    }
-    let server = Server::set_up(&Setup {
-        listen: vec!["::1"],
-        ..Setup::default()
-    });
+    };
     let key = public_key(&server.path("host_ed25519"));
     let mut options = server.options();
     options.host = "::1".to_owned();

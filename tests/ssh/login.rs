@@ -343,8 +343,7 @@ async fn a_certificate_beside_the_key() {
     }
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("authority");
-    new_key(&authority, &["ed25519"], "");
-    let server = Server::with(&format!("TrustedUserCAKeys {}.pub", authority.display()));
+    let server = Server::trusting(folder.path());
     let file = server.path("certified");
     new_key(&file, &["ed25519"], "");
     let mut options = server.options();
@@ -457,20 +456,7 @@ async fn login_shells_that_talk_or_are_not_posix() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let banner = folder.path().join("banner");
-    fs::write(&banner, "Authorised use only!\n".repeat(50)).unwrap();
-    let server = Server::with(&format!("Banner {}", banner.display()));
-    // The home of the server's setup would hide the users' own.
-    let config = server.path("sshd_config");
-    let text = fs::read_to_string(&config).unwrap();
-    let text: String = text
-        .lines()
-        .filter(|line| !line.starts_with("SetEnv"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    fs::write(&config, text).unwrap();
-    server::signal(server.id(), "HUP");
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let server = Server::with_banner(folder.path(), &"Authorised use only!\n".repeat(50)).await;
     let shells: [(&str, &str, &str); 5] = [
         (
             "/bin/bash",

@@ -352,24 +352,8 @@ async fn privilege_whatever_the_login_shell_is_and_says() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let banner = folder.path().join("banner");
-    fs::write(
-        &banner,
-        "sudo: 3 incorrect password attempts\nkk-0000\n".repeat(20),
-    )
-    .unwrap();
-    let server = Server::with(&format!("Banner {}", banner.display()));
-    // The home of the server's setup would hide the users' own.
-    let config = server.path("sshd_config");
-    let text = fs::read_to_string(&config).unwrap();
-    let text: String = text
-        .lines()
-        .filter(|line| !line.starts_with("SetEnv"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    fs::write(&config, text).unwrap();
-    server::signal(server.id(), "HUP");
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let banner = "sudo: 3 incorrect password attempts\nkk-0000\n".repeat(20);
+    let server = Server::with_banner(folder.path(), &banner).await;
     let noise = "echo Welcome\necho 'sudo: a password is required'\necho 'Last login: now'\n";
     let mut checked = 0;
     for (shell, file, content) in [

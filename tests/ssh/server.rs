@@ -158,6 +158,43 @@ impl Server {
         server
     }
 
+    /// One that trusts users whom the key `authority` in this folder certifies; the key is made.
+    pub fn trusting(folder: &Path) -> Self {
+        let authority = folder.join("authority");
+        new_key(&authority, &["ed25519"], "");
+        Self::with(&format!("TrustedUserCAKeys {}.pub", authority.display()))
+    }
+
+    /// One that is reached by IPv6 alone; `None` where this machine has none.
+    pub async fn on_ipv6() -> Option<Self> {
+        if tokio::net::TcpListener::bind("[::1]:0").await.is_err() {
+            eprintln!("SKIPPED: this machine has no IPv6");
+            return None;
+        }
+        Some(Self::set_up(&Setup {
+            listen: vec!["::1"],
+            ..Setup::default()
+        }))
+    }
+
+    /// One with a banner, whose users have their own homes: that of its setup would hide them.
+    pub async fn with_banner(folder: &Path, text: &str) -> Self {
+        let banner = folder.join("banner");
+        fs::write(&banner, text).unwrap();
+        let server = Self::with(&format!("Banner {}", banner.display()));
+        let config = server.path("sshd_config");
+        let text = fs::read_to_string(&config).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with("SetEnv"));
+        fs::write(
+            &config,
+            lines.map(|line| format!("{line}\n")).collect::<String>(),
+        )
+        .unwrap();
+        signal(server.id(), "HUP");
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        server
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
