@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::hosts::Host;
+
+/// No case takes longer; one that does hangs.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The running lab.
 pub struct Lab {
@@ -121,7 +125,9 @@ pub struct Case {
     /// The hosts, in the order that was asked for.
     pub hosts: Vec<Host>,
     began: Instant,
-    step: Mutex<Option<(String, Instant)>>,
+    step: Arc<Mutex<Option<(String, Instant)>>>,
+    /// Dropped with the case; the watch ends then.
+    _watched: Sender<()>,
 }
 
 impl Case {
@@ -137,12 +143,19 @@ impl Case {
         }
         busy.extend(numbers);
         drop(busy);
+        let step = Arc::default();
+        let (watched, over) = channel();
+        std::thread::spawn({
+            let step = Arc::clone(&step);
+            move || watch(name, &step, &over)
+        });
         let case = Self {
             name,
             numbers: numbers.to_vec(),
             hosts: numbers.iter().map(|&number| lab.host(number)).collect(),
             began: Instant::now(),
-            step: Mutex::default(),
+            step,
+            _watched: watched,
         };
         println!("\nCASE  {name}");
         case.step("pristine hosts");
@@ -162,6 +175,22 @@ impl Case {
         let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
         report(step.replace((what.to_owned(), Instant::now())));
     }
+}
+
+/// Ends the tests when a case hangs, and says where, and what runs on this machine: a case that waits for something that
+/// never comes cannot say it itself.
+fn watch(name: &str, step: &Mutex<Option<(String, Instant)>>, over: &Receiver<()>) {
+    if over.recv_timeout(LIMIT) != Err(RecvTimeoutError::Timeout) {
+        return;
+    }
+    let step = step.lock().unwrap_or_else(PoisonError::into_inner);
+    println!("FAILED  lab: {name} hangs");
+    report(step.clone());
+    let columns = "pid,ppid,etimes,stat,wchan:20,args";
+    let _ = Command::new("ps")
+        .args(["-eo", columns, "--forest"])
+        .status();
+    std::process::exit(1);
 }
 
 fn report(step: Option<(String, Instant)>) {
