@@ -36,16 +36,20 @@ fn target() -> PathBuf {
     }
 }
 
-/// A call of the lab's own script.
-pub fn script(words: &[&str]) -> Command {
-    let mut command = Command::new(repository().join("tests/lab/lab"));
-    command.args(words).env("KK_LAB_TARGET", target());
+/// A call of the lab's own script. It is ended after `limit` seconds: a command in a host that goes down may never come back.
+pub fn script(limit: u32, words: &[&str]) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-k", "10", &limit.to_string()]);
+    command.arg(repository().join("tests/lab/lab")).args(words);
+    command.env("KK_LAB_TARGET", target());
     command
 }
 
 /// Runs the lab's script; it has to succeed.
 pub fn call(words: &[&str]) {
-    let output = script(words).stdin(Stdio::null()).output().unwrap();
+    // To bring the lab up is to build it, where it was not built before.
+    let limit = if words.contains(&"up") { 1200 } else { 180 };
+    let output = script(limit, words).stdin(Stdio::null()).output().unwrap();
     assert!(
         output.status.success(),
         "tests/lab/lab {}: {}\n{}",
@@ -57,7 +61,7 @@ pub fn call(words: &[&str]) {
 
 impl Lab {
     fn up() -> Self {
-        let status = script(&["status"]).output().unwrap();
+        let status = script(60, &["status"]).output().unwrap();
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
         let running = status
             .lines()
@@ -79,7 +83,7 @@ impl Lab {
             released: Condvar::new(),
         };
         // There may be several labs on this machine: the script and the files have to mean the same one.
-        let status = script(&["status"]).output().unwrap();
+        let status = script(60, &["status"]).output().unwrap();
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
         for number in 1..=3 {
             let Host { name, address } = lab.host(number);
@@ -179,6 +183,7 @@ impl Case {
 
 /// Ends the tests when a case hangs, and says where, and what runs on this machine: a case that waits for something that
 /// never comes cannot say it itself.
+#[expect(clippy::exit, reason = "a test that hangs cannot be ended otherwise")]
 fn watch(name: &str, step: &Mutex<Option<(String, Instant)>>, over: &Receiver<()>) {
     if over.recv_timeout(LIMIT) != Err(RecvTimeoutError::Timeout) {
         return;
