@@ -16,6 +16,7 @@ mod redial;
 mod session;
 mod shell;
 mod socket;
+mod tunnel;
 
 use std::sync::Arc;
 
