@@ -10,6 +10,7 @@ mod found;
 mod ledger;
 mod lock;
 mod privilege;
+mod relay;
 mod stop;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,6 +36,7 @@ pub(crate) use files::{digest_function, look_function};
 pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
 pub use privilege::{Become, Method};
+pub use relay::Relay;
 pub(crate) use upload::hexadecimal;
 pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
@@ -61,6 +63,7 @@ pub struct Session {
     state_dir: Arc<str>,
     note: Option<Arc<Note>>,
     environment: Environment,
+    relay: Option<Relay>,
 }
 
 /// Why an operation on the host failed.
@@ -144,6 +147,7 @@ impl Session {
             state_dir: STATE_DIR.into(),
             note: None,
             environment: Environment::default(),
+            relay: None,
         }
     }
 
@@ -152,6 +156,15 @@ impl Session {
     pub fn with_environment(&self, variables: &[(String, String)]) -> Self {
         Self {
             environment: Environment::new(variables),
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, whose big uploads may come from hosts that have the file already.
+    #[must_use]
+    pub fn with_relay(&self, relay: Option<Relay>) -> Self {
+        Self {
+            relay,
             ..self.clone()
         }
     }
@@ -280,6 +293,15 @@ impl Session {
         command: Command,
         stdin: Stdin,
     ) -> Result<Output, TransportError> {
+        self.run_step(command, stdin, Sharing::Step).await
+    }
+
+    async fn run_step(
+        &self,
+        command: Command,
+        stdin: Stdin,
+        sharing: impl FnOnce(KeptStep) -> Sharing,
+    ) -> Result<Output, TransportError> {
         let name = wrap::random_name();
         let command = self.environment.around(command);
         let stdin = wrap::after(self.environment.input(), stdin);
@@ -289,7 +311,7 @@ impl Session {
         };
         let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
         let parent = Arc::new(OnceLock::new());
-        let sharing = Sharing::Step(KeptStep {
+        let sharing = sharing(KeptStep {
             parent: Arc::clone(&parent),
             bare,
         });
