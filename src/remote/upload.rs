@@ -21,8 +21,8 @@ use tokio::sync::mpsc;
 use super::{RemoteError, Session};
 use crate::connect::{Command, Output, Stdin, TransportError};
 use scripts::{DISCARD, PREPARE, SEND, SHORT, WRONG};
-pub(crate) use source::hexadecimal;
 pub use source::sha256_of_file;
+pub(crate) use source::{Sums, hexadecimal};
 
 /// Pieces that wait between the disk here and the wire.
 const QUEUE: usize = 2;

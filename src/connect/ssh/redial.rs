@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::SshOptions;
+use super::pace::Pace;
 use super::session::SshConnector;
 use crate::connect::{Connector, Duplex, ExecRequest, Output, Sharing, TransportError};
 
@@ -139,6 +140,10 @@ impl Connector for Redialing {
     fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
         let current = self.current();
         async move { current.connector.round_trip().await }.boxed()
+    }
+
+    fn pace(&self) -> Option<Arc<Pace>> {
+        self.options.pace.clone()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use russh::client::Msg;
 use russh::{ChannelOpenFailure, ChannelWriteHalf};
+use tokio::sync::mpsc;
 
 use super::channels::{Channels, Lease};
 use super::hop::Hop;
@@ -69,6 +70,7 @@ impl SshConnector {
             timeout,
             cancel,
             sharing: _,
+            taker,
         } = request;
         let (shell_name, script) = command.to_named_script();
         let text = login_shell_text(&shell_name, &script, &self.marker)
@@ -87,7 +89,7 @@ impl SshConnector {
         };
         let mut running = Running::new(lease, self);
         let outcome = tokio::select! {
-            outcome = running.talk(text, stdin) => outcome,
+            outcome = running.talk(text, stdin, taker) => outcome,
             () = cancel.cancelled() => Err(TransportError::Cancelled),
             limit = &mut expired => Err(TransportError::TimedOut { limit }),
         };
@@ -134,6 +136,10 @@ impl Connector for SshConnector {
         self.channels.round_trip().boxed()
     }
 
+    fn pace(&self) -> Option<Arc<Pace>> {
+        self.pace.clone()
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         async {
             self.channels.close().await;
@@ -176,7 +182,12 @@ impl<'a> Running<'a> {
     }
 
     /// Starts the command, feeds it and collects what it says, until its channel is closed.
-    async fn talk(&mut self, text: String, stdin: Stdin) -> Result<Output, TransportError> {
+    async fn talk(
+        &mut self,
+        text: String,
+        stdin: Stdin,
+        taker: Option<mpsc::Sender<Bytes>>,
+    ) -> Result<Output, TransportError> {
         let connector = self.connector;
         let Some(line) = &mut self.line else {
             return Err(connector.not_started("the channel is done with".to_owned()));
@@ -195,7 +206,15 @@ impl<'a> Running<'a> {
                     let Some(message) = message else {
                         return line.progress.take_all().after_loss(connector);
                     };
-                    if line.progress.take(message, connector)? {
+                    let is_last = line.progress.take(message, connector)?;
+                    if let Some(taker) = &taker {
+                        let piece = line.progress.take_stdout();
+                        if !piece.is_empty() {
+                            // Who takes no more has given up; what still comes is for nobody.
+                            let _ = taker.send(piece).await;
+                        }
+                    }
+                    if is_last {
                         return line.progress.take_all().after_close(connector);
                     }
                 }
