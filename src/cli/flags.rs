@@ -107,7 +107,7 @@ pub struct ConnectionFlags {
     /// configuration of ssh says one.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
-    /// The most that uploads take of the line, all together: KiB in a second, or with a unit, for instance `500`, `1.5M` or
+    /// The most that files on their way take of the line, all together: KiB in a second, or with a unit, for instance `500`, `1.5M` or
     /// `1G`, as in rsync.
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub bwlimit: Option<NonZeroU64>,

@@ -58,6 +58,12 @@ pub trait Connector: Send + Sync {
         false
     }
 
+    /// The limit on how fast this program may send and receive, if there is one. Who sends by a stream of input need not
+    /// ask; who receives takes no more at once than it lets him.
+    fn pace(&self) -> Option<Arc<ssh::Pace>> {
+        None
+    }
+
     /// Ends the session politely. Requests after it fail.
     fn close(&self) -> BoxFuture<'_, ()>;
 
@@ -111,6 +117,9 @@ pub struct ExecRequest {
     pub cancel: CancellationToken,
     /// Whether it may run in a shell that the connection keeps.
     pub sharing: Sharing,
+    /// Who takes its standard output piece by piece as it arrives, instead of [`Output::stdout`]. While they take nothing,
+    /// nothing else of the connection is taken either, so they must not wait for anything that comes over it.
+    pub taker: Option<mpsc::Sender<Bytes>>,
 }
 
 /// Whether a command may run in a shell that the connection keeps, which spares the host a session and a login shell.
@@ -162,12 +171,16 @@ impl ExecRequest {
             Stdin::Bytes(bytes) => Stdin::Bytes(bytes.clone()),
             Stdin::Stream(..) => return None,
         };
+        if self.taker.is_some() {
+            return None;
+        }
         Some(Self {
             command: self.command.clone(),
             stdin,
             timeout: self.timeout,
             cancel: self.cancel.clone(),
             sharing: self.sharing.clone(),
+            taker: None,
         })
     }
 
@@ -179,6 +192,7 @@ impl ExecRequest {
             timeout: None,
             cancel: CancellationToken::new(),
             sharing: Sharing::Alone,
+            taker: None,
         }
     }
 
@@ -200,6 +214,13 @@ impl ExecRequest {
     #[must_use]
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.stdin = stdin;
+        self
+    }
+
+    /// With somebody who takes its standard output as it arrives.
+    #[must_use]
+    pub fn taker(mut self, taker: mpsc::Sender<Bytes>) -> Self {
+        self.taker = Some(taker);
         self
     }
 

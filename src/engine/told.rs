@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 
 use super::event::{EventKind, Events};
+use crate::connect::ssh::Pace;
 use crate::connect::{
     Connector, Duplex, ExecRequest, ExitStatus, Neighbour, Output, TransportError,
 };
@@ -83,6 +84,10 @@ impl Connector for Told {
 
     fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
         self.inner.round_trip()
+    }
+
+    fn pace(&self) -> Option<Arc<Pace>> {
+        self.inner.pace()
     }
 
     fn is_local(&self) -> bool {

@@ -1,8 +1,9 @@
-//! A host as modules see it: commands with privilege, file operations, uploads, the run lock and the ledger.
+//! A host as modules see it: commands with privilege, file operations, uploads, downloads, the run lock and the ledger.
 //!
 //! Everything here is built from [`Connector::exec`](crate::connect::Connector::exec): scripts for a POSIX `sh`, data
 //! as arguments or standard input, never pasted into the script. It knows neither modules nor tasks.
 
+mod download;
 mod environment;
 mod files;
 mod forward;
@@ -21,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::{
@@ -28,6 +30,7 @@ use crate::connect::{
     TransportError,
 };
 
+pub use download::{Download, Received};
 use environment::Environment;
 pub use environment::check_variable;
 pub use files::check_removable;
@@ -37,6 +40,7 @@ pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
 pub use privilege::{Become, Method};
 pub use relay::Relay;
+pub(crate) use upload::Sums;
 pub(crate) use upload::hexadecimal;
 pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
@@ -349,11 +353,34 @@ impl Session {
         let _ = patient.send(command, Stdin::Empty, Sharing::Alone).await;
     }
 
+    /// Runs a command that only reads and whose standard output somebody takes as it arrives.
+    async fn probe_into(
+        &self,
+        command: Command,
+        stdin: Stdin,
+        taker: mpsc::Sender<Bytes>,
+    ) -> Result<Output, TransportError> {
+        let command = self.environment.around(command);
+        let stdin = wrap::after(self.environment.input(), stdin);
+        self.send_to(command, stdin, Sharing::Alone, Some(taker))
+            .await
+    }
+
     async fn send(
         &self,
         command: Command,
         stdin: Stdin,
         sharing: Sharing,
+    ) -> Result<Output, TransportError> {
+        self.send_to(command, stdin, sharing, None).await
+    }
+
+    async fn send_to(
+        &self,
+        command: Command,
+        stdin: Stdin,
+        sharing: Sharing,
+        taker: Option<mpsc::Sender<Bytes>>,
     ) -> Result<Output, TransportError> {
         let target = self.connector.describe();
         let wrapped = wrap::privilege(command, &self.privilege, self.connector.user(), &target)?;
@@ -363,6 +390,7 @@ impl Session {
             .cancel(self.cancel.clone());
         request.timeout = self.timeout;
         request.sharing = wrapped.sharing(sharing);
+        request.taker = taker;
         let output = self.connector.exec(request).await?;
         wrapped.judge(output, &target)
     }

@@ -22,8 +22,8 @@ use super::{Relay, RemoteError, Session};
 use crate::connect::{Command, Output, Stdin, TransportError};
 use scripts::PREPARE;
 pub(super) use scripts::{DISCARD, SEND, SHORT, WRONG};
-pub(crate) use source::hexadecimal;
 pub use source::sha256_of_file;
+pub(crate) use source::{Sums, hexadecimal};
 
 /// Pieces that wait between the disk here and the wire.
 const QUEUE: usize = 2;

@@ -14,6 +14,7 @@ mod config;
 mod config_runs;
 mod differential;
 mod differential_options;
+mod downloads;
 mod environment;
 mod faults;
 mod host_keys;

@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::SshOptions;
+use super::pace::Pace;
 use super::session::SshConnector;
 use crate::connect::{Connector, Duplex, ExecRequest, Neighbour, Output, Sharing, TransportError};
 
@@ -147,6 +148,10 @@ impl Connector for Redialing {
 
     fn is_crowded(&self) -> bool {
         self.current().connector.is_crowded()
+    }
+
+    fn pace(&self) -> Option<Arc<Pace>> {
+        self.options.pace.clone()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

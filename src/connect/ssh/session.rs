@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use russh::client::Msg;
 use russh::{ChannelOpenFailure, ChannelWriteHalf};
+use tokio::sync::mpsc;
 
 use super::channels::{Channels, Lease};
 use super::hop::Hop;
@@ -62,6 +63,7 @@ impl SshConnector {
             timeout,
             cancel,
             sharing,
+            taker,
         } = request;
         let (shell_name, script) = command.to_named_script();
         let text = login_shell_text(&shell_name, &script, &self.marker)
@@ -82,7 +84,7 @@ impl SshConnector {
         let borrowed =
             matches!(sharing, Sharing::Fetch).then(|| self.neighbourhood.lending.borrow());
         let outcome = tokio::select! {
-            outcome = running.talk(text, stdin, borrowed.is_some()) => outcome,
+            outcome = running.talk(text, stdin, taker, borrowed.is_some()) => outcome,
             () = cancel.cancelled() => Err(TransportError::Cancelled),
             limit = &mut expired => Err(TransportError::TimedOut { limit }),
         };
@@ -148,6 +150,10 @@ impl Connector for SshConnector {
         self.channels.is_crowded()
     }
 
+    fn pace(&self) -> Option<Arc<Pace>> {
+        self.pace.clone()
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         async {
             self.channels.close().await;
@@ -194,6 +200,7 @@ impl<'a> Running<'a> {
         &mut self,
         text: String,
         stdin: Stdin,
+        taker: Option<mpsc::Sender<Bytes>>,
         borrows: bool,
     ) -> Result<Output, TransportError> {
         let connector = self.connector;
@@ -217,7 +224,15 @@ impl<'a> Running<'a> {
                     let Some(message) = message else {
                         return line.progress.take_all().after_loss(connector);
                     };
-                    if line.progress.take(message, connector)? {
+                    let is_last = line.progress.take(message, connector)?;
+                    if let Some(taker) = &taker {
+                        let piece = line.progress.take_stdout();
+                        if !piece.is_empty() {
+                            // Who takes no more has given up; what still comes is for nobody.
+                            let _ = taker.send(piece).await;
+                        }
+                    }
+                    if is_last {
                         return line.progress.take_all().after_close(connector);
                     }
                 }
