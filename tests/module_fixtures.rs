@@ -202,19 +202,23 @@ fn shown(step: &Step) -> Value {
             put("owner", json!(owner));
             put("group", json!(group));
         }
+        Step::Download {
+            source,
+            sha256,
+            size,
+            dest,
+        } => {
+            put("download", json!(source));
+            put("sha256", json!(sha256));
+            put("size", json!(size));
+            put("dest", json!(dest));
+        }
         Step::Remove { path } => put("remove", json!(path)),
         Step::Reconnect(how) => {
             put("reconnect", json!(how.timeout.as_secs()));
             put("delay", json!(how.delay.as_secs()));
             put("words", json!(words_of(&how.test)));
             put("unlike", json!(how.unlike));
-        }
-        Step::Save {
-            path,
-            content: bytes,
-        } => {
-            put("save", json!(path));
-            put("content", json!(content(bytes)));
         }
         Step::Control(call) => put("control", json!(call.purpose())),
     }

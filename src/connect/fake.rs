@@ -217,6 +217,7 @@ impl FakeConnector {
     }
 
     async fn answer(&self, request: ExecRequest) -> Result<Output, TransportError> {
+        let taker = request.taker;
         let executed = Executed {
             command: request.command.to_shell(),
             timeout: request.timeout,
@@ -225,7 +226,12 @@ impl FakeConnector {
         let mut reply = self.find(&executed)?;
         loop {
             reply = match reply {
-                Reply::Output(output) => return Ok(output),
+                Reply::Output(mut output) => {
+                    if let Some(taker) = taker {
+                        let _ = taker.send(std::mem::take(&mut output.stdout).into()).await;
+                    }
+                    return Ok(output);
+                }
                 Reply::Error(error) => return Err(error),
                 Reply::After(delay, then) => {
                     tokio::time::sleep(delay).await;

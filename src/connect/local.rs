@@ -5,11 +5,13 @@ mod tree;
 use std::process::Stdio;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -67,7 +69,7 @@ impl LocalConnector {
         // Dropped before the input.
         let tree = Tree::of(&child);
         let outcome = {
-            let talk = talk(&mut child, &mut input, request.stdin);
+            let talk = talk(&mut child, &mut input, request.stdin, request.taker);
             tokio::pin!(talk);
             tokio::select! {
                 outcome = &mut talk => outcome,
@@ -141,6 +143,7 @@ async fn talk(
     child: &mut Child,
     input: &mut Option<ChildStdin>,
     stdin: Stdin,
+    taker: Option<mpsc::Sender<Bytes>>,
 ) -> Result<Output, TransportError> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     // The command need not read its input to the end, so feeding may still be waiting when it has ended.
@@ -152,7 +155,7 @@ async fn talk(
         Ok::<_, TransportError>(())
     };
     let end = async {
-        let (stdout, stderr) = tokio::try_join!(collect(stdout), collect(stderr))?;
+        let (stdout, stderr) = tokio::try_join!(collect(stdout, taker), collect(stderr, None))?;
         let status = child.wait().await.map_err(|error| lost(&error))?;
         Ok::<_, TransportError>(Output {
             status: exit_status(status),
@@ -196,7 +199,11 @@ async fn feed(pipe: &mut ChildStdin, stdin: Stdin) -> Result<(), TransportError>
     Ok(())
 }
 
-async fn collect(pipe: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, TransportError> {
+/// What a pipe says, or nothing when there is somebody who takes it.
+async fn collect(
+    pipe: Option<impl AsyncRead + Unpin>,
+    taker: Option<mpsc::Sender<Bytes>>,
+) -> Result<Vec<u8>, TransportError> {
     let mut collected = Vec::new();
     let Some(mut pipe) = pipe else {
         return Ok(collected);
@@ -209,6 +216,10 @@ async fn collect(pipe: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Transp
             .map_err(|error| lost(&error))?;
         if count == 0 {
             return Ok(collected);
+        }
+        if let Some(taker) = &taker {
+            // Who takes no more has given up; what still comes is for nobody.
+            let _ = taker.send(std::mem::take(&mut collected).into()).await;
         }
         if collected.len() > OUTPUT_LIMIT {
             return Err(TransportError::TooMuchOutput);

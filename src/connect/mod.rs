@@ -48,6 +48,22 @@ pub trait Connector: Send + Sync {
         Box::pin(async { None })
     }
 
+    /// How other hosts reach this one and know it, where it may fetch from them and they from it.
+    fn neighbour(&self) -> Option<Neighbour> {
+        None
+    }
+
+    /// Whether a command waits because the host allows no more sessions.
+    fn is_crowded(&self) -> bool {
+        false
+    }
+
+    /// The limit on how fast this program may send and receive, if there is one. Who sends by a stream of input need not
+    /// ask; who receives takes no more at once than it lets him.
+    fn pace(&self) -> Option<Arc<ssh::Pace>> {
+        None
+    }
+
     /// Ends the session politely. Requests after it fail.
     fn close(&self) -> BoxFuture<'_, ()>;
 
@@ -66,6 +82,19 @@ pub trait Connector: Send + Sync {
     fn is_local(&self) -> bool {
         false
     }
+}
+
+/// What another host has to know to log in to this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The key that it has shown, type and key.
+    pub host_key: String,
+    /// The public half of the key that a command with [`Sharing::Fetch`] can sign with, type and key.
+    pub lent_key: String,
 }
 
 /// Bytes in both directions.
@@ -88,6 +117,9 @@ pub struct ExecRequest {
     pub cancel: CancellationToken,
     /// Whether it may run in a shell that the connection keeps.
     pub sharing: Sharing,
+    /// Who takes its standard output piece by piece as it arrives, instead of [`Output::stdout`]. While they take nothing,
+    /// nothing else of the connection is taken either, so they must not wait for anything that comes over it.
+    pub taker: Option<mpsc::Sender<Bytes>>,
 }
 
 /// Whether a command may run in a shell that the connection keeps, which spares the host a session and a login shell.
@@ -102,6 +134,9 @@ pub enum Sharing {
     /// The same for a command that holds something as long as the connection lasts. A connection that was lost under it
     /// is not opened anew for what comes after it.
     Hold,
+    /// It gets a session of its own, and an agent with the key that is lent: `SSH_AUTH_SOCK` names it, where the host
+    /// forwards agents.
+    Fetch,
     /// It may. It leaves no process behind.
     Look,
     /// It may, and may leave anything behind.
@@ -136,12 +171,16 @@ impl ExecRequest {
             Stdin::Bytes(bytes) => Stdin::Bytes(bytes.clone()),
             Stdin::Stream(..) => return None,
         };
+        if self.taker.is_some() {
+            return None;
+        }
         Some(Self {
             command: self.command.clone(),
             stdin,
             timeout: self.timeout,
             cancel: self.cancel.clone(),
             sharing: self.sharing.clone(),
+            taker: None,
         })
     }
 
@@ -153,6 +192,7 @@ impl ExecRequest {
             timeout: None,
             cancel: CancellationToken::new(),
             sharing: Sharing::Alone,
+            taker: None,
         }
     }
 
@@ -174,6 +214,13 @@ impl ExecRequest {
     #[must_use]
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.stdin = stdin;
+        self
+    }
+
+    /// With somebody who takes its standard output as it arrives.
+    #[must_use]
+    pub fn taker(mut self, taker: mpsc::Sender<Bytes>) -> Self {
+        self.taker = Some(taker);
         self
     }
 

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 
 use super::event::{EventKind, Events};
-use crate::connect::{Connector, Duplex, ExecRequest, ExitStatus, Output, TransportError};
+use crate::connect::ssh::Pace;
+use crate::connect::{
+    Connector, Duplex, ExecRequest, ExitStatus, Neighbour, Output, TransportError,
+};
 
 /// A connection that tells of each command that ran through it.
 pub(super) struct Told {
@@ -55,6 +58,14 @@ impl Connector for Told {
         self.inner.open_tcp(address, port)
     }
 
+    fn neighbour(&self) -> Option<Neighbour> {
+        self.inner.neighbour()
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.inner.is_crowded()
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         self.inner.close()
     }
@@ -73,6 +84,10 @@ impl Connector for Told {
 
     fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
         self.inner.round_trip()
+    }
+
+    fn pace(&self) -> Option<Arc<Pace>> {
+        self.inner.pace()
     }
 
     fn is_local(&self) -> bool {

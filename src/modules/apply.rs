@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{LedgerEntry, ModuleError, Plan, Reconnect, Step, StepOutput};
 use crate::connect::{Output, TransportError};
-use crate::remote::{Note, RemoteError, Session, Upload};
+use crate::remote::{Download, Note, RemoteError, Session, Upload};
 
-/// Told how many bytes of an upload the host has, of how many.
+/// Told how many bytes of a transfer have arrived, of how many.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 /// Does one step.
@@ -90,24 +90,24 @@ pub async fn apply(
             let bytes_sent = session.upload(&upload, progress).await?;
             Ok(StepOutput::Done { bytes_sent })
         }
+        Step::Download {
+            source,
+            sha256,
+            size,
+            dest,
+        } => {
+            let download = Download {
+                source: source.clone(),
+                sha256: sha256.clone(),
+                size: *size,
+                dest: dest.clone(),
+            };
+            let received = session.download(&download, progress).await?;
+            Ok(StepOutput::Received(received))
+        }
         Step::Remove { path } => {
             session.remove(path).await?;
             Ok(StepOutput::Done { bytes_sent: 0 })
-        }
-        Step::Save { path, content } => {
-            let (path, bytes) = (path.clone(), content.bytes.clone());
-            let shown = path.display().to_string();
-            let written = tokio::task::spawn_blocking(move || {
-                if let Some(folder) = path.parent() {
-                    std::fs::create_dir_all(folder)?;
-                }
-                std::fs::write(&path, &bytes)
-            });
-            match written.await {
-                Ok(Ok(())) => Ok(StepOutput::Done { bytes_sent: 0 }),
-                Ok(Err(error)) => Err(ModuleError::failed(format!("write `{shown}`: {error}"))),
-                Err(error) => Err(ModuleError::failed(format!("write `{shown}`: {error}"))),
-            }
         }
         Step::Reconnect(how) => reconnect(session, how).await,
         Step::Control(call) => {
@@ -202,7 +202,7 @@ pub async fn apply_plan(
             Some(pending)
                 if matches!(
                     step,
-                    Step::Control(_) | Step::Save { .. } | Step::Reconnect(_)
+                    Step::Control(_) | Step::Download { .. } | Step::Reconnect(_)
                 ) =>
             {
                 session

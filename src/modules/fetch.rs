@@ -1,26 +1,24 @@
 //! `fetch`: a file of the host, brought to this machine.
 
-use bytes::Bytes;
+use std::path::{Component, Path, PathBuf};
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use serde_json::Map;
 
 use super::copy::base_name;
-use super::file_state::host_path;
+use super::file_state::any_host_path;
 use super::{
-    Argument, ArgumentKind, Arguments, Content, Look, Module, ModuleError, ModuleSpec, Plan, Step,
+    Argument, ArgumentKind, Arguments, Conclusion, Look, Module, ModuleError, ModuleSpec, Plan,
+    Step, StepOutput,
 };
-use crate::remote::{FileContent, FoundKind, hexadecimal};
-
-/// The biggest file that is brought here.
-const LIMIT: u64 = 60 * 1024 * 1024;
+use crate::remote::{FileContent, Found, FoundKind, Sums};
 
 /// The module's declaration.
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
     name: "fetch",
     aliases: &[],
-    summary: "brings a file of the host, at most 60 MiB, to this machine",
+    summary: "brings a file of the host to this machine",
     arguments: &[
         Argument::required("src", ArgumentKind::Path, "the file on the host"),
         Argument::required(
@@ -81,98 +79,151 @@ impl Module for Fetch {
                 return Ok(Plan::skipped("files are not fetched in check mode")
                     .with("msg", "check mode not (yet) supported for this module"));
             }
-            let here = self.here(look);
-            let old = std::fs::read(&here).ok();
+            let here = self.here(look)?;
             let request = FileContent {
                 follow: true,
                 digest: Some(None),
-                limit: LIMIT,
-                unless_sha256: old
-                    .as_ref()
-                    .map(|bytes| hexadecimal(&Sha256::digest(bytes))),
                 ..FileContent::default()
             };
             let found = look.session.look_at(&self.src, &request).await?;
             if found.kind != FoundKind::File {
-                let message = match found.kind {
-                    FoundKind::Absent => "the remote file does not exist".to_owned(),
-                    other => format!("the remote file is {}", other.describe()),
-                };
-                let said = match found.kind {
-                    FoundKind::Directory => {
-                        "remote file is a directory, fetch cannot work on directories".to_owned()
-                    }
-                    _ => format!("{message}, not transferring, ignored"),
-                };
-                if self.must_be_there {
-                    return Err(ModuleError::failed(format!("{message}: {}", found.path))
-                        .saying(said)
-                        .with_value("file", self.src.as_str()));
-                }
+                return self.without_file(&found);
+            }
+            let Some(sha256) = found.sha256 else {
+                return Err(ModuleError::failed(format!(
+                    "fetch `{}`: the host did not say what it holds",
+                    self.src
+                )));
+            };
+            if let Some(sums) = sums_of(here.clone(), found.size).await
+                && sums.sha256 == sha256
+            {
                 return Ok(Plan::satisfied()
-                    .with("msg", said)
+                    .with("dest", here.display().to_string())
+                    .with("checksum", sums.sha1)
                     .with("file", self.src.as_str()));
             }
-            let (bytes, plan) = match (found.content, old) {
-                (Some(bytes), _) => {
-                    let step = Step::Save {
-                        path: here.clone(),
-                        content: Content::public(bytes.clone()),
-                    };
-                    (bytes, Plan::change("fetch", vec![step]))
-                }
-                (None, Some(old)) if found.sha256 == Some(hexadecimal(&Sha256::digest(&old))) => {
-                    (Bytes::from(old), Plan::satisfied())
-                }
-                _ => {
-                    return Err(ModuleError::failed(format!(
-                        "fetch `{}`: it has more than {LIMIT} bytes",
-                        found.path
-                    )));
-                }
+            let step = Step::Download {
+                source: self.src.clone(),
+                sha256,
+                size: found.size,
+                dest: here.clone(),
             };
-            if found.sha256 != Some(hexadecimal(&Sha256::digest(&bytes))) {
-                return Err(ModuleError::failed(format!(
-                    "fetch `{}`: it changed while it was read",
-                    found.path
-                )));
-            }
-            let checksum = hexadecimal(&Sha1::digest(&bytes));
-            let plan = plan
-                .with("dest", here.display().to_string())
-                .with("checksum", checksum.as_str());
-            Ok(if plan.is_satisfied() {
-                plan.with("file", self.src.as_str())
-            } else {
-                plan.with("remote_checksum", checksum)
-            })
+            Ok(Plan::change("fetch", vec![step]).with("dest", here.display().to_string()))
         }
         .boxed()
+    }
+
+    fn conclude(&self, outputs: &[StepOutput]) -> Result<Conclusion, ModuleError> {
+        let mut result = Map::new();
+        for output in outputs {
+            if let StepOutput::Received(received) = output {
+                result.insert("checksum".to_owned(), received.sha1.clone().into());
+                result.insert("remote_checksum".to_owned(), received.sha1.clone().into());
+            }
+        }
+        Ok(Conclusion {
+            result,
+            changed: None,
+        })
     }
 }
 
 impl Fetch {
-    /// The file on this machine.
-    fn here(&self, look: &Look<'_>) -> std::path::PathBuf {
-        let dest = if !self.is_flat {
-            let dest = self.dest.trim_end_matches('/');
-            format!(
-                "{dest}/{}/{}",
-                look.host,
-                self.src.trim_start_matches(['/', '~'])
-            )
-        } else if self.dest.ends_with('/') {
-            format!("{}{}", self.dest, base_name(&self.src))
-        } else {
-            self.dest.clone()
+    /// What comes of it when there is no file.
+    fn without_file(&self, found: &Found) -> Result<Plan, ModuleError> {
+        let message = match found.kind {
+            FoundKind::Absent => "the remote file does not exist".to_owned(),
+            other => format!("the remote file is {}", other.describe()),
         };
-        look.files.own_path(&dest)
+        let said = match found.kind {
+            FoundKind::Directory => {
+                "remote file is a directory, fetch cannot work on directories".to_owned()
+            }
+            _ => format!("{message}, not transferring, ignored"),
+        };
+        if self.must_be_there {
+            return Err(ModuleError::failed(format!("{message}: {}", found.path))
+                .saying(said)
+                .with_value("file", self.src.as_str()));
+        }
+        Ok(Plan::satisfied()
+            .with("msg", said)
+            .with("file", self.src.as_str()))
     }
+
+    /// The file on this machine.
+    fn here(&self, look: &Look<'_>) -> Result<PathBuf, ModuleError> {
+        if !self.is_flat {
+            let dest = self.dest.trim_end_matches('/');
+            let source = self.src.trim_start_matches(['/', '~']);
+            let path = look
+                .files
+                .own_path(&format!("{dest}/{}/{source}", look.host));
+            let own = look.files.own_path(&format!("{dest}/"));
+            // A name of the host decides nothing outside of the folder.
+            if !plain(&path).starts_with(plain(&own)) {
+                return Err(ModuleError::failed(format!(
+                    "`{}` leads out of `{}`",
+                    path.display(),
+                    own.display()
+                ))
+                .saying(format!(
+                    "Detected directory traversal, expected to be contained in '{}' but got '{}'",
+                    own.display(),
+                    path.display()
+                )));
+            }
+            return Ok(path);
+        }
+        if self.dest.ends_with('/') {
+            let path = format!("{}{}", self.dest, base_name(&self.src));
+            return Ok(look.files.own_path(&path));
+        }
+        let path = look.files.own_path(&self.dest);
+        if path.is_dir() {
+            return Err(
+                ModuleError::failed(format!("`{}` is a folder", path.display()))
+                    .with_hint("with `/` at its end the file goes into it")
+                    .saying(
+                        "dest is an existing directory, use a trailing slash if you want to fetch src into that directory",
+                    ),
+            );
+        }
+        Ok(path)
+    }
+}
+
+/// A path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// What a file of this machine holds, when it is one of this size.
+async fn sums_of(path: PathBuf, size: u64) -> Option<Sums> {
+    let read = tokio::task::spawn_blocking(move || {
+        let found = std::fs::metadata(&path).ok()?;
+        if !found.is_file() || found.len() != size {
+            return None;
+        }
+        Sums::of_file(&path).ok()
+    });
+    read.await.ok().flatten()
 }
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     Ok(Box::new(Fetch {
-        src: host_path(&arguments, "src")?,
+        src: any_host_path(&arguments, "src")?,
         dest: arguments.required_text("dest")?,
         is_flat: arguments.boolean("flat", false),
         must_be_there: arguments.boolean("fail_on_missing", true),

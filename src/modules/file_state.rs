@@ -481,10 +481,21 @@ pub(crate) fn unified_diff(path: &str, old: &[u8], new: &[u8]) -> String {
 
 /// An argument that is a path of the host: absolute, or under the home folder with `~/`.
 pub(crate) fn host_path(arguments: &Arguments, name: &str) -> Result<String, ModuleError> {
-    let path = arguments.required_text(name)?;
-    if path.contains(['\n', '\0']) {
+    let path = any_host_path(arguments, name)?;
+    if path.contains('\n') {
         return Err(ModuleError::failed(format!(
             "the path in `{name}` holds a line break"
+        )));
+    }
+    Ok(path)
+}
+
+/// The same where a line break does no harm.
+pub(crate) fn any_host_path(arguments: &Arguments, name: &str) -> Result<String, ModuleError> {
+    let path = arguments.required_text(name)?;
+    if path.contains('\0') {
+        return Err(ModuleError::failed(format!(
+            "the path in `{name}` holds a zero byte"
         )));
     }
     if path.starts_with('/') || path.starts_with("~/") {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::connect::{Command, Output};
+use crate::remote::Received;
 
 /// The answer of a look at the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,17 +170,21 @@ pub enum Step {
         /// Group.
         group: Option<String>,
     },
+    /// Bring a file of the host to this machine: streamed, resumable, verified by sha256, renamed into place.
+    Download {
+        /// The path there.
+        source: String,
+        /// Its sha256, 64 lower-case hexadecimal digits.
+        sha256: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The file here.
+        dest: PathBuf,
+    },
     /// Remove a file, link or whole folder. Refuses `/` and the top-level folders.
     Remove {
         /// Absolute path.
         path: String,
-    },
-    /// Write a file of this machine, with the folders above it.
-    Save {
-        /// Where.
-        path: PathBuf,
-        /// The bytes.
-        content: Content,
     },
     /// Connect anew, again and again, until the host answers.
     Reconnect(Reconnect),
@@ -282,6 +287,8 @@ pub enum StepOutput {
         /// What the host says about the file now.
         about: String,
     },
+    /// A file was brought here.
+    Received(Received),
     /// An API answered.
     Answered(serde_json::Value),
 }

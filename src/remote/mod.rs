@@ -1,8 +1,9 @@
-//! A host as modules see it: commands with privilege, file operations, uploads, the run lock and the ledger.
+//! A host as modules see it: commands with privilege, file operations, uploads, downloads, the run lock and the ledger.
 //!
 //! Everything here is built from [`Connector::exec`](crate::connect::Connector::exec): scripts for a POSIX `sh`, data
 //! as arguments or standard input, never pasted into the script. It knows neither modules nor tasks.
 
+mod download;
 mod environment;
 mod files;
 mod forward;
@@ -10,6 +11,7 @@ mod found;
 mod ledger;
 mod lock;
 mod privilege;
+mod relay;
 mod stop;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -20,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::{
@@ -27,6 +30,7 @@ use crate::connect::{
     TransportError,
 };
 
+pub use download::{Download, Received};
 use environment::Environment;
 pub use environment::check_variable;
 pub use files::check_removable;
@@ -35,6 +39,8 @@ pub(crate) use files::{digest_function, look_function};
 pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
 pub use privilege::{Become, Method};
+pub use relay::Relay;
+pub(crate) use upload::Sums;
 pub(crate) use upload::hexadecimal;
 pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
@@ -61,6 +67,7 @@ pub struct Session {
     state_dir: Arc<str>,
     note: Option<Arc<Note>>,
     environment: Environment,
+    relay: Option<Relay>,
 }
 
 /// Why an operation on the host failed.
@@ -144,6 +151,7 @@ impl Session {
             state_dir: STATE_DIR.into(),
             note: None,
             environment: Environment::default(),
+            relay: None,
         }
     }
 
@@ -152,6 +160,15 @@ impl Session {
     pub fn with_environment(&self, variables: &[(String, String)]) -> Self {
         Self {
             environment: Environment::new(variables),
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, whose big uploads may come from hosts that have the file already.
+    #[must_use]
+    pub fn with_relay(&self, relay: Option<Relay>) -> Self {
+        Self {
+            relay,
             ..self.clone()
         }
     }
@@ -280,6 +297,15 @@ impl Session {
         command: Command,
         stdin: Stdin,
     ) -> Result<Output, TransportError> {
+        self.run_step(command, stdin, Sharing::Step).await
+    }
+
+    async fn run_step(
+        &self,
+        command: Command,
+        stdin: Stdin,
+        sharing: impl FnOnce(KeptStep) -> Sharing,
+    ) -> Result<Output, TransportError> {
         let name = wrap::random_name();
         let command = self.environment.around(command);
         let stdin = wrap::after(self.environment.input(), stdin);
@@ -289,7 +315,7 @@ impl Session {
         };
         let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
         let parent = Arc::new(OnceLock::new());
-        let sharing = Sharing::Step(KeptStep {
+        let sharing = sharing(KeptStep {
             parent: Arc::clone(&parent),
             bare,
         });
@@ -327,11 +353,34 @@ impl Session {
         let _ = patient.send(command, Stdin::Empty, Sharing::Alone).await;
     }
 
+    /// Runs a command that only reads and whose standard output somebody takes as it arrives.
+    async fn probe_into(
+        &self,
+        command: Command,
+        stdin: Stdin,
+        taker: mpsc::Sender<Bytes>,
+    ) -> Result<Output, TransportError> {
+        let command = self.environment.around(command);
+        let stdin = wrap::after(self.environment.input(), stdin);
+        self.send_to(command, stdin, Sharing::Alone, Some(taker))
+            .await
+    }
+
     async fn send(
         &self,
         command: Command,
         stdin: Stdin,
         sharing: Sharing,
+    ) -> Result<Output, TransportError> {
+        self.send_to(command, stdin, sharing, None).await
+    }
+
+    async fn send_to(
+        &self,
+        command: Command,
+        stdin: Stdin,
+        sharing: Sharing,
+        taker: Option<mpsc::Sender<Bytes>>,
     ) -> Result<Output, TransportError> {
         let target = self.connector.describe();
         let wrapped = wrap::privilege(command, &self.privilege, self.connector.user(), &target)?;
@@ -341,6 +390,7 @@ impl Session {
             .cancel(self.cancel.clone());
         request.timeout = self.timeout;
         request.sharing = wrapped.sharing(sharing);
+        request.taker = taker;
         let output = self.connector.exec(request).await?;
         wrapped.judge(output, &target)
     }

@@ -347,7 +347,7 @@ pub fn sent(event: &Event, took: Option<Duration>) -> Option<Line> {
     Some(Line::new(
         Paint::Faint,
         format!(
-            "  sent: {}: {}, {}{took}",
+            "  transferred: {}: {}, {}{took}",
             text::tame(host),
             text::tame(name),
             text::bytes(*total)

@@ -15,11 +15,11 @@ use super::people::{PASSWORD, User};
 use super::server::{self, Server, run};
 
 /// A file of the system for the time of a test.
-struct Rule(PathBuf);
+pub(super) struct Rule(PathBuf);
 
 impl Rule {
     /// In sudoers; `USER` stands for the user.
-    fn sudo(user: &User, text: &str) -> Self {
+    pub(super) fn sudo(user: &User, text: &str) -> Self {
         let path = Path::new("/etc/sudoers.d").join(&user.name);
         fs::write(&path, text.replace("USER", &user.name)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
@@ -44,12 +44,12 @@ fn has(program: &str) -> bool {
     found
 }
 
-fn can_run() -> bool {
+pub(super) fn can_run() -> bool {
     server::is_available() && server::is_root() && has("sudo")
 }
 
 /// A session as this user, who becomes another.
-async fn session(server: &Server, user: &User, privilege: Become) -> Session {
+pub(super) async fn session(server: &Server, user: &User, privilege: Become) -> Session {
     let mut options = server.options();
     options.user.clone_from(&user.name);
     let connector = ssh::connect(options)
@@ -59,7 +59,7 @@ async fn session(server: &Server, user: &User, privilege: Become) -> Session {
         .with_state_dir(server.path("state").to_str().unwrap())
 }
 
-fn to(user: &str, method: Method, password: Option<&str>) -> Become {
+pub(super) fn to(user: &str, method: Method, password: Option<&str>) -> Become {
     Become {
         user: Some(user.to_owned()),
         password: password.map(|text| Secret::new(text.to_owned())),

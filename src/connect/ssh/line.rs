@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio::time::timeout;
@@ -152,6 +153,11 @@ impl Progress {
     /// What came so far on both outputs.
     pub(super) fn outputs(&self) -> (&[u8], &[u8]) {
         (&self.stdout, &self.stderr)
+    }
+
+    /// What came so far on standard output, for somebody else to keep.
+    pub(super) fn take_stdout(&mut self) -> Bytes {
+        std::mem::take(&mut self.stdout).into()
     }
 
     /// How it ended, once it has.

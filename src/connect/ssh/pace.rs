@@ -1,4 +1,4 @@
-//! A limit on how fast this program sends, for lines that others need as well. All connections that share one share its
+//! A limit on how fast this program sends and receives, for lines that others need as well. All connections that share one share its
 //! rate.
 
 use std::num::NonZeroU64;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many bytes may go out in a second, of all who share it.
+/// How many bytes may go either way in a second, of all who share it.
 #[derive(Debug)]
 pub struct Pace {
     bytes_per_second: NonZeroU64,
-    /// When what was sent so far has had its time.
+    /// When what went so far has had its time.
     free_at: Mutex<Option<Instant>>,
 }
 
@@ -24,8 +24,13 @@ impl Pace {
         }
     }
 
-    /// Waits until so many bytes may go out.
-    pub(super) async fn wait_for(&self, bytes: usize) {
+    /// How many bytes that is in a second.
+    pub fn bytes_per_second(&self) -> u64 {
+        self.bytes_per_second.get()
+    }
+
+    /// Waits until so many bytes may go.
+    pub(crate) async fn wait_for(&self, bytes: usize) {
         let nanoseconds = bytes as u128 * 1_000_000_000 / u128::from(self.bytes_per_second.get());
         let length = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
         let start = {

@@ -8,13 +8,17 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use russh::client::Msg;
 use russh::{ChannelOpenFailure, ChannelWriteHalf};
+use tokio::sync::mpsc;
 
 use super::channels::{Channels, Lease};
 use super::hop::Hop;
+use super::lent::Lending;
 use super::line::{Abandon, Line, Progress};
 use super::pace::Pace;
-use crate::connect::wire::{login_shell_text, new_marker};
-use crate::connect::{Connector, Duplex, ExecRequest, Output, Stdin, TransportError, expiry};
+use crate::connect::wire::login_shell_text;
+use crate::connect::{
+    Connector, Duplex, ExecRequest, Neighbour, Output, Sharing, Stdin, TransportError, expiry,
+};
 
 /// A session to one host.
 pub(super) struct SshConnector {
@@ -24,30 +28,20 @@ pub(super) struct SshConnector {
     pub(super) name: String,
     pub(super) marker: String,
     /// The sessions this one goes through, the first hop first.
-    hops: Vec<Hop>,
+    pub(super) hops: Vec<Hop>,
     /// How fast it sends.
-    pace: Option<Arc<Pace>>,
+    pub(super) pace: Option<Arc<Pace>>,
+    pub(super) neighbourhood: Neighbourhood,
+}
+
+/// How other hosts reach this one and know it, and what is lent to it.
+pub(super) struct Neighbourhood {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) lending: Arc<Lending>,
 }
 
 impl SshConnector {
-    /// A connector over a session that is logged in.
-    pub(super) fn new(
-        channels: Arc<Channels>,
-        hops: Vec<Hop>,
-        user: String,
-        name: String,
-        pace: Option<Arc<Pace>>,
-    ) -> Self {
-        Self {
-            channels,
-            user,
-            name,
-            marker: new_marker(),
-            hops,
-            pace,
-        }
-    }
-
     /// The error for a command that certainly did not start.
     pub(super) fn not_started(&self, reason: String) -> TransportError {
         TransportError::NotStarted {
@@ -68,7 +62,8 @@ impl SshConnector {
             stdin,
             timeout,
             cancel,
-            sharing: _,
+            sharing,
+            taker,
         } = request;
         let (shell_name, script) = command.to_named_script();
         let text = login_shell_text(&shell_name, &script, &self.marker)
@@ -86,8 +81,10 @@ impl SshConnector {
             }
         };
         let mut running = Running::new(lease, self);
+        let borrowed =
+            matches!(sharing, Sharing::Fetch).then(|| self.neighbourhood.lending.borrow());
         let outcome = tokio::select! {
-            outcome = running.talk(text, stdin) => outcome,
+            outcome = running.talk(text, stdin, taker, borrowed.is_some()) => outcome,
             () = cancel.cancelled() => Err(TransportError::Cancelled),
             limit = &mut expired => Err(TransportError::TimedOut { limit }),
         };
@@ -134,6 +131,29 @@ impl Connector for SshConnector {
         self.channels.round_trip().boxed()
     }
 
+    fn neighbour(&self) -> Option<Neighbour> {
+        let Neighbourhood {
+            host,
+            port,
+            lending,
+        } = &self.neighbourhood;
+        let (host_key, lent_key) = lending.lines()?;
+        Some(Neighbour {
+            host: host.clone(),
+            port: *port,
+            host_key,
+            lent_key,
+        })
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.channels.is_crowded()
+    }
+
+    fn pace(&self) -> Option<Arc<Pace>> {
+        self.pace.clone()
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         async {
             self.channels.close().await;
@@ -176,11 +196,20 @@ impl<'a> Running<'a> {
     }
 
     /// Starts the command, feeds it and collects what it says, until its channel is closed.
-    async fn talk(&mut self, text: String, stdin: Stdin) -> Result<Output, TransportError> {
+    async fn talk(
+        &mut self,
+        text: String,
+        stdin: Stdin,
+        taker: Option<mpsc::Sender<Bytes>>,
+        borrows: bool,
+    ) -> Result<Output, TransportError> {
         let connector = self.connector;
         let Some(line) = &mut self.line else {
             return Err(connector.not_started("the channel is done with".to_owned()));
         };
+        if borrows && line.writer.agent_forward(false).await.is_err() {
+            return Err(connector.channels.gone());
+        }
         line.is_requested = true;
         // The reply is not waited for: it only tells whether the command started.
         if line.writer.exec(true, text).await.is_err() {
@@ -195,7 +224,15 @@ impl<'a> Running<'a> {
                     let Some(message) = message else {
                         return line.progress.take_all().after_loss(connector);
                     };
-                    if line.progress.take(message, connector)? {
+                    let is_last = line.progress.take(message, connector)?;
+                    if let Some(taker) = &taker {
+                        let piece = line.progress.take_stdout();
+                        if !piece.is_empty() {
+                            // Who takes no more has given up; what still comes is for nobody.
+                            let _ = taker.send(piece).await;
+                        }
+                    }
+                    if is_last {
                         return line.progress.take_all().after_close(connector);
                     }
                 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
@@ -18,14 +19,47 @@ pub(super) const PIECE: usize = 128 * 1024;
 pub fn sha256_of_file(path: &Path) -> std::io::Result<(String, u64)> {
     let mut file = std::fs::File::open(path)?;
     let mut hasher = Sha256::new();
+    let size = read_all(&mut file, |piece| hasher.update(piece))?;
+    Ok((hexadecimal(&hasher.finalize()), size))
+}
+
+/// What Ansible and this program call a file's checksum, and its size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) sha256: String,
+    pub(crate) sha1: String,
+    pub(crate) size: u64,
+}
+
+impl Sums {
+    /// Of a file of this machine. Blocks.
+    pub(crate) fn of_file(path: &Path) -> std::io::Result<Self> {
+        let mut file = std::fs::File::open(path)?;
+        let (mut sha256, mut sha1) = (Sha256::new(), Sha1::new());
+        let size = read_all(&mut file, |piece| {
+            sha256.update(piece);
+            sha1.update(piece);
+        })?;
+        Ok(Self {
+            sha256: hexadecimal(&sha256.finalize()),
+            sha1: hexadecimal(&sha1.finalize()),
+            size,
+        })
+    }
+}
+
+/// Reads to the end, piece by piece; says how many bytes there were.
+fn read_all(file: &mut std::fs::File, mut take: impl FnMut(&[u8])) -> std::io::Result<u64> {
     let mut buffer = vec![0_u8; PIECE];
     let mut size = 0_u64;
     loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok((hexadecimal(&hasher.finalize()), size));
-        }
-        hasher.update(buffer.get(..count).unwrap_or_default());
+        let count = match file.read(&mut buffer) {
+            Ok(0) => return Ok(size),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        take(buffer.get(..count).unwrap_or_default());
         size += count as u64;
     }
 }
