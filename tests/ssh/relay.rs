@@ -427,6 +427,11 @@ async fn serving_makes_room_for_commands_where_few_sessions_are_allowed() {
     let before = fs::read(server.path("authorized_keys")).unwrap();
     let session = stage.session_on(&server).await;
     stage.send(&session, &server.path("package")).await;
+    let warned = stage.warned();
+    assert!(
+        warned[0].contains("it allows too few sessions"),
+        "{warned:?}"
+    );
     let began = Instant::now();
     let output = session
         .run(kk::connect::Command::new("echo here"), bytes::Bytes::new())

@@ -116,6 +116,9 @@ impl Session {
             }
             (ended, ..) = early => {
                 let output = ended.map_err(|error| refused(&error.to_string()))??;
+                if output.success() {
+                    return Err(refused("it allows too few sessions for it"));
+                }
                 return Err(RemoteError::from_output("serve a file", &output));
             }
         }
