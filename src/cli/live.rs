@@ -13,7 +13,7 @@ use super::arguments::{ConnectionFlags, GlobalFlags, HostKeyChecking, OutputForm
 use super::prepare::Prepared;
 use crate::connect::config::{ClientConfig, ConfigFiles};
 use crate::connect::ssh::{
-    AskHostKey, AskPerson, HostKeyPolicy, HostKeyQuestion, LentKey, Pace, PersonQuestion,
+    AskHostKey, AskPerson, HostKeyPolicy, HostKeyQuestion, Pace, PersonQuestion,
 };
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{
@@ -199,7 +199,7 @@ impl Live {
             trust: Trust::new(flags.known_hosts.clone(), policy, asking()),
             timeout: flags.timeout,
             pace: flags.bwlimit.map(|rate| Arc::new(Pace::new(rate))),
-            lent_key: flags.relay.then(LentKey::new).flatten().map(Arc::new),
+            lends_keys: flags.relay,
             private_key: flags.private_key.clone(),
             user: flags.user.clone(),
             password: asked.login.clone(),

@@ -93,8 +93,6 @@ pub struct Neighbour {
     pub port: u16,
     /// The key that it has shown, type and key.
     pub host_key: String,
-    /// The public half of the key that a command with [`Sharing::Fetch`] can sign with, type and key.
-    pub lent_key: String,
 }
 
 /// Bytes in both directions.
@@ -134,9 +132,8 @@ pub enum Sharing {
     /// The same for a command that holds something as long as the connection lasts. A connection that was lost under it
     /// is not opened anew for what comes after it.
     Hold,
-    /// It gets a session of its own, and an agent with the key that is lent: `SSH_AUTH_SOCK` names it, where the host
-    /// forwards agents.
-    Fetch,
+    /// It gets a session of its own, and an agent with this key: `SSH_AUTH_SOCK` names it, where the host forwards agents.
+    Fetch(Arc<ssh::LentKey>),
     /// It may. It leaves no process behind.
     Look,
     /// It may, and may leave anything behind.

@@ -17,7 +17,7 @@ pub use trust::Trust;
 use super::{Dial, EventKind, Events};
 use crate::connect::config::{ClientConfig, HostSettings, Question, Route};
 use crate::connect::local::LocalConnector;
-use crate::connect::ssh::{self, AskPerson, LentKey, Pace, SshOptions};
+use crate::connect::ssh::{self, AskPerson, Pace, SshOptions};
 use crate::connect::{Connector, TransportError};
 use crate::inventory::{Connection, Host, Inventory, SshConnection};
 use crate::secret::SecretString;
@@ -37,8 +37,8 @@ pub struct InventoryDial {
     pub timeout: Option<Duration>,
     /// How fast uploads may go out, all of them together.
     pub pace: Option<Arc<Pace>>,
-    /// The key that hosts may use to fetch from each other.
-    pub lent_key: Option<Arc<LentKey>>,
+    /// Whether hosts may fetch from each other.
+    pub lends_keys: bool,
     /// Key for hosts that name none.
     pub private_key: Option<std::path::PathBuf>,
     /// User for hosts that name none (the inventory's default, `root`).
@@ -164,7 +164,7 @@ impl Dial for InventoryDial {
                 }
                 Connection::Ssh(connection) => {
                     let mut options = self.options(connection).await?;
-                    options.lent_key.clone_from(&self.lent_key);
+                    options.lends_keys = self.lends_keys;
                     options.neighbours_address.clone_from(&host.internal_ipv4);
                     let target = options.target();
                     (target, ssh::connect(options).await)

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kk::connect::ssh::{LentKey, SshOptions, connect};
+use kk::connect::ssh::{SshOptions, connect};
 use kk::remote::{Become, Relay, Session, Upload, sha256_of_file};
 use kk::secret::Secret;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,6 @@ const SIZE: u64 = 18 * 1024 * 1024 + 5;
 struct Stage {
     folder: tempfile::TempDir,
     sha256: String,
-    key: Arc<LentKey>,
     relay: Relay,
     warnings: Arc<Mutex<Vec<String>>>,
 }
@@ -41,7 +40,6 @@ impl Stage {
         Self {
             sha256: sha256_of_file(&package).unwrap().0,
             folder,
-            key: Arc::new(LentKey::new().unwrap()),
             relay: Relay::new(move |words| noted.lock().unwrap().push(words)),
             warnings,
         }
@@ -60,7 +58,7 @@ impl Stage {
     }
 
     async fn session(&self, mut options: SshOptions, privilege: Become) -> Session {
-        options.lent_key = Some(Arc::clone(&self.key));
+        options.lends_keys = true;
         let connector = connect(options).await.unwrap();
         Session::new(connector, privilege, CancellationToken::new())
             .with_relay(Some(self.relay.clone()))
@@ -228,12 +226,25 @@ async fn what_a_host_that_died_has_left_is_taken_away_by_the_next_run() {
     let (server, keys) = &servers[0];
     let file = server.path("authorized_keys");
     let text = String::from_utf8(keys.clone()).unwrap();
-    let left = "restrict,command=\"cat /proc/4194303/fd/4\" ssh-ed25519 AAAA kk-relay-4194303-0123456789abcdef";
-    fs::write(&file, format!("{text}\n{left}\n")).unwrap();
+    let here: String = run("uname", &["-n"])
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    let left = |host: &str| {
+        format!(
+            "restrict,command=\"cat /proc/4194303/fd/4\" ssh-ed25519 AAAA kk-relay-{host}-4194303-0123456789abcdef\n"
+        )
+    };
+    // The home may be another host's too.
+    let others = left("another");
+    fs::write(&file, format!("{text}\n{}{others}", left(&here))).unwrap();
     let session = stage.session_on(server).await;
     stage.send(&session, &server.path("package")).await;
     stage.relay.release().await;
-    assert_eq!(fs::read_to_string(&file).unwrap(), format!("{text}\n"));
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        format!("{text}\n{others}")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -416,6 +427,11 @@ async fn serving_makes_room_for_commands_where_few_sessions_are_allowed() {
     let before = fs::read(server.path("authorized_keys")).unwrap();
     let session = stage.session_on(&server).await;
     stage.send(&session, &server.path("package")).await;
+    let warned = stage.warned();
+    assert!(
+        warned[0].contains("it allows too few sessions"),
+        "{warned:?}"
+    );
     let began = Instant::now();
     let output = session
         .run(kk::connect::Command::new("echo here"), bytes::Bytes::new())

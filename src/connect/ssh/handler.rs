@@ -154,7 +154,7 @@ impl Handler for Client {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         // Without a command that may use it there is no agent, whoever asks.
-        if self.options.lending.key().is_none() {
+        if !self.options.lending.is_borrowed() {
             reply
                 .reject(ChannelOpenFailure::AdministrativelyProhibited)
                 .await;

@@ -1,10 +1,9 @@
-//! A key that is made for a run and stays in this process, and the agent that signs with it for hosts that fetch from each
-//! other ([ADR 6](../../../docs/adr/0006-a-host-that-serves-its-neighbours.md)).
+//! Keys that are made for a transfer between hosts and stay in this process, and the agent that signs with them for hosts
+//! that fetch from each other ([ADR 6](../../../docs/adr/0006-a-host-that-serves-its-neighbours.md)).
 //!
-//! The agent knows no other key, takes none, and answers only while a command that may use it runs on the connection.
+//! To a connection the agent knows the keys of the commands that run on it now. It takes none.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use russh::keys::signature::Signer as _;
 use russh::keys::ssh_encoding::Encode as _;
@@ -22,7 +21,7 @@ const SIGN_RESPONSE: u8 = 14;
 /// The longest request, in bytes: what is signed for a login is a fraction of it.
 const LONGEST: usize = 16 * 1024;
 
-/// A key of this run. It is never written anywhere.
+/// A key that lets a host read one file of another. It is never written anywhere.
 pub struct LentKey {
     private: PrivateKey,
     /// Its public half as the protocol has it.
@@ -52,59 +51,38 @@ impl LentKey {
         })
     }
 
-    /// The answer to one request, without its length.
-    fn answer(&self, request: &[u8]) -> Vec<u8> {
-        let answer = match request.split_first() {
-            Some((&REQUEST_IDENTITIES, _)) => self.list(),
-            Some((&SIGN_REQUEST, rest)) => self.sign(rest),
-            _ => None,
-        };
-        answer.unwrap_or_else(|| vec![FAILURE])
-    }
-
-    fn list(&self) -> Option<Vec<u8>> {
-        let mut answer = vec![IDENTITIES_ANSWER];
-        1_u32.encode(&mut answer).ok()?;
-        self.blob.encode(&mut answer).ok()?;
-        "kk".encode(&mut answer).ok()?;
-        Some(answer)
-    }
-
-    fn sign(&self, rest: &[u8]) -> Option<Vec<u8>> {
-        let (blob, rest) = field(rest)?;
-        let (data, _) = field(rest)?;
-        if blob != self.blob {
-            return None;
-        }
-        let signature = self.private.key_data().try_sign(data).ok()?;
-        let mut bytes = Vec::new();
-        signature.encode(&mut bytes).ok()?;
-        let mut answer = vec![SIGN_RESPONSE];
-        bytes.encode(&mut answer).ok()?;
-        Some(answer)
+    /// Its public half as a line of `authorized_keys`, without a comment.
+    pub fn line(&self) -> &str {
+        &self.line
     }
 }
 
-/// What one connection lends, and the key by which its host is known.
+/// What is lent to commands of one connection, and the key by which its host is known.
 #[derive(Debug, Default)]
 pub(super) struct Lending {
-    key: Option<Arc<LentKey>>,
+    /// Whether anything is lent at all.
+    is_on: bool,
     /// As a line of `known_hosts` without names. Set once the key is trusted.
     host_key: OnceLock<String>,
-    borrowers: AtomicUsize,
+    /// A key for each command that runs.
+    keys: Mutex<Vec<Arc<LentKey>>>,
 }
 
 impl Lending {
-    pub(super) fn new(key: Option<Arc<LentKey>>) -> Self {
+    pub(super) fn new(is_on: bool) -> Self {
         Self {
-            key,
+            is_on,
             ..Self::default()
         }
     }
 
+    fn keys(&self) -> MutexGuard<'_, Vec<Arc<LentKey>>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes the host's key, which was found to be trusted.
     pub(super) fn trust(&self, key: &PublicKey) {
-        if self.key.is_some()
+        if self.is_on
             && let Some(line) = line_of(key)
         {
             // A connection keeps its host's key.
@@ -112,33 +90,33 @@ impl Lending {
         }
     }
 
-    /// The public halves: of the host's key and of the one that is lent.
-    pub(super) fn lines(&self) -> Option<(String, String)> {
-        Some((
-            self.host_key.get()?.clone(),
-            self.key.as_ref()?.line.clone(),
-        ))
+    /// The host's key, where keys are lent.
+    pub(super) fn host_key(&self) -> Option<&str> {
+        self.host_key.get().map(String::as_str)
     }
 
-    /// A command may use the key until what is returned is dropped.
-    pub(super) fn borrow(self: &Arc<Self>) -> Borrowed {
-        self.borrowers.fetch_add(1, Ordering::AcqRel);
-        Borrowed(Arc::clone(self))
+    /// A command may use a key until what is returned is dropped.
+    pub(super) fn borrow(self: &Arc<Self>, key: &Arc<LentKey>) -> Borrowed {
+        self.keys().push(Arc::clone(key));
+        Borrowed {
+            lending: Arc::clone(self),
+            key: Arc::clone(key),
+        }
     }
 
-    /// The key, while a command may use it.
-    pub(super) fn key(&self) -> Option<Arc<LentKey>> {
-        let is_borrowed = self.borrowers.load(Ordering::Acquire) > 0;
-        self.key.clone().filter(|_| is_borrowed)
+    /// Whether a command may use a key now.
+    pub(super) fn is_borrowed(&self) -> bool {
+        !self.keys().is_empty()
     }
 
-    /// Answers requests until the other side ends, or no command may use the key any more.
+    /// Answers requests until the other side ends, or no command may use a key any more.
     pub(super) async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         while let Some(request) = read_request(&mut stream).await {
-            let Some(key) = self.key() else {
+            let keys = self.keys().clone();
+            if keys.is_empty() {
                 return;
-            };
-            let answer = key.answer(&request);
+            }
+            let answer = answer(&keys, &request);
             let length = u32::try_from(answer.len()).unwrap_or(u32::MAX);
             let mut message = length.to_be_bytes().to_vec();
             message.extend(answer);
@@ -149,13 +127,51 @@ impl Lending {
     }
 }
 
-/// The use of the key by one command.
-pub(super) struct Borrowed(Arc<Lending>);
+/// The use of a key by one command.
+pub(super) struct Borrowed {
+    lending: Arc<Lending>,
+    key: Arc<LentKey>,
+}
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        self.0.borrowers.fetch_sub(1, Ordering::AcqRel);
+        let mut keys = self.lending.keys();
+        if let Some(place) = keys.iter().position(|key| Arc::ptr_eq(key, &self.key)) {
+            keys.swap_remove(place);
+        }
     }
+}
+
+/// The answer to one request, without its length.
+fn answer(keys: &[Arc<LentKey>], request: &[u8]) -> Vec<u8> {
+    let answer = match request.split_first() {
+        Some((&REQUEST_IDENTITIES, _)) => list(keys),
+        Some((&SIGN_REQUEST, rest)) => sign(keys, rest),
+        _ => None,
+    };
+    answer.unwrap_or_else(|| vec![FAILURE])
+}
+
+fn list(keys: &[Arc<LentKey>]) -> Option<Vec<u8>> {
+    let mut answer = vec![IDENTITIES_ANSWER];
+    u32::try_from(keys.len()).ok()?.encode(&mut answer).ok()?;
+    for key in keys {
+        key.blob.encode(&mut answer).ok()?;
+        "kk".encode(&mut answer).ok()?;
+    }
+    Some(answer)
+}
+
+fn sign(keys: &[Arc<LentKey>], rest: &[u8]) -> Option<Vec<u8>> {
+    let (blob, rest) = field(rest)?;
+    let (data, _) = field(rest)?;
+    let key = keys.iter().find(|key| key.blob == blob)?;
+    let signature = key.private.key_data().try_sign(data).ok()?;
+    let mut bytes = Vec::new();
+    signature.encode(&mut bytes).ok()?;
+    let mut answer = vec![SIGN_RESPONSE];
+    bytes.encode(&mut answer).ok()?;
+    Some(answer)
 }
 
 /// Type and key, without a comment.
@@ -195,9 +211,10 @@ mod tests {
     #[tokio::test]
     async fn the_agent_lists_and_signs_with_its_key_while_it_is_lent() {
         let key = Arc::new(LentKey::new().unwrap());
-        let lending = Arc::new(Lending::new(Some(Arc::clone(&key))));
+        let lending = Arc::new(Lending::new(true));
         let (near, far) = tokio::io::duplex(LONGEST);
-        let borrowed = lending.borrow();
+        let borrowed = lending.borrow(&key);
+        let of_another = Arc::new(LentKey::new().unwrap());
         let serving = tokio::spawn({
             let lending = Arc::clone(&lending);
             async move { lending.serve(far).await }
@@ -215,11 +232,13 @@ mod tests {
         let (signature, _) = field(&signed[5..]).unwrap();
         let signature = Signature::decode(&mut &*signature).unwrap();
         russh::keys::signature::Verifier::verify(public, b"words", &signature).unwrap();
-        // Another key, a key to take in, anything else: nothing.
-        let mut other = vec![SIGN_REQUEST, 0, 0, 0, 1, 7, 0, 0, 0, 1];
-        other.push(b'x');
+        // A key that another command has, a key to take in, anything else: nothing.
+        let mut other = vec![SIGN_REQUEST];
+        of_another.blob.encode(&mut other).unwrap();
+        "words".encode(&mut other).unwrap();
+        assert_ne!(answer(&[of_another], &other), [FAILURE]);
         for request in [&other[..], &[17, 0, 0, 0, 0], &[], &[SIGN_REQUEST, 0, 0]] {
-            assert_eq!(key.answer(request), [FAILURE]);
+            assert_eq!(answer(&[Arc::clone(&key)], request), [FAILURE]);
         }
         drop(borrowed);
         assert!(agent.request_identities().await.is_err());

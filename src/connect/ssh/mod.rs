@@ -61,7 +61,7 @@ async fn open(options: SshOptions) -> Result<Arc<SshConnector>, TransportError> 
     }
     let mut route = Vec::new();
     for options in jumps.into_iter().chain([options]) {
-        let lending = Arc::new(Lending::new(options.lent_key.clone()));
+        let lending = Arc::new(Lending::new(options.lends_keys));
         let options = Arc::new(SshOptions { lending, ..options });
         let credentials = Credentials::load(&options).await?;
         route.push((options, credentials));

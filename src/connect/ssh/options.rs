@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::keys::KeyCache;
-use super::lent::{Lending, LentKey};
+use super::lent::Lending;
 use super::pace::Pace;
 use crate::connect::config::AddressFamily;
 use crate::connect::known_hosts::KnownHosts;
@@ -67,9 +67,9 @@ pub struct SshOptions {
     pub proxy_jump: Vec<SshOptions>,
     /// How fast what commands read in a stream, as uploads do, may go out. Shared by whoever has the same one.
     pub pace: Option<Arc<Pace>>,
-    /// The key that is lent to commands which fetch from other hosts.
-    pub lent_key: Option<Arc<LentKey>>,
-    /// What of it is lent on this connection.
+    /// Whether commands that fetch from other hosts are lent keys.
+    pub lends_keys: bool,
+    /// What is lent on this connection.
     pub(super) lending: Arc<Lending>,
     /// Where other hosts reach it, if not at the address.
     pub neighbours_address: Option<String>,
@@ -121,7 +121,7 @@ impl SshOptions {
             keepalive_count: 3,
             proxy_jump: Vec::new(),
             pace: None,
-            lent_key: None,
+            lends_keys: false,
             lending: Arc::default(),
             neighbours_address: None,
             max_channels: 8,

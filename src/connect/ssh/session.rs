@@ -81,8 +81,10 @@ impl SshConnector {
             }
         };
         let mut running = Running::new(lease, self);
-        let borrowed =
-            matches!(sharing, Sharing::Fetch).then(|| self.neighbourhood.lending.borrow());
+        let borrowed = match &sharing {
+            Sharing::Fetch(key) => Some(self.neighbourhood.lending.borrow(key)),
+            _ => None,
+        };
         let outcome = tokio::select! {
             outcome = running.talk(text, stdin, taker, borrowed.is_some()) => outcome,
             () = cancel.cancelled() => Err(TransportError::Cancelled),
@@ -137,12 +139,10 @@ impl Connector for SshConnector {
             port,
             lending,
         } = &self.neighbourhood;
-        let (host_key, lent_key) = lending.lines()?;
         Some(Neighbour {
             host: host.clone(),
             port: *port,
-            host_key,
-            lent_key,
+            host_key: lending.host_key()?.to_owned(),
         })
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::upload::{DISCARD, Progress, SEND, SHORT, There, WRONG};
 use super::{RemoteError, Session, Upload};
+use crate::connect::ssh::LentKey;
 use crate::connect::{Command, Neighbour, Output, Sharing, Stdin, TransportError};
 use scripts::{DEAF, FETCH};
 use serve::Serving;
@@ -92,6 +93,7 @@ struct Claim {
     number: u64,
     place: usize,
     neighbour: Neighbour,
+    key: Arc<LentKey>,
     user: String,
     by_pipes: bool,
 }
@@ -200,6 +202,7 @@ impl Relay {
                     number: source.number,
                     place,
                     neighbour: source.host.neighbour.clone(),
+                    key: Arc::clone(&source.host.key),
                     user: source.host.user.clone(),
                     by_pipes: source.host.by_pipes,
                 })
@@ -327,7 +330,9 @@ impl Session {
             .arg(Command::compact(SEND))
             .literal("\"$SSH_AUTH_SOCK\"");
         let output = self
-            .run_step(command, Stdin::Empty, |_| Sharing::Fetch)
+            .run_step(command, Stdin::Empty, |_| {
+                Sharing::Fetch(Arc::clone(&claim.key))
+            })
             .await?;
         let reason = first_words(&output);
         match output.status.code() {

@@ -66,7 +66,8 @@ else
 fi
 find_keys || exit 1
 end=$(unset TZ; date -d "@$(($(date +%s) + 7200))" +%Y%m%d%H%M%S) || exit 1
-mark=kk-relay-$$-$name
+here=$(uname -n | tr -cd 'A-Za-z0-9')
+mark=kk-relay-$here-$$-$name
 line="restrict,expiry-time=\"$end\",command=\"$serve\" $key $mark"
 alone() {
   if command -v flock >/dev/null 2>&1; then exec 5<"$folder" && flock 5; fi
@@ -95,8 +96,9 @@ is_made= is_folder_made=
 if [ ! -d "$folder" ]; then mkdir -- "$folder" || exit 1; is_folder_made=yes; fi
 alone
 if [ -f "$keys" ]; then
-  for old in $(sed -n 's/.* kk-relay-\([0-9]*-[0-9a-f]*\)$/\1/p' "$keys"); do
-    [ -d "/proc/${old%-*}" ] || drop "kk-relay-$old"
+  # Homes may be shared by hosts; a process of another one cannot be looked at.
+  for old in $(sed -n "s/.* kk-relay-$here-\([0-9]*-[0-9a-f]*\)$/\1/p" "$keys"); do
+    [ -d "/proc/${old%-*}" ] || drop "kk-relay-$here-$old"
   done
 else
   is_made=yes
@@ -124,7 +126,7 @@ pub(super) const AWAIT: &str = concat!(
     r#"
 find_keys || exit 1
 tries=0
-until grep -q -e " kk-relay-[0-9]*-$1\$" -- "$keys" 2>/dev/null; do
+until grep -q -e " kk-relay-[A-Za-z0-9]*-[0-9]*-$1\$" -- "$keys" 2>/dev/null; do
   tries=$((tries + 1))
   [ "$tries" -le 300 ] || { echo "the right to read is not there" >&2; exit 1; }
   sleep 0.05 2>/dev/null || { sleep 1; tries=$((tries + 19)); }

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::scripts::{AWAIT, FEED, GRANT};
+use crate::connect::ssh::LentKey;
 use crate::connect::{Command, Neighbour, Output, Sharing, Stdin, TransportError};
 use crate::remote::privilege::Become;
 use crate::remote::{RemoteError, Session, Upload, wrap};
@@ -28,6 +29,8 @@ const GIVE_BACK_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Serving {
     /// How it is reached.
     pub(super) neighbour: Neighbour,
+    /// What lets one read there.
+    pub(super) key: Arc<LentKey>,
     /// Who logs in there.
     pub(super) user: String,
     /// It is asked for a pipe by its number.
@@ -67,6 +70,8 @@ impl Session {
         let Some(neighbour) = self.connector.neighbour() else {
             return Err(refused("nobody can reach it"));
         };
+        let key = LentKey::new().ok_or_else(|| refused("there is no key for it"))?;
+        let key = Arc::new(key);
         let user = self.connector.user().to_owned();
         let by_pipes = self.user() != user;
         let name = wrap::random_name();
@@ -78,7 +83,8 @@ impl Session {
             by_pipes,
             stop,
             tasks: Vec::new(),
-            neighbour: neighbour.clone(),
+            neighbour,
+            key: Arc::clone(&key),
         };
         if by_pipes {
             let words = [folder.clone(), upload.dest.clone(), user];
@@ -93,7 +99,7 @@ impl Session {
         } else {
             (upload.dest.clone(), String::new())
         };
-        let words = [name.clone(), neighbour.lent_key, file, folder];
+        let words = [name.clone(), key.line().to_owned(), file, folder];
         serving.tasks.push(hold(
             &login,
             Command::script(GRANT, words),
@@ -110,6 +116,9 @@ impl Session {
             }
             (ended, ..) = early => {
                 let output = ended.map_err(|error| refused(&error.to_string()))??;
+                if output.success() {
+                    return Err(refused("it allows too few sessions for it"));
+                }
                 return Err(RemoteError::from_output("serve a file", &output));
             }
         }
