@@ -14,6 +14,7 @@ mod privilege;
 mod stop;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tree;
 mod upload;
 mod wrap;
 
@@ -38,8 +39,12 @@ pub(crate) use files::{digest_function, look_function};
 pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
 pub use privilege::{Become, Method};
+pub use tree::{Asked, Belongs, Branch, BranchKind, Leaf, LeafSource, Looked, Tree};
 pub(crate) use upload::Sums;
+#[doc(hidden)]
+pub use upload::bytes_read;
 pub(crate) use upload::hexadecimal;
+pub(crate) use upload::small_file;
 pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
 

@@ -7,6 +7,7 @@
 mod scripts;
 mod slices;
 mod source;
+mod sums;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -23,6 +24,9 @@ use crate::connect::{Command, Output, Stdin, TransportError};
 use scripts::{DISCARD, PREPARE, SEND, SHORT, WRONG};
 pub use source::sha256_of_file;
 pub(crate) use source::{Sums, hexadecimal};
+#[doc(hidden)]
+pub use sums::bytes_read;
+pub(crate) use sums::small_file;
 
 /// Pieces that wait between the disk here and the wire.
 const QUEUE: usize = 2;
