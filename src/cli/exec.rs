@@ -45,6 +45,7 @@ pub async fn run(arguments: ExecArguments, global: &GlobalFlags) -> anyhow::Resu
     };
     let live = Live::start(&prepared, &live_options)?;
     let options = RunOptions {
+        relay: arguments.connection.relay,
         forks: usize::from(arguments.connection.forks),
         check_mode: arguments.check,
         diff: arguments.diff,

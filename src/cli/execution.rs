@@ -26,6 +26,7 @@ pub fn options(
 ) -> RunOptions {
     RunOptions {
         forks: usize::from(connection.forks),
+        relay: connection.relay,
         check_mode: execution.check,
         diff: execution.diff,
         tags: execution.tags.clone(),

@@ -111,6 +111,10 @@ pub struct ConnectionFlags {
     /// `1G`, as in rsync.
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub bwlimit: Option<NonZeroU64>,
+    /// A file of 16 MiB or more is sent to one host, which serves it to its neighbours, and they to theirs: for many hosts
+    /// beside each other and a slow line to them.
+    #[arg(long)]
+    pub relay: bool,
     /// Configuration of ssh instead of `~/.ssh/config` and `/etc/ssh/ssh_config`; `none` for no configuration.
     #[arg(short = 'F', long, value_name = "FILE")]
     pub ssh_config: Option<PathBuf>,

@@ -199,6 +199,7 @@ impl Live {
             trust: Trust::new(flags.known_hosts.clone(), policy, asking()),
             timeout: flags.timeout,
             pace: flags.bwlimit.map(|rate| Arc::new(Pace::new(rate))),
+            lends_keys: flags.relay,
             private_key: flags.private_key.clone(),
             user: flags.user.clone(),
             password: asked.login.clone(),

@@ -48,6 +48,16 @@ pub trait Connector: Send + Sync {
         Box::pin(async { None })
     }
 
+    /// How other hosts reach this one and know it, where it may fetch from them and they from it.
+    fn neighbour(&self) -> Option<Neighbour> {
+        None
+    }
+
+    /// Whether a command waits because the host allows no more sessions.
+    fn is_crowded(&self) -> bool {
+        false
+    }
+
     /// The limit on how fast this program may send and receive, if there is one. Who sends by a stream of input need not
     /// ask; who receives takes no more at once than it lets him.
     fn pace(&self) -> Option<Arc<ssh::Pace>> {
@@ -72,6 +82,17 @@ pub trait Connector: Send + Sync {
     fn is_local(&self) -> bool {
         false
     }
+}
+
+/// What another host has to know to log in to this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The key that it has shown, type and key.
+    pub host_key: String,
 }
 
 /// Bytes in both directions.
@@ -111,6 +132,8 @@ pub enum Sharing {
     /// The same for a command that holds something as long as the connection lasts. A connection that was lost under it
     /// is not opened anew for what comes after it.
     Hold,
+    /// It gets a session of its own, and an agent with this key: `SSH_AUTH_SOCK` names it, where the host forwards agents.
+    Fetch(Arc<ssh::LentKey>),
     /// It may. It leaves no process behind.
     Look,
     /// It may, and may leave anything behind.

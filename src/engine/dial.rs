@@ -37,6 +37,8 @@ pub struct InventoryDial {
     pub timeout: Option<Duration>,
     /// How fast uploads may go out, all of them together.
     pub pace: Option<Arc<Pace>>,
+    /// Whether hosts may fetch from each other.
+    pub lends_keys: bool,
     /// Key for hosts that name none.
     pub private_key: Option<std::path::PathBuf>,
     /// User for hosts that name none (the inventory's default, `root`).
@@ -161,7 +163,9 @@ impl Dial for InventoryDial {
                     ("this machine".to_owned(), Ok(connector))
                 }
                 Connection::Ssh(connection) => {
-                    let options = self.options(connection).await?;
+                    let mut options = self.options(connection).await?;
+                    options.lends_keys = self.lends_keys;
+                    options.neighbours_address.clone_from(&host.internal_ipv4);
                     let target = options.target();
                     (target, ssh::connect(options).await)
                 }

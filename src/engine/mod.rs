@@ -146,6 +146,8 @@ pub struct RunOptions {
     pub resume: Option<Arc<Resume>>,
     /// The ledger that what is created is written to; `None` keeps no ledger.
     pub ledger: Option<String>,
+    /// Hosts that have a big file serve it to their neighbours.
+    pub relay: bool,
     /// Limit of each task that sets none.
     pub task_timeout: Option<Duration>,
 }
@@ -174,6 +176,7 @@ impl Default for RunOptions {
             resume: None,
             variables: Vec::new(),
             ledger: None,
+            relay: false,
             task_timeout: None,
         }
     }

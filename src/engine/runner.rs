@@ -14,6 +14,7 @@ use super::{Control, Events, Fleet, LOCALHOST, RunOptions, RunReport};
 use crate::connect::TransportError;
 use crate::inventory::Inventory;
 use crate::playbook::{Included, Library, Play, Playbook, Resolved};
+use crate::remote::Relay;
 use crate::secret::hidden::Hidden;
 use crate::template::Layer;
 
@@ -62,6 +63,8 @@ pub(super) struct Runner<'a> {
     pub(super) background: Mutex<HashMap<String, Map<String, Json>>>,
     /// How many hosts may be at a task with `throttle` at the same time, where each host goes its own way.
     pub(super) throttles: Mutex<HashMap<usize, Arc<tokio::sync::Semaphore>>>,
+    /// Who has which big files, where hosts serve their neighbours.
+    pub(super) relay: Option<Relay>,
     /// How often `meta: clear_host_errors` came.
     pub(super) forgiven: AtomicU64,
     /// Hosts that tasks added.
@@ -123,6 +126,10 @@ impl<'a> Runner<'a> {
             is_continuing: AtomicBool::new(false),
             background: Mutex::default(),
             throttles: Mutex::default(),
+            relay: options.relay.then(|| {
+                let events = events.clone();
+                Relay::new(move |words| events.notice(NoticeLevel::Warning, words))
+            }),
             forgiven: AtomicU64::new(0),
             added: Mutex::default(),
             limit: options
@@ -244,6 +251,9 @@ impl<'a> Runner<'a> {
                 break;
             }
             self.play(play, StepId::of_play(index)).await;
+        }
+        if let Some(relay) = &self.relay {
+            relay.release().await;
         }
         let inventory = self
             .inventory

@@ -272,6 +272,10 @@ impl Runner<'_> {
         // Hosts that do not wait for each other come to a task one by one.
         let turns = (is_free && throttle < usize::MAX).then(|| self.turns(task, throttle));
         let turns = turns.as_deref();
+        let relay = self.relay.as_ref();
+        if let Some(relay) = relay {
+            relay.expect(if is_free { usize::MAX } else { runners.len() });
+        }
         let around = &around;
         let results: Vec<(String, Performed)> =
             futures::stream::iter(runners.into_iter().map(|host| async move {
@@ -307,6 +311,9 @@ impl Runner<'_> {
             .filter_map(std::future::ready)
             .collect()
             .await;
+        if let Some(relay) = relay.filter(|_| !is_free) {
+            relay.release().await;
+        }
         let mut failures = Vec::new();
         for (host, performed) in results {
             let affected = if is_shared {

@@ -77,7 +77,11 @@ impl Doing<'_> {
             }
         }
         let session = session
-            .map(|session| session.with_timeout(limit))
+            .map(|session| {
+                session
+                    .with_timeout(limit)
+                    .with_relay(self.runner.relay.clone())
+            })
             .map_err(|error| Box::new(self.broken(error.into())))?;
         let environment = environment(frame, scope).map_err(failed)?;
         for (name, value) in &environment {

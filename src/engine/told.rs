@@ -7,7 +7,9 @@ use futures::future::BoxFuture;
 
 use super::event::{EventKind, Events};
 use crate::connect::ssh::Pace;
-use crate::connect::{Connector, Duplex, ExecRequest, ExitStatus, Output, TransportError};
+use crate::connect::{
+    Connector, Duplex, ExecRequest, ExitStatus, Neighbour, Output, TransportError,
+};
 
 /// A connection that tells of each command that ran through it.
 pub(super) struct Told {
@@ -54,6 +56,14 @@ impl Connector for Told {
         port: u16,
     ) -> BoxFuture<'a, Result<Option<Box<dyn Duplex>>, TransportError>> {
         self.inner.open_tcp(address, port)
+    }
+
+    fn neighbour(&self) -> Option<Neighbour> {
+        self.inner.neighbour()
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.inner.is_crowded()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

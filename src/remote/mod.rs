@@ -11,6 +11,7 @@ mod found;
 mod ledger;
 mod lock;
 mod privilege;
+mod relay;
 mod stop;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -39,6 +40,7 @@ pub(crate) use files::{digest_function, look_function};
 pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
 pub use privilege::{Become, Method};
+pub use relay::Relay;
 pub use tree::{Asked, Belongs, Branch, BranchKind, Leaf, LeafSource, Looked, Tree};
 pub(crate) use upload::Sums;
 #[doc(hidden)]
@@ -70,6 +72,7 @@ pub struct Session {
     state_dir: Arc<str>,
     note: Option<Arc<Note>>,
     environment: Environment,
+    relay: Option<Relay>,
 }
 
 /// Why an operation on the host failed.
@@ -153,6 +156,7 @@ impl Session {
             state_dir: STATE_DIR.into(),
             note: None,
             environment: Environment::default(),
+            relay: None,
         }
     }
 
@@ -161,6 +165,15 @@ impl Session {
     pub fn with_environment(&self, variables: &[(String, String)]) -> Self {
         Self {
             environment: Environment::new(variables),
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, whose big uploads may come from hosts that have the file already.
+    #[must_use]
+    pub fn with_relay(&self, relay: Option<Relay>) -> Self {
+        Self {
+            relay,
             ..self.clone()
         }
     }
@@ -289,6 +302,15 @@ impl Session {
         command: Command,
         stdin: Stdin,
     ) -> Result<Output, TransportError> {
+        self.run_step(command, stdin, Sharing::Step).await
+    }
+
+    async fn run_step(
+        &self,
+        command: Command,
+        stdin: Stdin,
+        sharing: impl FnOnce(KeptStep) -> Sharing,
+    ) -> Result<Output, TransportError> {
         let name = wrap::random_name();
         let command = self.environment.around(command);
         let stdin = wrap::after(self.environment.input(), stdin);
@@ -298,7 +320,7 @@ impl Session {
         };
         let step = wrap::step(command, &name, &self.state_dir, self.note.as_deref());
         let parent = Arc::new(OnceLock::new());
-        let sharing = Sharing::Step(KeptStep {
+        let sharing = sharing(KeptStep {
             parent: Arc::clone(&parent),
             bare,
         });

@@ -19,9 +19,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{RemoteError, Session};
+use super::{Relay, RemoteError, Session};
 use crate::connect::{Command, Output, Stdin, TransportError};
-use scripts::{DISCARD, PREPARE, SEND, SHORT, WRONG};
+use scripts::PREPARE;
+pub(super) use scripts::{DISCARD, SEND, SHORT, WRONG};
 pub use source::sha256_of_file;
 pub(crate) use source::{Sums, hexadecimal};
 #[doc(hidden)]
@@ -55,13 +56,13 @@ pub struct Upload {
 
 impl Upload {
     /// What is there of it so far (`part`), and which slices that has (`slices.part`).
-    fn part(&self, what: &str) -> String {
+    pub(super) fn part(&self, what: &str) -> String {
         let sum = self.sha256.get(..16).unwrap_or_default();
         format!("{}.kk-{sum}.{what}", self.dest)
     }
 
     /// What the scripts are told first.
-    fn words(&self) -> [String; 8] {
+    pub(super) fn words(&self) -> [String; 8] {
         [
             self.dest.clone(),
             self.part("part"),
@@ -76,7 +77,7 @@ impl Upload {
 }
 
 /// How much of a file a host has.
-enum There {
+pub(super) enum There {
     All,
     /// So many bytes from its beginning.
     Start(u64),
@@ -85,10 +86,10 @@ enum There {
 }
 
 /// What a failure is called.
-type Purpose<'a> = &'a (dyn Fn() -> String + Sync);
+pub(super) type Purpose<'a> = &'a (dyn Fn() -> String + Sync);
 
 /// Who is told how many bytes the host has, of how many.
-type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+pub(super) type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 impl Session {
     /// Sends a file. `progress` is told how many bytes of it the host has, of how many. Answers how many bytes went
@@ -111,6 +112,21 @@ impl Session {
         if upload.sha256.len() != 64 {
             return Err(RemoteError::failed(purpose(), "its sha256 is not known"));
         }
+        match &self.relay {
+            Some(relay) if Relay::is_for(self, upload) => {
+                self.upload_among(relay, upload, progress).await
+            }
+            _ => self.upload_from_here(upload, progress).await,
+        }
+    }
+
+    /// The same, whoever else may have the file.
+    pub(super) async fn upload_from_here(
+        &self,
+        upload: &Upload,
+        progress: Progress<'_>,
+    ) -> Result<u64, RemoteError> {
+        let purpose = || format!("send `{}` to `{}`", upload.source.display(), upload.dest);
         let mut sent_in_all = 0;
         for attempt in 1..=2 {
             let (output, sent) = match self.prepare(upload, &purpose).await? {
@@ -156,7 +172,11 @@ impl Session {
     }
 
     /// Asks how much is there already; refuses when the rest does not fit.
-    async fn prepare(&self, upload: &Upload, purpose: Purpose<'_>) -> Result<There, RemoteError> {
+    pub(super) async fn prepare(
+        &self,
+        upload: &Upload,
+        purpose: Purpose<'_>,
+    ) -> Result<There, RemoteError> {
         let command = Command::script(PREPARE, upload.words()).arg(self.state_dir());
         let output = self.run(command, Bytes::new()).await?;
         if !output.success() {

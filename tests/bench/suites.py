@@ -219,6 +219,44 @@ def package(bench):
     bench.goal(what + "memory of the controller", memory(kk), " MiB", "≤", 32)
 
 
+def relay(bench):
+    """The same package over a line from here that is narrow, while the hosts are beside each other."""
+    suite, tools, size, rate = "relay", bench.tools, bench.package_mib, 40
+    hosts = bench.hosts.addresses[:10]
+    keys = bench.hosts.folder / "authorized_keys"
+    before = keys.read_bytes()
+    with Room(bench, (len(hosts) + 1) * size) as room:
+        source, expected = room.file(size)
+        dests = [room.path / host for host in hosts]
+        inventory = bench.hosts.inventory(hosts, "ten.ini")
+        command = tools.kk_upload(source, room.path / "{{ inventory_hostname }}", inventory)
+        command += ["--bwlimit", f"{rate}M", "-o", "jsonl"]
+        copies = []
+        for tool, more in (("kk --relay", ["--relay"]), ("kk", []), ("kk --relay", ["--relay"])):
+            for dest in dests:
+                dest.unlink(missing_ok=True)
+            said = bench.measure(suite, tool, command + more)
+            for dest in dests:
+                if sha256(dest) != expected:
+                    sys.exit(f"{suite}: what {tool} sent is not what arrived")
+            if more:
+                copies.append(sent(said) / (size * 1024 * 1024))
+    if keys.read_bytes() != before:
+        sys.exit(f"{suite}: something is left in the file of authorized keys")
+    kk = bench.runs(suite, "kk --relay")
+    what = f"package of {size} MiB to {len(hosts)} hosts over a line of {rate} MiB/s, with `--relay`: "
+    bench.goal(what + "faster than without", ratio(bench.runs(suite, "kk"), kk, "wall"), " ×", "≥", None)
+    bench.goal(what + "copies that went over the line", max(copies), "", "≤", 1)
+    bench.goal(what + "memory of the controller", memory(kk), " MiB", "≤", 32)
+
+
+def sent(said):
+    """The bytes of files that a run sent from here, as its events say it."""
+    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    (end,) = [event for event in events if event["event"] == "run_finished"]
+    return sum(counters["bytes_sent"] for _, counters in end["recap"])
+
+
 def distance(bench):
     """One host that answers after 20 ms."""
     suite, tools, size = "distance", bench.tools, bench.size_mib
@@ -260,4 +298,4 @@ def memory(runs):
     return max(run["memory_mib"] for run in runs)
 
 
-ALL = {suite.__name__: suite for suite in (commands, templates, fleet, connect, load, upload, package, distance, program)}
+ALL = {suite.__name__: suite for suite in (commands, templates, fleet, connect, load, upload, package, relay, distance, program)}

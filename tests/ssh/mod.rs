@@ -25,6 +25,7 @@ mod login;
 pub mod people;
 mod privilege;
 mod proxy;
+mod relay;
 mod rounds;
 mod routes;
 pub mod server;

@@ -1,6 +1,6 @@
 //! A line between the program and a host that is long, that is cut, or that hangs: a TCP proxy that a test commands.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ struct State {
     hangs: AtomicBool,
     links: Mutex<Vec<CancellationToken>>,
     opened: AtomicU64,
+    /// Whom the next connections reach.
+    host: AtomicU16,
 }
 
 impl Proxy {
@@ -41,14 +43,15 @@ impl Proxy {
             hangs: AtomicBool::new(false),
             links: Mutex::new(Vec::new()),
             opened: AtomicU64::new(0),
+            host: AtomicU16::new(server.port),
         });
-        let host = server.port;
         let accepting = Arc::downgrade(&state);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let Some(state) = accepting.upgrade() else {
                     break;
                 };
+                let host = state.host.load(Ordering::Acquire);
                 let far = TcpStream::connect(("127.0.0.1", host)).await.unwrap();
                 let end = CancellationToken::new();
                 state.links.lock().unwrap().push(end.clone());
@@ -85,6 +88,11 @@ impl Proxy {
     pub fn mend(&self) {
         self.state.left.store(u64::MAX, Ordering::Release);
         self.state.hangs.store(false, Ordering::Release);
+    }
+
+    /// New connections reach another server, as when somebody has taken the host's address.
+    pub fn lead_to(&self, server: &Server) {
+        self.state.host.store(server.port, Ordering::Release);
     }
 
     /// How many connections were made.

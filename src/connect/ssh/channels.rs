@@ -84,6 +84,8 @@ struct State {
     signals: Vec<(u32, &'static str)>,
     /// Commands that are being ended before their time.
     ending: usize,
+    /// Commands that wait for a channel.
+    waiting: usize,
 }
 
 /// The right to one channel; given back when dropped.
@@ -117,6 +119,15 @@ impl Drop for EndingCommand {
     fn drop(&mut self) {
         self.0.lock().ending -= 1;
         self.0.all_ended.notify_waiters();
+    }
+}
+
+/// Counts a command that waits for a channel.
+struct Waiting<'a>(&'a Channels);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
     }
 }
 
@@ -170,6 +181,7 @@ impl Channels {
                 is_closed: false,
                 signals: Vec::new(),
                 ending: 0,
+                waiting: 0,
             }),
             freed: Notify::new(),
             all_ended: Notify::new(),
@@ -337,10 +349,10 @@ impl Channels {
                 }
             };
             match next {
-                Next::Wait => freed.await,
+                Next::Wait => self.wait(freed).await,
                 Next::Release(shell) => {
                     shell.end();
-                    freed.await;
+                    self.wait(freed).await;
                 }
                 Next::Spare(mut channel) => {
                     let slot = Slot::of(self);
@@ -363,6 +375,18 @@ impl Channels {
                 },
             }
         }
+    }
+
+    /// Waits for a channel that may have become free.
+    async fn wait(&self, freed: impl Future<Output = ()>) {
+        self.lock().waiting += 1;
+        let _counted = Waiting(self);
+        freed.await;
+    }
+
+    /// Whether a command waits for a channel.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.lock().waiting > 0
     }
 
     /// Signals the process groups of commands, as far as the login user may. The caller sets the time limit.

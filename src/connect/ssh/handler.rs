@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use russh::client::{DisconnectReason, Handler};
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, ChannelOpenFailure};
 use tokio::time::Instant;
 
 use super::options::{HostKeyPolicy, HostKeyQuestion, SshOptions};
@@ -141,8 +142,28 @@ impl Handler for Client {
     ) -> Result<bool, Self::Error> {
         self.verify(presented)
             .await
-            .map(|()| true)
-            .map_err(|error| SessionError::HostKey(Box::new(error)))
+            .map_err(|error| SessionError::HostKey(Box::new(error)))?;
+        self.options.lending.trust(&presented.public_key());
+        Ok(true)
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // Without a command that may use it there is no agent, whoever asks.
+        if !self.options.lending.is_borrowed() {
+            reply
+                .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                .await;
+            return Ok(());
+        }
+        reply.accept().await;
+        let lending = Arc::clone(&self.options.lending);
+        tokio::spawn(async move { lending.serve(channel.into_stream()).await });
+        Ok(())
     }
 
     async fn disconnected(

@@ -15,6 +15,7 @@ use super::authenticate::{Credentials, authenticate};
 use super::handler::{AskClock, Client, Ending, SessionError};
 use super::options::SshOptions;
 use super::proxy::Proxy;
+use super::session::Neighbourhood;
 use super::socket::{self, Greeting, Watched};
 use crate::connect::TransportError;
 
@@ -96,6 +97,16 @@ pub(super) struct Hop {
 }
 
 impl Hop {
+    /// How other hosts reach this one.
+    pub(super) fn neighbourhood(&self) -> Neighbourhood {
+        let address = self.options.neighbours_address.as_ref();
+        Neighbourhood {
+            host: address.unwrap_or(&self.options.host).clone(),
+            port: self.options.port,
+            lending: Arc::clone(&self.options.lending),
+        }
+    }
+
     /// Ends the session.
     pub(super) async fn close(&self) {
         self.ending.note_closed_here();

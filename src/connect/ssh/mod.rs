@@ -8,6 +8,7 @@ mod channels;
 mod handler;
 mod hop;
 mod keys;
+mod lent;
 mod line;
 mod options;
 mod pace;
@@ -20,15 +21,18 @@ mod socket;
 use std::sync::Arc;
 
 pub use keys::KeyCache;
+pub use lent::LentKey;
 pub use options::{
     AskHostKey, AskPerson, HostKeyPolicy, HostKeyQuestion, PersonQuestion, SshOptions,
 };
 pub use pace::Pace;
 
+use super::wire::new_marker;
 use super::{Connector, TransportError};
 use authenticate::Credentials;
 use channels::Channels;
 use hop::Hop;
+use lent::Lending;
 use redial::Redialing;
 use session::SshConnector;
 
@@ -56,7 +60,8 @@ async fn open(options: SshOptions) -> Result<Arc<SshConnector>, TransportError> 
     }
     let mut route = Vec::new();
     for options in jumps.into_iter().chain([options]) {
-        let options = Arc::new(options);
+        let lending = Arc::new(Lending::new(options.lends_keys));
+        let options = Arc::new(SshOptions { lending, ..options });
         let credentials = Credentials::load(&options).await?;
         route.push((options, credentials));
     }
@@ -71,8 +76,15 @@ async fn open(options: SshOptions) -> Result<Arc<SshConnector>, TransportError> 
             hint: String::new(),
         });
     };
+    let neighbourhood = last.neighbourhood();
     let channels = Channels::new(last.handle, last.ending, name.clone(), max_channels);
-    Ok(Arc::new(SshConnector::new(
-        channels, hops, user, name, pace,
-    )))
+    Ok(Arc::new(SshConnector {
+        channels,
+        user,
+        name,
+        marker: new_marker(),
+        hops,
+        pace,
+        neighbourhood,
+    }))
 }

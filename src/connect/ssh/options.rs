@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::keys::KeyCache;
+use super::lent::Lending;
 use super::pace::Pace;
 use crate::connect::config::AddressFamily;
 use crate::connect::known_hosts::KnownHosts;
@@ -66,6 +67,12 @@ pub struct SshOptions {
     pub proxy_jump: Vec<SshOptions>,
     /// How fast what commands read in a stream, as uploads do, may go out. Shared by whoever has the same one.
     pub pace: Option<Arc<Pace>>,
+    /// Whether commands that fetch from other hosts are lent keys.
+    pub lends_keys: bool,
+    /// What is lent on this connection.
+    pub(super) lending: Arc<Lending>,
+    /// Where other hosts reach it, if not at the address.
+    pub neighbours_address: Option<String>,
     /// The most channels open at once, at least 1.
     pub max_channels: usize,
 }
@@ -114,6 +121,9 @@ impl SshOptions {
             keepalive_count: 3,
             proxy_jump: Vec::new(),
             pace: None,
+            lends_keys: false,
+            lending: Arc::default(),
+            neighbours_address: None,
             max_channels: 8,
         }
     }

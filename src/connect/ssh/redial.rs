@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use super::SshOptions;
 use super::pace::Pace;
 use super::session::SshConnector;
-use crate::connect::{Connector, Duplex, ExecRequest, Output, Sharing, TransportError};
+use crate::connect::{Connector, Duplex, ExecRequest, Neighbour, Output, Sharing, TransportError};
 
 /// The longest that saying goodbye to the old connection may take.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -140,6 +140,14 @@ impl Connector for Redialing {
     fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
         let current = self.current();
         async move { current.connector.round_trip().await }.boxed()
+    }
+
+    fn neighbour(&self) -> Option<Neighbour> {
+        self.current().connector.neighbour()
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.current().connector.is_crowded()
     }
 
     fn pace(&self) -> Option<Arc<Pace>> {

@@ -12,10 +12,13 @@ use tokio::sync::mpsc;
 
 use super::channels::{Channels, Lease};
 use super::hop::Hop;
+use super::lent::Lending;
 use super::line::{Abandon, Line, Progress};
 use super::pace::Pace;
-use crate::connect::wire::{login_shell_text, new_marker};
-use crate::connect::{Connector, Duplex, ExecRequest, Output, Stdin, TransportError, expiry};
+use crate::connect::wire::login_shell_text;
+use crate::connect::{
+    Connector, Duplex, ExecRequest, Neighbour, Output, Sharing, Stdin, TransportError, expiry,
+};
 
 /// A session to one host.
 pub(super) struct SshConnector {
@@ -25,30 +28,20 @@ pub(super) struct SshConnector {
     pub(super) name: String,
     pub(super) marker: String,
     /// The sessions this one goes through, the first hop first.
-    hops: Vec<Hop>,
+    pub(super) hops: Vec<Hop>,
     /// How fast it sends.
-    pace: Option<Arc<Pace>>,
+    pub(super) pace: Option<Arc<Pace>>,
+    pub(super) neighbourhood: Neighbourhood,
+}
+
+/// How other hosts reach this one and know it, and what is lent to it.
+pub(super) struct Neighbourhood {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) lending: Arc<Lending>,
 }
 
 impl SshConnector {
-    /// A connector over a session that is logged in.
-    pub(super) fn new(
-        channels: Arc<Channels>,
-        hops: Vec<Hop>,
-        user: String,
-        name: String,
-        pace: Option<Arc<Pace>>,
-    ) -> Self {
-        Self {
-            channels,
-            user,
-            name,
-            marker: new_marker(),
-            hops,
-            pace,
-        }
-    }
-
     /// The error for a command that certainly did not start.
     pub(super) fn not_started(&self, reason: String) -> TransportError {
         TransportError::NotStarted {
@@ -69,7 +62,7 @@ impl SshConnector {
             stdin,
             timeout,
             cancel,
-            sharing: _,
+            sharing,
             taker,
         } = request;
         let (shell_name, script) = command.to_named_script();
@@ -88,8 +81,12 @@ impl SshConnector {
             }
         };
         let mut running = Running::new(lease, self);
+        let borrowed = match &sharing {
+            Sharing::Fetch(key) => Some(self.neighbourhood.lending.borrow(key)),
+            _ => None,
+        };
         let outcome = tokio::select! {
-            outcome = running.talk(text, stdin, taker) => outcome,
+            outcome = running.talk(text, stdin, taker, borrowed.is_some()) => outcome,
             () = cancel.cancelled() => Err(TransportError::Cancelled),
             limit = &mut expired => Err(TransportError::TimedOut { limit }),
         };
@@ -134,6 +131,23 @@ impl Connector for SshConnector {
 
     fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
         self.channels.round_trip().boxed()
+    }
+
+    fn neighbour(&self) -> Option<Neighbour> {
+        let Neighbourhood {
+            host,
+            port,
+            lending,
+        } = &self.neighbourhood;
+        Some(Neighbour {
+            host: host.clone(),
+            port: *port,
+            host_key: lending.host_key()?.to_owned(),
+        })
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.channels.is_crowded()
     }
 
     fn pace(&self) -> Option<Arc<Pace>> {
@@ -187,11 +201,15 @@ impl<'a> Running<'a> {
         text: String,
         stdin: Stdin,
         taker: Option<mpsc::Sender<Bytes>>,
+        borrows: bool,
     ) -> Result<Output, TransportError> {
         let connector = self.connector;
         let Some(line) = &mut self.line else {
             return Err(connector.not_started("the channel is done with".to_owned()));
         };
+        if borrows && line.writer.agent_forward(false).await.is_err() {
+            return Err(connector.channels.gone());
+        }
         line.is_requested = true;
         // The reply is not waited for: it only tells whether the command started.
         if line.writer.exec(true, text).await.is_err() {

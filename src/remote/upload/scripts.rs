@@ -4,10 +4,10 @@
 use super::super::files::{digest_function, settle_function};
 
 /// Exit status of [`SEND`]: not all bytes arrived; the partial file stays.
-pub(super) const SHORT: u32 = 11;
+pub(in crate::remote) const SHORT: u32 = 11;
 
 /// Exit status of [`SEND`] and [`GATHER`]: what was hashed has another sha256. Nothing is taken away for that.
-pub(super) const WRONG: u32 = 12;
+pub(in crate::remote) const WRONG: u32 = 12;
 
 /// Makes room for an upload and answers how much of it is there (`have`), how much would fit (`free`, in KiB), and
 /// `same` when the destination has the right bytes already, as after a run that was killed between sending and
@@ -56,7 +56,7 @@ printf 'free=%s\n' "$(df -Pk "$folder" 2>/dev/null | sed -n '2s/.* \([0-9][0-9]*
 /// stopped when it comes near the one that writes, and goes on when that is far ahead or done; where they are is in
 /// `/proc`. Should it overtake all the same, its answer is wrong, and the file is hashed once more when it is whole. So is
 /// one that is short, and any on a host without `/proc`.
-pub(super) const SEND: &str = concat!(
+pub(in crate::remote) const SEND: &str = concat!(
     digest_function!(),
     settle_function!(),
     r#"
@@ -169,4 +169,4 @@ settle "$part" "$dest"
 );
 
 /// Takes away what is of no use.
-pub(super) const DISCARD: &str = r#"rm -f -- "$@""#;
+pub(in crate::remote) const DISCARD: &str = r#"rm -f -- "$@""#;

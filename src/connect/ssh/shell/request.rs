@@ -68,7 +68,7 @@ impl Shared {
     /// The request as far as the shell needs to know it; `None` when it needs a session of its own.
     pub(super) fn of(request: &ExecRequest) -> Option<Self> {
         let (command, lock, is_step) = match &request.sharing {
-            Sharing::Alone | Sharing::Hold => return None,
+            Sharing::Alone | Sharing::Hold | Sharing::Fetch(_) => return None,
             Sharing::Look => (&request.command, None, false),
             Sharing::Step(KeptStep { bare: None, .. }) => (&request.command, None, true),
             Sharing::Step(KeptStep {
