@@ -314,8 +314,13 @@ impl Doing<'_> {
         let outputs = match done {
             Ok(outputs) => outputs,
             Err(error) => {
+                let may_have_run = matches!(
+                    &error,
+                    ModuleError::Transport(error) if !error.did_not_run()
+                );
                 return Attempt {
                     diff: attempt.diff,
+                    may_have_run,
                     ..changed_by(spec, self.broken(error))
                 };
             }

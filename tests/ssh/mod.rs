@@ -22,6 +22,7 @@ mod host_keys;
 mod keys;
 mod links;
 mod login;
+mod losses;
 pub mod people;
 mod privilege;
 mod proxy;
