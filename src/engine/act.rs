@@ -314,8 +314,13 @@ impl Doing<'_> {
         let outputs = match done {
             Ok(outputs) => outputs,
             Err(error) => {
+                let may_have_run = matches!(
+                    &error,
+                    ModuleError::Transport(error) if !error.did_not_run()
+                );
                 return Attempt {
                     diff: attempt.diff,
+                    may_have_run,
                     ..changed_by(spec, self.broken(error))
                 };
             }
@@ -358,6 +363,7 @@ impl Doing<'_> {
             Step::Upload { source, .. } => source
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned()),
+            Step::Tree(tree) => tree.name.rsplit('/').next().map(str::to_owned),
             Step::Download { source, .. } => source.rsplit('/').next().map(str::to_owned),
             _ => None,
         });

@@ -17,6 +17,8 @@ pub(super) struct Attempt {
     pub(super) diff: Option<String>,
     pub(super) details: Option<String>,
     pub(super) lost: Option<TransportError>,
+    /// A step was begun, and its end was not seen.
+    pub(super) may_have_run: bool,
 }
 
 impl Attempt {
@@ -30,6 +32,7 @@ impl Attempt {
             diff: None,
             details: None,
             lost: None,
+            may_have_run: false,
         }
     }
 

@@ -204,6 +204,15 @@ pub enum EventKind {
         message: String,
         /// What to do.
         hint: Option<String>,
+        /// The number of the task that it was lost in, if it was there before.
+        #[serde(default)]
+        task: Option<u64>,
+        /// The name of that task.
+        #[serde(default)]
+        task_name: Option<String>,
+        /// A step of the task was begun and its end was not seen: nobody knows here whether it ran.
+        #[serde(default)]
+        may_have_run: bool,
     },
     /// A finding of a precheck.
     #[serde(skip_deserializing)]
@@ -359,9 +368,19 @@ impl EventKind {
             }
         };
         match &mut self {
-            Self::Notice { message, hint, .. } | Self::HostUnreachable { message, hint, .. } => {
+            Self::Notice { message, hint, .. } => {
                 mask(message);
                 mask_option(hint);
+            }
+            Self::HostUnreachable {
+                message,
+                hint,
+                task_name,
+                ..
+            } => {
+                mask(message);
+                mask_option(hint);
+                mask_option(task_name);
             }
             Self::TaskStarted { name, .. }
             | Self::Transfer { name, .. }

@@ -24,6 +24,8 @@ pub(super) struct Performed {
     pub(super) result: Map<String, Json>,
     /// Why the host was lost, when it was.
     pub(super) lost: Option<TransportError>,
+    /// The step that it was lost in may have run.
+    pub(super) may_have_run: bool,
     /// The ledger of the host says that handlers are owed.
     pub(super) is_noted: bool,
     /// Hosts that get the facts it found, where it is another one.
@@ -144,6 +146,7 @@ impl Runner<'_> {
             outcome: attempt.outcome,
             result: attempt.result.clone(),
             lost: attempt.lost.clone(),
+            may_have_run: attempt.may_have_run,
             is_noted: doing.is_noted.load(Ordering::Relaxed),
             fact_hosts: doing
                 .delegate
@@ -338,10 +341,11 @@ impl Doing<'_> {
             if attempt.outcome == Outcome::Skipped {
                 reasons.push(attempt.message.clone());
             }
-            let lost = attempt.lost.clone();
+            let (lost, may_have_run) = (attempt.lost.clone(), attempt.may_have_run);
             self.announce(attempt, Some(label), started.elapsed());
             if lost.is_some() {
                 whole.lost = lost;
+                whole.may_have_run = may_have_run;
                 break;
             }
             if matches!(

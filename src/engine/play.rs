@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::event::{EventKind, NoticeLevel, Outcome};
 use super::resume::StepId;
-use super::runner::{Around, Runner, select};
+use super::runner::{Around, LostAt, Runner, select};
 use super::schedule::Failure;
 use super::state::{PlayView, Standing, VarsFile};
 use super::{LOCALHOST, Member, tags};
@@ -397,7 +397,12 @@ impl Runner<'_> {
         let (outcome, error) = match known {
             Ok(()) => (Outcome::Ok, None),
             Err(FactsError::Transport(error)) if error.loses_host() => {
-                self.lose(&host, &error);
+                let at = LostAt {
+                    task,
+                    name: "gather facts",
+                    may_have_run: false,
+                };
+                self.lose(&host, &error, Some(at));
                 (Outcome::Unreachable, Some(error.to_string()))
             }
             Err(error) => {

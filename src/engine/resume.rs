@@ -215,6 +215,7 @@ impl Runner<'_> {
             outcome,
             result,
             lost: None,
+            may_have_run: false,
             is_noted: false,
             fact_hosts: None,
             is_taken_over: true,

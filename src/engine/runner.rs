@@ -42,6 +42,15 @@ pub(super) struct Around<'p> {
     pub(super) step: StepId,
 }
 
+/// What a host was at when it was lost.
+#[derive(Clone, Copy)]
+pub(super) struct LostAt<'a> {
+    pub(super) task: u64,
+    pub(super) name: &'a str,
+    /// A step was begun, and its end was not seen.
+    pub(super) may_have_run: bool,
+}
+
 /// One run.
 pub(super) struct Runner<'a> {
     pub(super) playbook: &'a Playbook,
@@ -231,7 +240,7 @@ impl<'a> Runner<'a> {
             if let Err(error) = &member.link
                 && !self.options.patient
             {
-                self.lose(&member.name, error);
+                self.lose(&member.name, error, None);
                 state.count(|recap| recap.unreachable += 1);
                 continue;
             }
@@ -344,7 +353,8 @@ impl<'a> Runner<'a> {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(super) fn lose(&self, host: &str, error: &TransportError) {
+    /// A host takes no further part; `at` is the task that it was lost in, if it was there before.
+    pub(super) fn lose(&self, host: &str, error: &TransportError, at: Option<LostAt<'_>>) {
         if let Some(state) = self.variables.host(host) {
             state.set_standing(Standing::Unreachable);
         }
@@ -352,6 +362,9 @@ impl<'a> Runner<'a> {
             host: host.to_owned(),
             message: error.to_string(),
             hint: error.hint().map(str::to_owned),
+            task: at.map(|at| at.task),
+            task_name: at.map(|at| at.name.to_owned()),
+            may_have_run: at.is_some_and(|at| at.may_have_run),
         });
     }
 

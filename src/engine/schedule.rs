@@ -14,7 +14,7 @@ use super::event::{EventKind, NoticeLevel, Outcome};
 use super::keywords::is_set;
 use super::perform::{Performed, notified};
 use super::resume::Left;
-use super::runner::{Around, Runner};
+use super::runner::{Around, LostAt, Runner};
 use super::state::Standing;
 use super::tags;
 use crate::playbook::{Action, Block, Frame, Item, Task};
@@ -325,7 +325,12 @@ impl Runner<'_> {
                 .await;
             let lost = performed.lost.as_ref();
             if let Some(error) = lost {
-                self.lose(&host, error);
+                let at = LostAt {
+                    task: number,
+                    name: &title,
+                    may_have_run: performed.may_have_run,
+                };
+                self.lose(&host, error, Some(at));
                 around.view.remove(&host);
             }
             if task.frame.role().is_some()

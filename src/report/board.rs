@@ -416,6 +416,9 @@ mod tests {
             host: host.to_owned(),
             message: "gone".to_owned(),
             hint: None,
+            task: None,
+            task_name: None,
+            may_have_run: false,
         };
         assert!(board.follow(&at(2, lost("node2"))).is_none());
         let over = board.follow(&at(3, lost("node3"))).unwrap();

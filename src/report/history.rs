@@ -253,14 +253,23 @@ impl Report {
                     host,
                     message,
                     hint,
+                    task,
+                    may_have_run,
+                    ..
                 } => {
                     lost.push(host);
+                    let known = task.map(|task| tasks.get(&task).cloned().unzip());
+                    let (task, place) = known.unwrap_or_default();
+                    let message = match &task {
+                        Some(_) => format!("{message} ({})", recap::what_ran(*may_have_run)),
+                        None => message.clone(),
+                    };
                     report.troubles.push(Trouble {
                         host: Some(host.clone()),
                         what: "unreachable",
-                        task: None,
-                        place: None,
-                        message: Some(message.clone()),
+                        task,
+                        place,
+                        message: Some(message),
                         hint: hint.clone(),
                         details: None,
                     });

@@ -191,11 +191,17 @@ impl Renderer for JsonDocument {
                 host,
                 message,
                 hint,
+                task,
+                task_name,
+                may_have_run,
             } => {
-                self.hosts.insert(
-                    host.clone(),
-                    json!({"reachable": false, "message": message, "hint": hint}),
-                );
+                let mut about = json!({"reachable": false, "message": message, "hint": hint});
+                if let (Some(task), Value::Object(about)) = (task, &mut about) {
+                    about.insert("task".to_owned(), json!(task));
+                    about.insert("task_name".to_owned(), json!(task_name));
+                    about.insert("may_have_run".to_owned(), json!(may_have_run));
+                }
+                self.hosts.insert(host.clone(), about);
             }
             EventKind::Finding(finding) => self.document.findings.push(finding.clone()),
             EventKind::RunFinished {

@@ -199,6 +199,7 @@ pub fn everything(event: &Event, check_mode: bool) -> Vec<Line> {
             host,
             message,
             hint,
+            ..
         } => unreachable(host, message, hint.as_deref()),
         EventKind::Finding(finding) => {
             let mut lines = plain(format!(

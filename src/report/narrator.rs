@@ -48,6 +48,8 @@ pub struct Narrator<S> {
     told: HashMap<u64, usize>,
     /// Hosts of which it was said why they cannot be reached.
     lost: HashSet<String>,
+    /// What lost hosts were at, for the end.
+    losses: Vec<recap::Loss>,
     check_mode: bool,
     /// What is to be read last, until the recap is there.
     summary: Vec<Line>,
@@ -67,6 +69,7 @@ impl<S: Screen> Narrator<S> {
             itemised: HashSet::new(),
             told: HashMap::new(),
             lost: HashSet::new(),
+            losses: Vec::new(),
             check_mode: false,
             summary: Vec::new(),
             last_said: Duration::ZERO,
@@ -284,6 +287,22 @@ impl<S: Screen> Renderer for Narrator<S> {
                 .map(|transfer| transfer.since),
             _ => None,
         };
+        if let EventKind::HostUnreachable {
+            host,
+            message,
+            task_name,
+            may_have_run,
+            ..
+        } = &event.kind
+            && self.losses.iter().all(|loss| loss.host != *host)
+        {
+            self.losses.push(recap::Loss {
+                host: host.clone(),
+                message: message.clone(),
+                task_name: task_name.clone(),
+                may_have_run: *may_have_run,
+            });
+        }
         // A result is told before the board forgets its task.
         self.host_task_finished(event);
         let over = self.board.follow(event);
@@ -325,6 +344,7 @@ impl<S: Screen> Renderer for Narrator<S> {
                 host,
                 message,
                 hint,
+                ..
             } if self.lost.insert(host.clone()) => {
                 self.say_all(at, &lines::unreachable(host, message, hint.as_deref()));
             }
@@ -339,6 +359,7 @@ impl<S: Screen> Renderer for Narrator<S> {
                 if !rows.is_empty() {
                     self.leave_room(at);
                     self.say_all(at, &recap::table(rows));
+                    self.say_all(at, &recap::losses(&self.losses));
                     let verdict = recap::verdict(rows, *duration, *exit_code, self.check_mode);
                     self.say(at, verdict);
                 }

@@ -51,6 +51,56 @@ pub fn table(recap: &[(String, Recap)]) -> Vec<Line> {
     lines
 }
 
+/// A host that was lost, and what it was at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// Its name.
+    pub host: String,
+    /// Why.
+    pub message: String,
+    /// The task that it was lost in, if it was there before.
+    pub task_name: Option<String>,
+    /// A step of the task was begun and its end was not seen.
+    pub may_have_run: bool,
+}
+
+/// The most hosts that were lost that are listed; all are in the log and in the history.
+const MOST_LOSSES: usize = 20;
+
+/// One line for each host that was lost.
+pub fn losses(losses: &[Loss]) -> Vec<Line> {
+    let told = losses.iter().take(MOST_LOSSES).map(|loss| {
+        let line = match &loss.task_name {
+            None => format!("unreachable: {}: {}", loss.host, loss.message),
+            Some(task) => format!(
+                "unreachable: {} in [{task}], {}: {}",
+                loss.host,
+                what_ran(loss.may_have_run),
+                loss.message
+            ),
+        };
+        Line::new(Paint::Bad, text::tame(&line))
+    });
+    let more = losses.len().saturating_sub(MOST_LOSSES);
+    let rest = (more > 0).then(|| {
+        let line = format!(
+            "unreachable: {} more, see `kk history show`",
+            text::count(more, "host")
+        );
+        Line::new(Paint::Bad, line)
+    });
+    told.chain(rest).collect()
+}
+
+/// Whether the step of a lost host ran, in words.
+pub fn what_ran(may_have_run: bool) -> &'static str {
+    if may_have_run {
+        "whose step may have run"
+    } else {
+        "whose step did not run"
+    }
+}
+
 /// One line: what became of the hosts, and how long it took.
 pub fn verdict(recap: &[(String, Recap)], took: Duration, exit_code: u8, check_mode: bool) -> Line {
     let hosts_where = |test: fn(&Recap) -> bool| {

@@ -305,8 +305,22 @@ fn line_of(event: &EventKind) -> Option<String> {
             message,
             ..
         } => format!("  {host}: attempt {attempt} of {attempts}: {message}"),
-        EventKind::HostUnreachable { host, message, .. } => {
-            format!("  {host} cannot be reached: {message}")
+        EventKind::HostUnreachable {
+            host,
+            message,
+            task_name,
+            may_have_run,
+            ..
+        } => {
+            let at = task_name.as_ref().map_or_else(String::new, |name| {
+                let ran = if *may_have_run {
+                    "may have run"
+                } else {
+                    "did not run"
+                };
+                format!(" (in `{name}`, whose step {ran})")
+            });
+            format!("  {host} cannot be reached: {message}{at}")
         }
         EventKind::Notice { message, .. } => format!("! {message}"),
         _ => return None,

@@ -333,7 +333,14 @@ impl Session {
             .run_step(command, Stdin::Empty, |_| {
                 Sharing::Fetch(Arc::clone(&claim.key))
             })
-            .await?;
+            .await;
+        let output = match output {
+            // The neighbour may say what it likes, and this host passes it on.
+            Err(error @ TransportError::TooMuchOutput) => {
+                return Ok(Fetched::Not(error.to_string()));
+            }
+            other => other?,
+        };
         let reason = first_words(&output);
         match output.status.code() {
             0 => {

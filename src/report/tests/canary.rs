@@ -133,6 +133,9 @@ fn saying(text: &str) -> Vec<EventKind> {
             host: "node2".into(),
             message: text.into(),
             hint: some(),
+            task: Some(1),
+            task_name: some(),
+            may_have_run: true,
         },
         EventKind::Finding(Finding {
             measured: text.into(),

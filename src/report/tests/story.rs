@@ -261,6 +261,9 @@ pub fn story() -> Vec<Event> {
             host: "node2".into(),
             message: "lost the connection to 10.0.0.12: broken pipe".into(),
             hint: Some("is the host still up?".into()),
+            task: Some(5),
+            task_name: Some("start the registry".into()),
+            may_have_run: true,
         },
     ));
     story.push(at(19_150, ends(5, "node2", Outcome::Unreachable)));
