@@ -351,6 +351,13 @@ impl Channels {
 
     /// A channel, as soon as there may be one more. Nothing is left behind if the caller stops waiting.
     pub(super) async fn acquire(self: &Arc<Self>) -> Result<Lease, TransportError> {
+        let lease = self.acquire_one().await?;
+        self.open_ahead();
+        Ok(lease)
+    }
+
+    /// The same for a shell, in which most commands run: none is opened ahead until a command needs one of its own.
+    pub(super) async fn acquire_one(self: &Arc<Self>) -> Result<Lease, TransportError> {
         let mut refusals = Refusals::default();
         loop {
             let freed = self.freed.notified();
@@ -379,15 +386,11 @@ impl Channels {
                 Next::Spare(mut channel) => {
                     let slot = Slot::of(self);
                     if is_usable(&mut channel) {
-                        self.open_ahead();
                         return Ok(Lease { channel, slot });
                     }
                 }
                 Next::Open => match self.open().await {
-                    Ok(lease) => {
-                        self.open_ahead();
-                        return Ok(lease);
-                    }
+                    Ok(lease) => return Ok(lease),
                     Err((russh::Error::ChannelOpenFailure(reason), slot)) => {
                         self.after_refusal(&mut refusals, slot, reason.description())
                             .await?;

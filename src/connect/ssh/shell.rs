@@ -344,7 +344,7 @@ impl SshConnector {
             login_shell_text(&name, &script, &self.marker)
         }
         .map_err(|reason| self.not_started(reason))?;
-        let lease = self.channels.acquire().await?;
+        let lease = self.channels.acquire_one().await?;
         let (reader, writer) = lease.channel.split();
         let line = Line {
             reader,
