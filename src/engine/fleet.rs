@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::{Connector, TransportError};
-use crate::facts::{Facts, FactsError};
+use crate::facts::{Answer, Facts, FactsError};
 use crate::inventory::{Connection, Host, Inventory};
 use crate::remote::{Become, Session};
 use crate::secret::SecretString;
@@ -33,7 +33,7 @@ pub struct Member {
     pub link: Result<Arc<dyn Connector>, TransportError>,
     become_password: Option<SecretString>,
     refusal: Mutex<Option<String>>,
-    facts: Mutex<Option<Result<Arc<Facts>, Arc<FactsError>>>>,
+    facts: Mutex<Option<Result<Arc<Answer>, Arc<FactsError>>>>,
 }
 
 impl Member {
@@ -89,17 +89,31 @@ impl Member {
         self.facts_result()?.ok()
     }
 
-    /// The facts or why there are none; `None` when nobody has asked the host yet.
-    pub fn facts_result(&self) -> Option<Result<Arc<Facts>, Arc<FactsError>>> {
+    /// The same; read when it is looked at.
+    pub(super) fn answer(&self) -> Option<Arc<Answer>> {
+        self.known()?.ok()
+    }
+
+    fn known(&self) -> Option<Result<Arc<Answer>, Arc<FactsError>>> {
         self.facts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
+    /// The facts or why there are none; `None` when nobody has asked the host yet.
+    pub fn facts_result(&self) -> Option<Result<Arc<Facts>, Arc<FactsError>>> {
+        Some(self.known()?.map(|answer| answer.facts()))
+    }
+
     /// Remembers facts, or why there are none.
     pub fn set_facts(&self, facts: Result<Facts, Arc<FactsError>>) {
-        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts.map(Arc::new));
+        self.set_answer(facts.map(|facts| Arc::new(facts.into())));
+    }
+
+    /// Remembers what a host said, or why it said nothing.
+    pub(super) fn set_answer(&self, answer: Result<Arc<Answer>, Arc<FactsError>>) {
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
     }
 }
 

@@ -15,7 +15,7 @@ use super::runner::{Around, LostAt, Runner, select};
 use super::schedule::Failure;
 use super::state::{PlayView, Standing, VarsFile};
 use super::{LOCALHOST, Member, tags};
-use crate::facts::FactsError;
+use crate::facts::{Answer, FactText, FactsError};
 use crate::playbook::{Frame, Order, Play, Strategy};
 use crate::remote::Session;
 use crate::template::{Layer, Scope, Template, truthy};
@@ -379,20 +379,23 @@ impl Runner<'_> {
             host: host.clone(),
         });
         let facts = match session {
-            Ok(session) => self.facts_of(member, &session, wanted).await,
+            Ok(session) => self.answer_of(member, &session, wanted).await,
             Err(error) => Err(error),
         };
-        let facts = facts.and_then(|facts| match &asked {
-            Some(asked) => of_subset(facts, asked),
-            None => Ok(facts),
-        });
-        let (outcome, error) = match facts {
-            Ok(facts) => {
-                if let Some(state) = self.variables.host(&host) {
+        let state = self.variables.host(&host);
+        let known = facts.and_then(|answer| {
+            match (state, &asked) {
+                (Some(state), None) => state.add_facts_later(move || all_facts(&answer)),
+                (Some(state), Some(asked)) => {
+                    let facts = of_subset(all_facts(&answer), asked)?;
                     state.add_fact_texts(facts.into_iter());
                 }
-                (Outcome::Ok, None)
+                (None, _) => {}
             }
+            Ok(())
+        });
+        let (outcome, error) = match known {
+            Ok(()) => (Outcome::Ok, None),
             Err(FactsError::Transport(error)) if error.loses_host() => {
                 let at = LostAt {
                     task,
@@ -425,26 +428,37 @@ impl Runner<'_> {
         });
     }
 
-    /// The facts of a host as variables, each value as a JSON text; remembered for modules as well.
+    /// The facts of a host as variables.
     pub(super) async fn facts_of(
         &self,
         member: &Member,
         session: &Session,
         wanted: &crate::facts::Wanted,
     ) -> Result<Vec<FactText>, FactsError> {
-        let mut facts = crate::facts::gather(session, wanted).await?;
-        let mut texts: Vec<FactText> = facts.to_texts().collect();
-        // Modules do not look at them, and there are hundreds.
-        drop(std::mem::take(&mut facts.ansible));
-        texts.push(("module_setup".to_owned(), "true".into()));
-        texts.push(("gather_subset".to_owned(), "[\"all\"]".into()));
-        member.set_facts(Ok(facts));
-        Ok(texts)
+        let answer = self.answer_of(member, session, wanted).await?;
+        Ok(all_facts(&answer))
+    }
+
+    /// What a host says of itself; remembered for modules as well.
+    async fn answer_of(
+        &self,
+        member: &Member,
+        session: &Session,
+        wanted: &crate::facts::Wanted,
+    ) -> Result<Arc<Answer>, FactsError> {
+        let answer = Arc::new(crate::facts::ask(session, wanted).await?);
+        member.set_answer(Ok(Arc::clone(&answer)));
+        Ok(answer)
     }
 }
 
-/// The name of a fact and its value as a JSON text.
-type FactText = (String, Arc<str>);
+/// The facts of a host as variables.
+fn all_facts(answer: &Answer) -> Vec<FactText> {
+    let mut texts = answer.take_texts();
+    texts.push(("module_setup".to_owned(), "true".into()));
+    texts.push(("gather_subset".to_owned(), "[\"all\"]".into()));
+    texts
+}
 
 /// The facts that `gather_subset` asks for, and what kk itself knows.
 fn of_subset(mut facts: Vec<FactText>, asked: &Json) -> Result<Vec<FactText>, FactsError> {

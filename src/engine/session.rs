@@ -12,7 +12,7 @@ use super::runner::Runner;
 use super::told::Told;
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
-use crate::facts::{Facts, FactsError};
+use crate::facts::{Answer, FactsError};
 use crate::modules::ModuleError;
 use crate::playbook::{ArgumentValue, Frame};
 use crate::remote::Session;
@@ -23,7 +23,7 @@ impl Doing<'_> {
     pub(super) async fn session(
         &self,
         scope: &Scope,
-    ) -> Result<(Session, Option<Arc<Facts>>), Box<Attempt>> {
+    ) -> Result<(Session, Option<Arc<Answer>>), Box<Attempt>> {
         let failed = |diagnostic: Diagnostic| Box::new(Attempt::from_diagnostic(&diagnostic));
         let target = self.target();
         let frame = &self.task.frame;
@@ -96,9 +96,9 @@ impl Doing<'_> {
         } else {
             session.with_environment(&environment)
         };
-        let facts = member.facts().or_else(|| {
+        let facts = member.answer().or_else(|| {
             let member = self.runner.fleet.member(target)?;
-            member.facts()
+            member.answer()
         });
         Ok((session, facts))
     }

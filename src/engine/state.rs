@@ -12,6 +12,7 @@ use super::grown::Grown;
 use super::outside::TaskOutside;
 use super::{LOCALHOST, Recap};
 use crate::diagnostic::Diagnostic;
+use crate::facts::FactText;
 use crate::playbook::{Frame, Library, OMIT, Play, Role, Strategy, Task};
 use crate::template::{Hosts, Layer, Scope, Template};
 
@@ -187,6 +188,12 @@ impl HostState {
     pub(super) fn add_fact_texts(&self, facts: impl Iterator<Item = (String, Arc<str>)>) {
         let mut inner = self.lock();
         inner.facts = inner.facts.with_facts(facts);
+    }
+
+    /// The same; read when one is looked for.
+    pub(super) fn add_facts_later(&self, read: impl FnOnce() -> Vec<FactText> + Send + 'static) {
+        let mut inner = self.lock();
+        inner.facts = inner.facts.with_facts_later(read);
     }
 
     /// `meta: clear_facts`.

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::answer::{Answer, Said};
 use super::frame::Frames;
 use super::model::{AnsibleFacts, Facts};
 use super::{ansible, clock, engines, network, services, sockets, storage, system};
@@ -110,6 +111,22 @@ pub enum FactsError {
 ///
 /// When the session fails, or when the script was ended before its end. A probe that fails is no error.
 pub async fn gather(session: &Session, wanted: &Wanted) -> Result<Facts, FactsError> {
+    let said = say(session, wanted).await?;
+    let mut facts = parse(&said.text, said.sent, said.received).unwrap_or_default();
+    facts.extent = said.extent;
+    Ok(facts)
+}
+
+/// The same; the answer is read when it is looked at.
+///
+/// # Errors
+///
+/// As [`gather`].
+pub async fn ask(session: &Session, wanted: &Wanted) -> Result<Answer, FactsError> {
+    Ok(Answer::new(say(session, wanted).await?))
+}
+
+async fn say(session: &Session, wanted: &Wanted) -> Result<Said, FactsError> {
     let session = session.with_timeout(Some(LIMIT));
     let sent = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -117,9 +134,12 @@ pub async fn gather(session: &Session, wanted: &Wanted) -> Result<Facts, FactsEr
     let started = Instant::now();
     let output = session.probe(command(wanted)).await?;
     let received = sent + started.elapsed();
-    let mut facts = from_output(&output, sent, received)?;
-    facts.extent = wanted.extent;
-    Ok(facts)
+    Ok(Said {
+        text: text_of(&output)?,
+        sent,
+        received,
+        extent: wanted.extent,
+    })
 }
 
 /// The request as a command.
@@ -157,10 +177,11 @@ fn words(names: &[String]) -> String {
     names.join(" ")
 }
 
-fn from_output(output: &Output, sent: Duration, received: Duration) -> Result<Facts, FactsError> {
+/// What the script said, if it came to its end.
+fn text_of(output: &Output) -> Result<String, FactsError> {
     let text = output.stdout_text();
-    if let Some(facts) = parse(&text, sent, received) {
-        return Ok(facts);
+    if Frames::new(&text).has("end") {
+        return Ok(text);
     }
     let details = output.stderr_text();
     let last = details.lines().rev().find(|line| !line.trim().is_empty());
@@ -209,7 +230,7 @@ mod tests {
             stderr: b"sudo: a password is required\n".to_vec(),
             ..Output::default()
         };
-        let error = from_output(&output, Duration::ZERO, Duration::ZERO).unwrap_err();
+        let error = text_of(&output).unwrap_err();
         assert_eq!(
             error.to_string(),
             "read facts: sudo: a password is required"

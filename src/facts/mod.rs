@@ -9,6 +9,7 @@ mod ansible_devices;
 mod ansible_hardware;
 mod ansible_links;
 mod ansible_network;
+mod answer;
 mod clock;
 mod engines;
 #[cfg(test)]
@@ -26,7 +27,8 @@ mod subset;
 mod system;
 mod vars;
 
-pub use gather::{Extent, FactsError, SCRIPT, SYSTEM_SCRIPT, Wanted, gather, parse};
+pub use answer::{Answer, FactText};
+pub use gather::{Extent, FactsError, SCRIPT, SYSTEM_SCRIPT, Wanted, ask, gather, parse};
 pub use model::{
     Container, Engine, Facts, Folder, FolderContent, Interface, Listener, Mount, Os, ServiceFact,
 };

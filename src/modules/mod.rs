@@ -96,7 +96,7 @@ pub use manual::Manual;
 pub use plan::{Change, Content, LedgerEntry, Plan, Reconnect, Step, StepOutput, Verdict};
 
 use crate::connect::TransportError;
-use crate::facts::Facts;
+use crate::facts::Answer;
 use crate::remote::Session;
 use crate::template::Syntax;
 
@@ -161,7 +161,7 @@ pub struct Look<'a> {
     /// The name in the inventory of the host that the task is for.
     pub host: &'a str,
     /// The facts of that host, when they were gathered.
-    pub facts: Option<&'a Facts>,
+    pub facts: Option<&'a Answer>,
     /// Renders templates and finds files for the running task.
     pub files: &'a dyn Files,
     /// Nothing will be changed: what cannot be known yet becomes [`Verdict::Unknown`] and not an error.

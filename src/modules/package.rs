@@ -91,7 +91,9 @@ struct Package {
 impl Module for Package {
     fn plan<'a>(&'a self, look: &'a Look<'a>) -> BoxFuture<'a, Result<Plan, ModuleError>> {
         async move {
-            let known = look.facts.and_then(|facts| facts.package_manager.clone());
+            let known = look
+                .facts
+                .and_then(|facts| facts.facts().package_manager.clone());
             let tool = if let Some(tool) = self.with.clone().or(known) {
                 tool
             } else {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use indexmap::{IndexMap, IndexSet};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
@@ -37,7 +37,43 @@ pub struct Layer {
 #[derive(Debug, Clone)]
 enum Variables {
     Plain(Arc<Map<String, Json>>),
-    Facts(Arc<PackedFacts>),
+    Facts(Arc<Facts>),
+}
+
+/// Facts, or how they become known.
+#[derive(Default)]
+struct Facts {
+    known: OnceLock<PackedFacts>,
+    later: Mutex<Option<Box<dyn FnOnce() -> PackedFacts + Send>>>,
+}
+
+impl Facts {
+    fn known(&self) -> &PackedFacts {
+        self.known.get_or_init(|| {
+            let later = lock(&self.later).take();
+            later.map_or_else(PackedFacts::default, |read| read())
+        })
+    }
+}
+
+impl std::fmt::Debug for Facts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.known.fmt(formatter)
+    }
+}
+
+/// How to reach a host and work there is for whoever wrote the inventory or the playbook to say, never for the host. The
+/// engine looks for these at every step.
+fn is_for_people(name: &str) -> bool {
+    name.starts_with("ansible_become")
+        || matches!(
+            name,
+            "ansible_host"
+                | "ansible_port"
+                | "ansible_user"
+                | "ansible_password"
+                | "ansible_connection"
+        )
 }
 
 /// Facts as JSON texts, by their names as variables, the latest last. A host has hundreds of them and a play looks at few: in
@@ -200,17 +236,39 @@ impl Layer {
     /// A layer of facts with more of them, each value as a JSON text; the same names are replaced.
     #[must_use]
     pub fn with_facts(&self, facts: impl IntoIterator<Item = (String, Arc<str>)>) -> Self {
+        let facts = Facts {
+            known: OnceLock::from(self.packed_with(facts)),
+            ..Facts::default()
+        };
+        Self::new(Variables::Facts(Arc::new(facts)), true)
+    }
+
+    fn packed_with(&self, facts: impl IntoIterator<Item = (String, Arc<str>)>) -> PackedFacts {
         let known = match &self.variables {
             Variables::Facts(known) => Arc::clone(known),
             Variables::Plain(_) => Arc::default(),
         };
         let facts: Vec<_> = facts.into_iter().collect();
-        let mut all: IndexMap<&str, &str> = known.iter().collect();
+        let mut all: IndexMap<&str, &str> = known.known().iter().collect();
         for (name, text) in facts.iter().filter(|(name, _)| name != FACTS) {
             all.shift_remove(name.as_str());
             all.insert(name, text);
         }
-        Self::new(Variables::Facts(Arc::new(PackedFacts::new(&all))), true)
+        PackedFacts::new(&all)
+    }
+
+    /// The same; they are read when a fact is looked for.
+    #[must_use]
+    pub fn with_facts_later(
+        &self,
+        read: impl FnOnce() -> Vec<(String, Arc<str>)> + Send + 'static,
+    ) -> Self {
+        let known = self.clone();
+        let facts = Facts {
+            later: Mutex::new(Some(Box::new(move || known.packed_with(read())))),
+            ..Facts::default()
+        };
+        Self::new(Variables::Facts(Arc::new(facts)), true)
     }
 
     fn new(variables: Variables, raw: bool) -> Self {
@@ -244,22 +302,26 @@ impl Layer {
     pub(super) fn has(&self, name: &str) -> bool {
         match &self.variables {
             Variables::Plain(variables) => variables.contains_key(name),
-            Variables::Facts(facts) => name == FACTS || facts.index_of(name).is_some(),
+            Variables::Facts(_) if is_for_people(name) => false,
+            Variables::Facts(facts) => name == FACTS || facts.known().index_of(name).is_some(),
         }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Cow<'_, Json>> {
         match &self.variables {
             Variables::Plain(variables) => variables.get(name).map(Cow::Borrowed),
-            Variables::Facts(facts) if name == FACTS => Some(Cow::Owned(facts.all())),
-            Variables::Facts(facts) => facts.get(name).map(Cow::Owned),
+            Variables::Facts(_) if is_for_people(name) => None,
+            Variables::Facts(facts) if name == FACTS => Some(Cow::Owned(facts.known().all())),
+            Variables::Facts(facts) => facts.known().get(name).map(Cow::Owned),
         }
     }
 
     pub(super) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match &self.variables {
             Variables::Plain(variables) => Box::new(variables.keys().map(String::as_str)),
-            Variables::Facts(facts) => Box::new(facts.names().chain(std::iter::once(FACTS))),
+            Variables::Facts(facts) => {
+                Box::new(facts.known().names().chain(std::iter::once(FACTS)))
+            }
         }
     }
 
@@ -289,7 +351,7 @@ impl Layer {
 
 /// `ansible_facts`. A fact is unpacked when it is asked for.
 struct AllFacts {
-    facts: Arc<PackedFacts>,
+    facts: Arc<Facts>,
     layer: Layer,
 }
 
@@ -309,7 +371,7 @@ impl Object for AllFacts {
     }
 
     fn get_value_by_str(self: &Arc<Self>, short: &str) -> Option<Value> {
-        match self.layer.ready(self.facts.called(short)?)? {
+        match self.layer.ready(self.facts.known().called(short)?)? {
             Ready::Value(value) => Some(value),
             Ready::ToResolve(json) => Some(match decrypted(&json) {
                 Ok(json) => environment::value_of(&json),
@@ -319,7 +381,7 @@ impl Object for AllFacts {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        let names = self.facts.shorts();
+        let names = self.facts.known().shorts();
         Enumerator::Values(names.into_iter().map(Value::from).collect())
     }
 
@@ -362,6 +424,35 @@ mod tests {
         first.with_facts(texts(
             json!({"own": [3], "ansible_os_family": "Debian", "kernel": "set"}),
         ))
+    }
+
+    #[test]
+    fn facts_are_read_once_and_when_one_is_looked_for() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let reads = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&reads);
+        let layer = facts().with_facts_later(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            let text = |name: &str, value: &str| (name.to_owned(), Arc::from(value));
+            vec![
+                text("ansible_kernel", "\"6.12\""),
+                text("ansible_become", "true"),
+            ]
+        });
+        let scope = Scope::new(vec![layer]);
+        // What a host says of itself is nothing to log in or to become somebody by.
+        for name in ["ansible_become", "ansible_become_pass", "ansible_host"] {
+            assert_eq!(scope.variable(name).unwrap(), None);
+        }
+        assert_eq!(reads.load(Ordering::Relaxed), 0);
+        let value = |text: &str| {
+            let template = Template::expression(text, None).unwrap();
+            template.evaluate(&scope).unwrap()
+        };
+        assert_eq!(value("ansible_kernel"), json!("6.12"));
+        assert_eq!(value("ansible_facts.kernel"), json!("6.12"));
+        assert_eq!(value("own"), json!([3]));
+        assert_eq!(reads.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -39,7 +39,11 @@ impl Host {
 
     /// Runs a script as root with something on standard input.
     pub fn feed(&self, script: &str, input: &[u8]) -> Output {
-        let mut child = lab::script(&["exec", &self.name, "--", "sh", "-c", script])
+        self.feed_within(120, script, input)
+    }
+
+    fn feed_within(&self, seconds: u32, script: &str, input: &[u8]) -> Output {
+        let mut child = lab::script(seconds, &["exec", &self.name, "--", "sh", "-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -63,7 +67,7 @@ impl Host {
 
     /// Starts a script that goes on until it is told to end by the end of its input.
     pub fn start(&self, script: &str) -> Child {
-        lab::script(&["exec", &self.name, "--", "sh", "-c", script])
+        lab::script(600, &["exec", &self.name, "--", "sh", "-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -75,7 +79,7 @@ impl Host {
     pub fn wait_until(&self, what: &str, limit: Duration, script: &str) {
         let began = Instant::now();
         loop {
-            let output = self.try_sh(script);
+            let output = self.feed_within(15, script, b"");
             if output.status.success() {
                 return;
             }

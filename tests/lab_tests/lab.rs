@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::hosts::Host;
+
+/// No case takes longer; one that does hangs.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The running lab.
 pub struct Lab {
@@ -32,16 +36,20 @@ fn target() -> PathBuf {
     }
 }
 
-/// A call of the lab's own script.
-pub fn script(words: &[&str]) -> Command {
-    let mut command = Command::new(repository().join("tests/lab/lab"));
-    command.args(words).env("KK_LAB_TARGET", target());
+/// A call of the lab's own script. It is ended after `limit` seconds: a command in a host that goes down may never come back.
+pub fn script(limit: u32, words: &[&str]) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-k", "10", &limit.to_string()]);
+    command.arg(repository().join("tests/lab/lab")).args(words);
+    command.env("KK_LAB_TARGET", target());
     command
 }
 
 /// Runs the lab's script; it has to succeed.
 pub fn call(words: &[&str]) {
-    let output = script(words).stdin(Stdio::null()).output().unwrap();
+    // To bring the lab up is to build it, where it was not built before.
+    let limit = if words.contains(&"up") { 1200 } else { 180 };
+    let output = script(limit, words).stdin(Stdio::null()).output().unwrap();
     assert!(
         output.status.success(),
         "tests/lab/lab {}: {}\n{}",
@@ -53,7 +61,7 @@ pub fn call(words: &[&str]) {
 
 impl Lab {
     fn up() -> Self {
-        let status = script(&["status"]).output().unwrap();
+        let status = script(60, &["status"]).output().unwrap();
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
         let running = status
             .lines()
@@ -75,7 +83,7 @@ impl Lab {
             released: Condvar::new(),
         };
         // There may be several labs on this machine: the script and the files have to mean the same one.
-        let status = script(&["status"]).output().unwrap();
+        let status = script(60, &["status"]).output().unwrap();
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
         for number in 1..=3 {
             let Host { name, address } = lab.host(number);
@@ -121,7 +129,9 @@ pub struct Case {
     /// The hosts, in the order that was asked for.
     pub hosts: Vec<Host>,
     began: Instant,
-    step: Mutex<Option<(String, Instant)>>,
+    step: Arc<Mutex<Option<(String, Instant)>>>,
+    /// Dropped with the case; the watch ends then.
+    _watched: Sender<()>,
 }
 
 impl Case {
@@ -137,12 +147,19 @@ impl Case {
         }
         busy.extend(numbers);
         drop(busy);
+        let step = Arc::default();
+        let (watched, over) = channel();
+        std::thread::spawn({
+            let step = Arc::clone(&step);
+            move || watch(name, &step, &over)
+        });
         let case = Self {
             name,
             numbers: numbers.to_vec(),
             hosts: numbers.iter().map(|&number| lab.host(number)).collect(),
             began: Instant::now(),
-            step: Mutex::default(),
+            step,
+            _watched: watched,
         };
         println!("\nCASE  {name}");
         case.step("pristine hosts");
@@ -162,6 +179,23 @@ impl Case {
         let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
         report(step.replace((what.to_owned(), Instant::now())));
     }
+}
+
+/// Ends the tests when a case hangs, and says where, and what runs on this machine: a case that waits for something that
+/// never comes cannot say it itself.
+#[expect(clippy::exit, reason = "a test that hangs cannot be ended otherwise")]
+fn watch(name: &str, step: &Mutex<Option<(String, Instant)>>, over: &Receiver<()>) {
+    if over.recv_timeout(LIMIT) != Err(RecvTimeoutError::Timeout) {
+        return;
+    }
+    let step = step.lock().unwrap_or_else(PoisonError::into_inner);
+    println!("FAILED  lab: {name} hangs");
+    report(step.clone());
+    let columns = "pid,ppid,etimes,stat,wchan:20,args";
+    let _ = Command::new("ps")
+        .args(["-eo", columns, "--forest"])
+        .status();
+    std::process::exit(1);
 }
 
 fn report(step: Option<(String, Instant)>) {

@@ -147,6 +147,86 @@ async fn a_host_that_closes_idle_sessions_gets_a_new_connection() {
     }
 }
 
+/// How often somebody logged in at a server.
+fn logins(server: &Server) -> usize {
+    server.log().matches("Accepted publickey").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_server_ends_for_idleness_is_replaced_on_the_same_connection() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::with("ChannelTimeout session:*=1s");
+    let file = server.path("ran");
+    let session = session_over(connect(server.options()).await.unwrap());
+    for name in ["first", "second", "third"] {
+        note(&session, &file, name).await.unwrap();
+        assert_eq!(times(&file, name), 1);
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+    }
+    assert_eq!(logins(&server), 1);
+    assert!(
+        server.log().contains("of inactivity"),
+        "the server ended none: {}",
+        server.log()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_the_server_ends_for_idleness_is_replaced() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::with("ChannelTimeout session:*=1s\nUnusedConnectionTimeout 1s");
+    let file = server.path("ran");
+    let session = session_over(connect(server.options()).await.unwrap());
+    for (round, name) in ["first", "second", "third"].into_iter().enumerate() {
+        note(&session, &file, name).await.unwrap();
+        assert_eq!(times(&file, name), 1);
+        assert_eq!(logins(&server), round + 1);
+        tokio::time::sleep(Duration::from_millis(3500)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_the_server_ends_for_silence_is_lost_and_not_run_again() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::with("ChannelTimeout session:*=1s");
+    let file = server.path("ran");
+    let session = session_over(connect(server.options()).await.unwrap());
+    let words = [file.to_str().unwrap(), "silent"];
+    let script = "printf '%s\\n' \"$2\" >>\"$1\"; sleep 5; echo end";
+    let began = Instant::now();
+    let result = session
+        .run(Command::script(script, words), Bytes::new())
+        .await;
+    match &result {
+        Err(TransportError::Lost { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "not seen in time");
+    assert_eq!(times(&file, "silent"), 1);
+    note(&session, &file, "next").await.unwrap();
+    assert_eq!((times(&file, "silent"), times(&file, "next")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_whether_somebody_is_there_gets_an_answer() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::with("ClientAliveInterval 1\nClientAliveCountMax 1");
+    let file = server.path("ran");
+    let session = session_over(connect(server.options()).await.unwrap());
+    note(&session, &file, "before").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    note(&session, &file, "after").await.unwrap();
+    assert_eq!(logins(&server), 1, "{}", server.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_lost_is_not_started_again_and_what_follows_is() {
     if !server::is_available() {

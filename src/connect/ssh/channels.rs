@@ -19,7 +19,7 @@ use crate::connect::TransportError;
 /// How often a refused channel is asked for again while other commands run.
 const ATTEMPTS_BESIDE_OTHERS: u32 = 4;
 
-/// How often it is asked for again when no other command of ours runs: about 5 s in all.
+/// How often in a row it is asked for again when no other command of ours runs: about 5 s in all.
 const ATTEMPTS_ALONE: u32 = 8;
 
 /// The wait before the second attempt; it doubles each time.
@@ -148,6 +148,28 @@ impl State {
                 self.shell = other;
                 None
             }
+        }
+    }
+}
+
+/// How often a channel was refused to somebody who asked for one: first while other commands ran, which may have had all
+/// there are, and then alone.
+#[derive(Default)]
+struct Refusals {
+    beside_others: u32,
+    alone: u32,
+}
+
+impl Refusals {
+    /// Counts one more; which it is of its kind, and how many there may be.
+    const fn next(&mut self, has_others: bool) -> (u32, u32) {
+        if has_others {
+            self.alone = 0;
+            self.beside_others += 1;
+            (self.beside_others, ATTEMPTS_BESIDE_OTHERS)
+        } else {
+            self.alone += 1;
+            (self.alone, ATTEMPTS_ALONE)
         }
     }
 }
@@ -329,7 +351,7 @@ impl Channels {
 
     /// A channel, as soon as there may be one more. Nothing is left behind if the caller stops waiting.
     pub(super) async fn acquire(self: &Arc<Self>) -> Result<Lease, TransportError> {
-        let mut attempt = 0;
+        let mut refusals = Refusals::default();
         loop {
             let freed = self.freed.notified();
             let next = {
@@ -367,8 +389,7 @@ impl Channels {
                         return Ok(lease);
                     }
                     Err((russh::Error::ChannelOpenFailure(reason), slot)) => {
-                        attempt += 1;
-                        self.after_refusal(attempt, slot, reason.description())
+                        self.after_refusal(&mut refusals, slot, reason.description())
                             .await?;
                     }
                     Err(_) => return Err(self.gone()),
@@ -470,7 +491,7 @@ impl Channels {
     /// Waits before the next attempt, or learns that there cannot be so many channels.
     async fn after_refusal(
         self: &Arc<Self>,
-        attempt: u32,
+        refusals: &mut Refusals,
         slot: Slot,
         reason: &str,
     ) -> Result<(), TransportError> {
@@ -487,11 +508,7 @@ impl Channels {
             shell.end();
         }
         let others = self.lock().open.saturating_sub(1);
-        let attempts = if others > 0 {
-            ATTEMPTS_BESIDE_OTHERS
-        } else {
-            ATTEMPTS_ALONE
-        };
+        let (attempt, attempts) = refusals.next(others > 0);
         if attempt < attempts {
             // A session that has just ended may still count on the host.
             let wait = FIRST_WAIT * 2_u32.pow(attempt - 1);
@@ -500,6 +517,7 @@ impl Channels {
             let mut state = self.lock();
             state.limit = others;
             state.is_spare_wanted = false;
+            *refusals = Refusals::default();
         } else {
             return Err(TransportError::NotStarted {
                 target: self.target.clone(),

@@ -17,6 +17,7 @@ use super::options::SshOptions;
 use super::proxy::Proxy;
 use super::session::Neighbourhood;
 use super::socket::{self, Greeting, Watched};
+use super::tunnel::Tunnel;
 use crate::connect::TransportError;
 
 /// Logging in may take so many times the time to connect: a host waits on purpose after a wrong password.
@@ -218,7 +219,7 @@ async fn open(
                 .channel_open_direct_tcpip(&options.host, u32::from(options.port), "127.0.0.1", 0)
                 .await
                 .map_err(|error| not_forwarded(options, hop, &error))?;
-            exchange(channel.into_stream(), options, config, clock).await
+            exchange(Tunnel::new(channel.into_stream()), options, config, clock).await
         }
     }
 }

@@ -17,6 +17,7 @@ mod redial;
 mod session;
 mod shell;
 mod socket;
+mod tunnel;
 
 use std::sync::Arc;
 

@@ -14,8 +14,20 @@ shift 2
 exec </dev/null 2>/dev/null
 set -f
 
-section() { printf '\n=kk= %s\n' "$1"; }
-value() { printf '%s=%s\n' "$1" "$2"; }
+# What is said is kept until the section is over, and then written at once. Before a program that speaks itself: flush.
+line_break='
+'
+kept=
+say() { kept=$kept$1$line_break; }
+value() { kept=$kept$1=$2$line_break; }
+flush() {
+  [ -z "$kept" ] || printf %s "$kept"
+  kept=
+}
+section() {
+  printf '%s\n=kk= %s\n' "$kept" "$1"
+  kept=
+}
 # The first line of a file as $line, without a process for it.
 read_line() {
   line=
@@ -25,7 +37,7 @@ read_line() {
 # A whole file, line by line, without a process for it.
 show() {
   [ -r "$1" ] || return 1
-  while IFS= read -r line || [ -n "$line" ]; do printf '%s\n' "$line"; done <"$1"
+  while IFS= read -r line || [ -n "$line" ]; do say "$line"; done <"$1"
 }
 
 section clock-start

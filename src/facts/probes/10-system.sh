@@ -32,7 +32,7 @@ section memory
 while read -r name line; do
   case $name in
     MemTotal: | MemFree: | MemAvailable: | Buffers: | Cached: | SwapTotal: | SwapCached: | SwapFree:)
-      printf '%s %s\n' "$name" "$line"
+      say "$name $line"
       ;;
   esac
   [ "$name" != SwapFree: ] || break
@@ -61,4 +61,5 @@ value selinux_enforce "$line"
 [ -e /etc/selinux/config ] && value selinux_config yes
 read_line /sys/module/apparmor/parameters/enabled
 value apparmor "$line"
+flush
 [ ! -r /etc/ufw/ufw.conf ] || grep -i '^[[:space:]]*ENABLED=' /etc/ufw/ufw.conf

@@ -3,19 +3,18 @@
 indented() {
   # What is long is read instead: taking lines off its front is quadratic.
   if [ "${#1}" -gt 4096 ]; then
+    flush
     printf '%s\n' "$1" | while IFS= read -r line; do printf ' %s\n' "$line"; done
     return
   fi
   rest=$1
   while [ -n "$rest" ]; do
     line=${rest%%"$line_break"*}
-    printf ' %s\n' "$line"
+    say " $line"
     rest=${rest#"$line"}
     rest=${rest#"$line_break"}
   done
 }
-line_break='
-'
 section environment
 indented "$first_environment"
 
@@ -109,7 +108,7 @@ done
 
 section resolver
 while IFS= read -r line || [ -n "$line" ]; do
-  case $line in nameserver* | search* | domain* | options*) printf '%s\n' "$line" ;; esac
+  case $line in nameserver* | search* | domain* | options*) say "$line" ;; esac
 done </etc/resolv.conf
 
 set +f
@@ -126,7 +125,7 @@ for link in /sys/class/net/*; do
   bus=-
   [ -e "$link/device" ] && cd -P -- "$link/device" && bus=${PWD##*/}
   details="$details $bus"
-  printf '%s %s\n' "${link##*/}" "$details"
+  say "${link##*/} $details"
 done
 cd -- "$here" || cd /
 links_are_said=yes
@@ -165,7 +164,7 @@ block_files
 section block-links
 [ -d /dev/disk ] && ls -l /dev/disk/by-id /dev/disk/by-label /dev/disk/by-uuid
 section block-relations
-printf %s "$relations"
+kept=$relations
 
 for path in "${fact_path:-/etc/ansible/facts.d}"/*.fact; do
   [ -e "$path" ] || [ -h "$path" ] || continue
@@ -196,7 +195,7 @@ while read -r _ _ _ name point options rest; do
   case $rest in ro | ro,*) options=ro${options#r[ow]} ;; esac
   options=$options${rest#r[ow]}
   [ "$name" = / ] || case ,$options, in *,bind,*) ;; *) options=$options,bind ;; esac
-  printf '%s %s %s %s\n' "$device" "$point" "$kind" "$options"
+  say "$device $point $kind $options"
   case $kind in
     ext[234] | xfs | btrfs | vfat | overlay | tmpfs | f2fs | zfs) local_points="$local_points $point" ;;
     *) remote_points="$remote_points $point" ;;

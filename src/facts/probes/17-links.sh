@@ -20,6 +20,6 @@ for path in /sys/class/net/*/bridge /sys/class/net/*/bonding; do
       done
       ;;
   esac
-  printf '%s %s %s\n' "${link##*/}" "${path##*/}" "$details"
+  say "${link##*/} ${path##*/} $details"
 done
 set -f

@@ -7,7 +7,7 @@ if [ -z "$links_are_said" ]; then
     read_line "$link/flags"
     flags=$line
     read_line "$link/operstate"
-    printf '%s %s %s\n' "${link##*/}" "$flags" "$line"
+    say "${link##*/} $flags $line"
   done
   set -f
 fi

@@ -51,7 +51,7 @@ for process in /proc/[0-9]*; do
       containerd_program=$program
       ;;
   esac
-  printf '%s %s %s\n' "$name" "$number" "$program"
+  say "$name $number $program"
 done
 set -f
 
@@ -68,6 +68,7 @@ section openrc
 
 section kubernetes
 for path in /etc/kubernetes/kubelet.conf /etc/kubernetes/manifests /var/lib/kubelet/config.yaml /etc/rancher/k3s /etc/rancher/rke2 /var/lib/k0s; do
-  [ -e "$path" ] && printf '%s\n' "$path"
+  [ -e "$path" ] && say "$path"
 done
+flush
 command -v kubelet

@@ -5,7 +5,7 @@ for name in docker dockerd containerd podman; do
   path=$(command -v "$name") || continue
   case $path in /*) ;; *) continue ;; esac
   real=$(readlink -f "$path") || real=$path
-  printf '%s %s %s\n' "$name" "$path" "$real"
+  say "$name $path $real"
   programs="$programs $path"
   [ "$real" = "$path" ] || programs="$programs $real"
   [ "$name" = docker ] && docker_program=$path && docker_real=$real
@@ -48,7 +48,7 @@ if [ -z "$docker_version" ] && [ -n "$dockerd_program" ]; then
 fi
 [ -n "$containerd_program" ] && value containerd "$(limit 5 "$containerd_program" --version)"
 section containers
-printf '%s\n' "$docker_containers"
+say "$docker_containers"
 
 # Who brought a program: our ledger, dpkg's lists, or rpm (without rights, so that its database stays untouched).
 section owners-kk
@@ -56,7 +56,7 @@ set +f
 for path in $programs; do
   for ledger in /var/lib/kk/ledger/*.jsonl; do
     [ -r "$ledger" ] || continue
-    grep -qF "\"$path\"" "$ledger" && printf '%s\n' "$path"
+    grep -qF "\"$path\"" "$ledger" && say "$path"
   done
 done
 section owners-dpkg

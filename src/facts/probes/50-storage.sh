@@ -25,8 +25,6 @@ count_repositories='
 find "$1/repositories" -maxdepth 7 -type d "(" -name _layers -o -name _uploads -o -name _manifests ")" -prune -print |
   grep -c "/_manifests\$"
 '
-newline='
-'
 look_at_folder() {
   section folder
   value path "$1"
@@ -34,11 +32,11 @@ look_at_folder() {
   case $look in
     *distribution\ /*=space*)
       tree=${look#*distribution }
-      tree=${tree%%"$newline"*}
+      tree=${tree%%"$line_break"*}
       value repositories "$(limit 5 sh -c "$count_repositories" sh "$tree")"
       ;;
   esac
-  printf '%s\n' "$look"
+  say "$look"
 }
 for folder in "$@"; do look_at_folder "$folder"; done
 case " $* " in
@@ -50,21 +48,21 @@ set +f
 data_folders=$(sed -n 's/.*"kind":"data","path":"\([^"]*\)".*/\1/p' /var/lib/kk/ledger/*.jsonl)
 set -f
 section own-data
-printf '%s\n' "$data_folders"
+say "$data_folders"
 saved_separators=$IFS
-IFS=$newline
+IFS=$line_break
 for container in $docker_containers; do
   case $container in *'|kk-registry|'*) ;; *) continue ;; esac
   IFS=,
   for folder in ${container##*|}; do
-    case $folder in /*) data_folders="$data_folders$newline$folder" ;; esac
+    case $folder in /*) data_folders="$data_folders$line_break$folder" ;; esac
   done
 done
-IFS=$newline
-looked_at="$newline$*$newline$docker_root$newline"
+IFS=$line_break
+looked_at="$line_break$*$line_break$docker_root$line_break"
 for folder in $data_folders; do
-  case $looked_at in *"$newline$folder$newline"*) continue ;; esac
-  looked_at="$looked_at$folder$newline"
+  case $looked_at in *"$line_break$folder$line_break"*) continue ;; esac
+  looked_at="$looked_at$folder$line_break"
   look_at_folder "$folder"
 done
 IFS=$saved_separators
@@ -79,5 +77,5 @@ done
 set -f
 section leftovers
 for path in /opt/harbor /opt/docker-registry /opt/keepalived /etc/systemd/system/harbor.service /etc/systemd/system/docker-registry.service /etc/docker/registry/config.yml; do
-  [ -e "$path" ] && printf '%s\n' "$path"
+  [ -e "$path" ] && say "$path"
 done

@@ -25,7 +25,7 @@ impl Connector for LabHost {
     fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Output, TransportError>> {
         async move {
             let text = request.command.to_string();
-            let script = lab::script(&["exec", &self.0, "--", "sh", "-c", &text]);
+            let script = lab::script(300, &["exec", &self.0, "--", "sh", "-c", &text]);
             let mut child = tokio::process::Command::from(script)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
