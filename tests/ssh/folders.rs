@@ -585,3 +585,88 @@ async fn what_many_hosts_get_is_read_and_hashed_once() {
     assert_eq!(kk::remote::bytes_read(), all + 3_000_000);
     eprintln!("read once: {all}");
 }
+
+/// A search path with busybox's programs alone.
+pub(super) fn busybox(server: &Server) -> Option<String> {
+    let folder = server.path("busybox");
+    std::fs::create_dir(&folder).unwrap();
+    let output = std::process::Command::new("busybox").arg("--list").output();
+    let Ok(output) = output else {
+        eprintln!("SKIPPED: this test needs `busybox`");
+        return None;
+    };
+    for name in String::from_utf8(output.stdout).unwrap().lines() {
+        std::os::unix::fs::symlink("/usr/bin/busybox", folder.join(name)).unwrap();
+    }
+    Some(folder.to_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_with_small_programs_takes_streams_as_well() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let Some(programs) = busybox(&server) else {
+        return;
+    };
+    let source = server.path("source");
+    many(&source, 40);
+    for name in [
+        "-rf",
+        "two\nlines",
+        "it's \"q\" $HOME `id` \\",
+        &"l".repeat(200),
+    ] {
+        std::fs::write(source.join(name), name).unwrap();
+    }
+    let rate = std::num::NonZeroU64::new(8 * 1024 * 1024).unwrap();
+    for pace in [None, Some(Arc::new(Pace::new(rate)))] {
+        let mut options = server.options();
+        options.pace.clone_from(&pace);
+        let (counting, session) = counted_over(options).await;
+        let session = session.with_environment(&[("PATH".to_owned(), programs.clone())]);
+        let dest = server.path(if pace.is_some() { "packed" } else { "plain" });
+        let wanted = json!({"src": format!("{}/", source.display()), "dest": dest, "mode": "0640"});
+        copy(&session, &wanted).await.unwrap();
+        assert_eq!(counting.commands.load(Ordering::Relaxed), 2);
+        let last = counting.last.lock().unwrap().clone();
+        assert_eq!(last.ends_with(" gzip"), pace.is_some());
+        assert_eq!(contents(&source), contents(&dest));
+        assert_eq!(copy(&session, &wanted).await.unwrap().0, "Satisfied");
+        std::fs::write(dest.join("two\nlines"), "TWO\nLINES").unwrap();
+        std::fs::write(dest.join("d1/file-1.txt"), "other").unwrap();
+        copy(&session, &wanted).await.unwrap();
+        assert_eq!(contents(&source), contents(&dest));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_on_another_file_system_gets_its_files_by_a_rename_too() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let (source, dest) = (server.path("source"), server.path("dest"));
+    let other = tempfile::tempdir_in("/dev/shm").unwrap();
+    std::fs::create_dir(&dest).unwrap();
+    let device = |path: &Path| std::fs::metadata(path).unwrap().dev();
+    if device(&dest) == device(other.path()) {
+        eprintln!("SKIPPED: this test needs /dev/shm to be a file system of its own");
+        return;
+    }
+    many(&source, 30);
+    std::fs::write(source.join("d1/two\nlines"), "odd").unwrap();
+    std::os::unix::fs::symlink(other.path(), dest.join("d1")).unwrap();
+    std::fs::write(other.path().join("file-1.txt"), "old").unwrap();
+    let mode = std::fs::Permissions::from_mode(0o604);
+    std::fs::set_permissions(other.path().join("file-1.txt"), mode).unwrap();
+    let (counting, session) = counted(&server).await;
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": dest});
+    copy(&session, &wanted).await.unwrap();
+    assert_eq!(counting.commands.load(Ordering::Relaxed), 2);
+    assert!(dest.join("d1").is_symlink());
+    assert_eq!(contents(&source.join("d1")), contents(other.path()));
+    assert_eq!(contents(&source.join("d2")), contents(&dest.join("d2")));
+    assert_eq!(all_in(other.path())[Path::new("file-1.txt")].0, 0o604);
+}
