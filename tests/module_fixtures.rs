@@ -202,6 +202,12 @@ fn shown(step: &Step) -> Value {
             put("owner", json!(owner));
             put("group", json!(group));
         }
+        Step::Tree(tree) => {
+            put("tree", json!(tree.name));
+            put("near", json!(tree.near));
+            let branches = tree.branches.iter().map(|branch| format!("{branch:?}"));
+            put("branches", branches.collect());
+        }
         Step::Download {
             source,
             sha256,

@@ -363,6 +363,7 @@ impl Doing<'_> {
             Step::Upload { source, .. } => source
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned()),
+            Step::Tree(tree) => tree.name.rsplit('/').next().map(str::to_owned),
             Step::Download { source, .. } => source.rsplit('/').next().map(str::to_owned),
             _ => None,
         });

@@ -9,6 +9,9 @@ use super::{LedgerEntry, ModuleError, Plan, Reconnect, Step, StepOutput};
 use crate::connect::{Output, TransportError};
 use crate::remote::{Download, Note, RemoteError, Session, Upload};
 
+/// How many bytes of lines for the ledger go with a step.
+const LONGEST_NOTE: usize = 32 * 1024;
+
 /// Told how many bytes of a transfer have arrived, of how many.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
@@ -89,6 +92,10 @@ pub async fn apply(
             };
             let bytes_sent = session.upload(&upload, progress).await?;
             Ok(StepOutput::Done { bytes_sent })
+        }
+        Step::Tree(tree) => {
+            let (bytes_sent, about) = session.send_tree(tree, progress).await?;
+            Ok(StepOutput::Wrote { bytes_sent, about })
         }
         Step::Download {
             source,
@@ -195,6 +202,18 @@ pub async fn apply_plan(
         })
         .transpose()?
         .filter(|note| !note.lines.is_empty());
+    if let Some(long) = note.take_if(|note| length(&note.lines) > LONGEST_NOTE) {
+        // More than a command can carry as its words.
+        let mut lines = Vec::new();
+        for line in long.lines {
+            lines.push(line);
+            if length(&lines) > LONGEST_NOTE {
+                let full = std::mem::take(&mut lines);
+                session.ledger_add(&long.component, full).await?;
+            }
+        }
+        session.ledger_add(&long.component, lines).await?;
+    }
     let mut outputs = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
         let output = match note.take() {
@@ -216,6 +235,11 @@ pub async fn apply_plan(
         outputs.push(output);
     }
     Ok(outputs)
+}
+
+/// How many bytes lines have.
+fn length(lines: &[String]) -> usize {
+    lines.iter().map(String::len).sum()
 }
 
 /// Ledger entries as the lines of the ledger.

@@ -221,7 +221,9 @@ impl Copy {
         let Some(wanted) = &self.checksum else {
             return Ok(());
         };
-        let found = source.sha1()?;
+        let Some(found) = source.sha1() else {
+            return Err(ModuleError::failed("the file's checksum is not known"));
+        };
         if found.eq_ignore_ascii_case(wanted) {
             Ok(())
         } else {

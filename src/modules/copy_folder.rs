@@ -1,4 +1,4 @@
-//! A folder of this machine that is copied to the host: read here, compared in one round trip.
+//! A folder of this machine that is copied to the host: read here, compared in one round trip, and sent in one stream.
 
 use std::path::{Path, PathBuf};
 
@@ -6,9 +6,18 @@ use super::attributes::{Attributes, DEFAULT_FOLDER_MODE, DEFAULT_MODE, about_fun
 use super::copy::{base_name, mode_of};
 use super::file_state::{Care, Source, WantedFile};
 use super::mode::Mode;
-use super::{LedgerEntry, Look, ModuleError, Plan, Step, Verdict};
+use super::{Content, LedgerEntry, Look, ModuleError, Plan, Step, Verdict};
 use crate::connect::Command;
-use crate::remote::{Found, FoundKind};
+use crate::remote::{
+    Asked, Belongs, Branch, BranchKind, Found, FoundKind, Leaf, LeafSource, Sums, Tree,
+};
+
+/// Bigger files go by themselves, because they can go on after a cut.
+const MOST_IN_STREAM: u64 = 16 * 1024 * 1024;
+
+/// One stream takes no more than this: what was in it is in its place before the next one begins, and need not be sent
+/// again after a cut.
+const MOST_AT_ONCE: u64 = 64 * 1024 * 1024;
 
 /// `$1` mode, `$2` owner, `$3` group, then folders, the topmost first.
 pub(super) const MAKE_FOLDERS: &str = concat!(
@@ -105,52 +114,48 @@ impl Folder {
     }
 
     pub(super) async fn plan(self, look: &Look<'_>) -> Result<Plan, ModuleError> {
-        let mut paths = self.folders.clone();
-        paths.extend(self.files.iter().map(|(path, _)| path.clone()));
-        paths.extend(self.links.iter().map(|(path, _)| path.clone()));
-        let found = look.session.look_at_many(&paths).await?;
-        let (folders, rest) = found.split_at(self.folders.len().min(found.len()));
-        let (files, links) = rest.split_at(self.files.len().min(rest.len()));
-        let mut steps = Vec::new();
-        let mut creates = Vec::new();
-        let mut words = Vec::new();
-        for found in folders {
-            self.folder(found, &mut steps, &mut creates, &mut words)?;
+        let mut sources = Vec::with_capacity(self.files.len());
+        for (_, here) in &self.files {
+            sources.push(self.source(here).await?);
         }
-        for (found, (_, here)) in files.iter().zip(&self.files) {
-            let mut attributes = self.attributes.clone();
-            if attributes.mode == Some(Mode::Preserve) {
-                attributes.mode = mode_of(here).or(Some(Mode::Bits(DEFAULT_MODE)));
-            }
-            let wanted = WantedFile {
-                keep_existing: self.keep_existing,
-                care: self.care.clone(),
-                ..WantedFile::new(
-                    found.path.clone(),
-                    Source::from_path(here.clone(), self.decrypt).await?,
-                    attributes,
-                )
-            };
-            let is_same = found.sha256.as_deref() == Some(&wanted.source.sha256());
-            let plan = wanted.against(found, is_same, false)?;
-            if let Verdict::Change(change) = &plan.verdict {
-                words.push(format!("{}: {}", base_name(&found.path), change.summary));
-            }
-            steps.extend(plan.steps);
-            creates.extend(plan.creates);
+        let ask = |path: &String, size| Asked {
+            path: path.clone(),
+            size,
+        };
+        let mut asked: Vec<Asked> = self.folders.iter().map(|path| ask(path, None)).collect();
+        let sized = self.files.iter().zip(&sources);
+        asked.extend(sized.map(|((path, _), source)| ask(path, Some(source.size()))));
+        asked.extend(self.links.iter().map(|(path, _)| ask(path, None)));
+        let looked = look.session.look_at_tree(&asked).await?;
+        let (folders, rest) = looked
+            .found
+            .split_at(self.folders.len().min(looked.found.len()));
+        let (files, links) = rest.split_at(self.files.len().min(rest.len()));
+        let mut growth = Growth::default();
+        for found in folders {
+            self.folder(found, &mut growth)?;
+        }
+        for ((found, (_, here)), source) in files.iter().zip(&self.files).zip(sources) {
+            self.file(found, here, source, &mut growth)?;
         }
         for (found, (_, target)) in links.iter().zip(&self.links) {
             if found.kind == FoundKind::Link && found.target.as_ref() == Some(target) {
                 continue;
             }
-            words.push(format!("link {}", base_name(&found.path)));
-            steps.push(Step::run(
-                format!("link `{}` to `{target}`", found.path),
-                Command::new("ln -sfn --")
-                    .arg(target.clone())
-                    .arg(found.path.clone()),
-            ));
+            growth
+                .words
+                .push(format!("link {}", base_name(&found.path)));
+            growth.branches.push(Branch {
+                path: found.path.clone(),
+                kind: BranchKind::Link(target.clone()),
+                mode: None,
+                owner: Belongs::Any,
+                group: Belongs::Any,
+            });
         }
+        let near = folders.first().map(near).unwrap_or_default();
+        let steps = growth.steps(&self.src, &near, looked.takes_trees).await?;
+        let mut words = growth.words;
         let plan = if steps.is_empty() {
             Plan::satisfied()
         } else {
@@ -161,18 +166,85 @@ impl Folder {
             }
             Plan::change(words.join(", "), steps)
         };
-        Ok(Plan { creates, ..plan }
-            .with("src", self.src)
-            .with("dest", format!("{}/", self.dest)))
+        Ok(Plan {
+            creates: growth.creates,
+            ..plan
+        }
+        .with("src", self.src)
+        .with("dest", format!("{}/", self.dest)))
     }
 
-    fn folder(
+    /// What a file here holds. It is read when it is sent, unless it is decrypted.
+    async fn source(&self, here: &Path) -> Result<Source, ModuleError> {
+        if self.decrypt
+            && let Some(bytes) = super::encrypted::decrypted(here)?
+        {
+            return Ok(Source::Bytes(Content::secret(bytes)));
+        }
+        if self.care != Care::default() {
+            return Source::from_path(here.to_owned(), false).await;
+        }
+        let sums = Sums::remembered(here).await;
+        sums.map(|sums| Source::of(here.to_owned(), sums))
+            .map_err(|error| ModuleError::failed(format!("read `{}`: {error}", here.display())))
+    }
+
+    fn file(
         &self,
         found: &Found,
-        steps: &mut Vec<Step>,
-        creates: &mut Vec<LedgerEntry>,
-        words: &mut Vec<String>,
+        here: &Path,
+        source: Source,
+        growth: &mut Growth,
     ) -> Result<(), ModuleError> {
+        let mut attributes = self.attributes.clone();
+        if attributes.mode == Some(Mode::Preserve) {
+            attributes.mode = mode_of(here).or(Some(Mode::Bits(DEFAULT_MODE)));
+        }
+        let wanted = WantedFile {
+            keep_existing: self.keep_existing,
+            care: self.care.clone(),
+            ..WantedFile::new(found.path.clone(), source, attributes)
+        };
+        let sha256 = wanted.source.sha256();
+        let is_same = found.sha256.as_deref() == Some(&sha256);
+        let plan = wanted.against(found, is_same, false)?;
+        if let Verdict::Change(change) = &plan.verdict {
+            let word = format!("{}: {}", base_name(&found.path), change.summary);
+            growth.words.push(word);
+        }
+        growth.creates.extend(plan.creates);
+        let size = wanted.source.size();
+        let from = match &wanted.source {
+            Source::Bytes(content) => LeafSource::Bytes(content.bytes.clone()),
+            Source::File { path, .. } => LeafSource::File(path.clone()),
+        };
+        match plan.steps.as_slice() {
+            [] => {}
+            [Step::Write { mode, .. } | Step::Upload { mode, .. }] if size <= MOST_IN_STREAM => {
+                let is_there = found.kind == FoundKind::File;
+                let belongs = |wanted: &Option<String>, now: &String| match wanted {
+                    Some(name) => Belongs::To(name.clone()),
+                    None if is_there => Belongs::Keep(now.clone()),
+                    None => Belongs::Any,
+                };
+                growth.branches.push(Branch {
+                    path: found.path.clone(),
+                    kind: BranchKind::File(Leaf { from, sha256, size }),
+                    mode: Some(*mode),
+                    owner: belongs(&wanted.attributes.owner, &found.uid),
+                    group: belongs(&wanted.attributes.group, &found.gid),
+                });
+            }
+            [_] if is_same => {
+                let branch = there(&wanted.attributes, found);
+                growth.branches.push(branch);
+            }
+            _ => growth.others.extend(plan.steps),
+        }
+        Ok(())
+    }
+
+    fn folder(&self, found: &Found, growth: &mut Growth) -> Result<(), ModuleError> {
         let attributes = Attributes {
             mode: self.directory_mode.clone(),
             ..self.attributes.clone()
@@ -180,34 +252,32 @@ impl Folder {
         match found.kind {
             FoundKind::Absent => {
                 let mode = attributes.mode_for(found, DEFAULT_FOLDER_MODE);
-                // What lies above was listed before, as far as it is part of the copy.
-                let above = found
-                    .missing
-                    .iter()
-                    .filter(|path| !self.folders.contains(path));
-                let mut paths: Vec<String> = above.cloned().collect();
-                paths.push(found.path.clone());
-                for path in &paths {
-                    let entry = LedgerEntry::Directory {
+                for path in found.missing.iter().chain([&found.path]) {
+                    growth.creates.push(LedgerEntry::Directory {
                         path: path.clone(),
                         recursive: false,
-                    };
-                    if !creates.contains(&entry) {
-                        creates.push(entry);
-                    }
+                    });
+                    growth.branches.push(Branch {
+                        path: path.clone(),
+                        kind: BranchKind::Folder,
+                        mode: Some(mode),
+                        owner: asked(attributes.owner.as_ref()),
+                        group: asked(attributes.group.as_ref()),
+                    });
                 }
-                words.push(format!("make {}/", base_name(&found.path)));
-                steps.push(make_folders(&attributes, mode, paths));
+                growth
+                    .words
+                    .push(format!("make {}/", base_name(&found.path)));
             }
             FoundKind::Directory => {
                 let different = attributes.differences(found);
                 if !different.is_empty() {
-                    words.push(format!(
+                    growth.words.push(format!(
                         "{}/: {}",
                         base_name(&found.path),
                         different.join(", ")
                     ));
-                    steps.push(attributes.step(found));
+                    growth.branches.push(there(&attributes, found));
                 }
             }
             FoundKind::Link => {}
@@ -220,6 +290,143 @@ impl Folder {
             }
         }
         Ok(())
+    }
+}
+
+/// What has to be done, as it is found out.
+#[derive(Default)]
+struct Growth {
+    /// What goes in one stream.
+    branches: Vec<Branch>,
+    /// What needs more care, or is too big: after it.
+    others: Vec<Step>,
+    creates: Vec<LedgerEntry>,
+    words: Vec<String>,
+}
+
+impl Growth {
+    /// As steps: in streams, or one by one where there is but one thing to do or the host has no `tar`.
+    async fn steps(
+        &mut self,
+        name: &str,
+        near: &str,
+        takes_trees: bool,
+    ) -> Result<Vec<Step>, ModuleError> {
+        let branches = std::mem::take(&mut self.branches);
+        let mut steps = Vec::new();
+        if branches.len() < 2 || !takes_trees {
+            for branch in branches {
+                steps.push(alone(branch).await?);
+            }
+        } else {
+            let mut tree = Tree {
+                name: name.trim_end_matches('/').to_owned(),
+                near: near.to_owned(),
+                branches: Vec::new(),
+            };
+            let mut size = 0;
+            for branch in branches {
+                let more = match &branch.kind {
+                    BranchKind::File(leaf) => leaf.size,
+                    _ => 0,
+                };
+                if size > 0 && size + more > MOST_AT_ONCE {
+                    steps.push(Step::Tree(tree.clone()));
+                    tree.branches.clear();
+                    size = 0;
+                }
+                size += more;
+                tree.branches.push(branch);
+            }
+            steps.push(Step::Tree(tree));
+        }
+        steps.append(&mut self.others);
+        Ok(steps)
+    }
+}
+
+/// The step for one path.
+async fn alone(branch: Branch) -> Result<Step, ModuleError> {
+    let name = |belongs: Belongs| match belongs {
+        Belongs::To(name) => Some(name),
+        // A file that is replaced keeps its owner in any case.
+        Belongs::Any | Belongs::Keep(_) => None,
+    };
+    let Branch {
+        path,
+        kind,
+        mode,
+        owner,
+        group,
+    } = branch;
+    let (owner, group) = (name(owner), name(group));
+    let attributes = Attributes {
+        mode: None,
+        owner: owner.clone(),
+        group: group.clone(),
+    };
+    let mode_text = mode.map_or_else(String::new, |mode| format!("{mode:04o}"));
+    let mode = mode.unwrap_or(DEFAULT_MODE);
+    Ok(match kind {
+        BranchKind::Folder => make_folders(&attributes, mode, vec![path]),
+        BranchKind::There => attributes.step_with(&path, mode_text),
+        BranchKind::Link(target) => Step::run(
+            format!("link `{path}` to `{target}`"),
+            Command::new("ln -sfn --").arg(target).arg(path),
+        ),
+        BranchKind::File(Leaf { from, sha256, size }) => {
+            let source = match from {
+                // Only what is decrypted is held.
+                LeafSource::Bytes(bytes) => Source::Bytes(Content::secret(bytes)),
+                LeafSource::File(here) => Source::from_path(here, false).await?,
+            };
+            match source {
+                Source::Bytes(content) => Step::Write {
+                    path,
+                    content,
+                    mode,
+                    owner,
+                    group,
+                },
+                Source::File { path: here, .. } => Step::Upload {
+                    source: here,
+                    sha256,
+                    size,
+                    dest: path,
+                    mode,
+                    owner,
+                    group,
+                },
+            }
+        }
+    })
+}
+
+/// What is there and gets other attributes.
+fn there(attributes: &Attributes, found: &Found) -> Branch {
+    let mode = attributes.mode_for(found, DEFAULT_MODE);
+    Branch {
+        path: found.path.clone(),
+        kind: BranchKind::There,
+        mode: attributes.mode.as_ref().map(|_| mode),
+        owner: asked(attributes.owner.as_ref()),
+        group: asked(attributes.group.as_ref()),
+    }
+}
+
+fn asked(name: Option<&String>) -> Belongs {
+    name.map_or(Belongs::Any, |name| Belongs::To(name.clone()))
+}
+
+/// A folder that is there, where this one is or will be.
+fn near(top: &Found) -> String {
+    if top.kind != FoundKind::Absent {
+        return top.path.clone();
+    }
+    let topmost = top.missing.first().unwrap_or(&top.path);
+    match topmost.rsplit_once('/') {
+        Some(("", _)) | None => "/".to_owned(),
+        Some((folder, _)) => folder.to_owned(),
     }
 }
 

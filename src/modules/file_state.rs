@@ -1,6 +1,5 @@
 //! A file with a content, a mode and an owner: what the modules that write files have in common. Looks and plans only.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use sha1::Sha1;
@@ -10,7 +9,9 @@ use super::attributes::{Attributes, DEFAULT_MODE, about_function, keep_copy_func
 use super::copy_folder::make_folders;
 use super::{Arguments, Content, LedgerEntry, Look, ModuleError, Plan, Step};
 use crate::connect::Command;
-use crate::remote::{FileContent, Found, FoundKind, aside_function, hexadecimal, settle_function};
+use crate::remote::{
+    FileContent, Found, FoundKind, Sums, aside_function, hexadecimal, settle_function,
+};
 
 /// The biggest file that is read back for a diff or an edit.
 pub(crate) const EDIT_LIMIT: u64 = 4 * 1024 * 1024;
@@ -74,6 +75,8 @@ pub(crate) enum Source {
     File {
         path: PathBuf,
         sha256: String,
+        /// Where it is known.
+        sha1: Option<String>,
         size: u64,
     },
 }
@@ -86,48 +89,39 @@ impl Source {
         if decrypt && let Some(bytes) = super::encrypted::decrypted(&path)? {
             return Ok(Self::Bytes(Content::secret(bytes)));
         }
-        let read = tokio::task::spawn_blocking(move || {
-            let size = std::fs::metadata(&path)?.len();
-            if size <= WRITE_LIMIT {
-                let bytes = std::fs::read(&path)?;
-                return Ok(Self::Bytes(Content::public(bytes)));
-            }
-            let (sha256, size) = crate::remote::sha256_of_file(&path)?;
-            Ok::<_, std::io::Error>(Self::File { path, sha256, size })
-        });
-        match read.await {
-            Ok(Ok(source)) => Ok(source),
-            Ok(Err(error)) => Err(ModuleError::failed(format!("read `{shown}`: {error}"))),
-            Err(error) => Err(ModuleError::failed(format!("read `{shown}`: {error}"))),
+        let failed =
+            |error: std::io::Error| ModuleError::failed(format!("read `{shown}`: {error}"));
+        let size = tokio::fs::metadata(&path).await.map_err(failed)?.len();
+        if size <= WRITE_LIMIT {
+            let bytes = crate::remote::small_file(&path).await.map_err(failed)?;
+            return Ok(Self::Bytes(Content::public(bytes)));
+        }
+        let sums = Sums::remembered(&path).await.map_err(failed)?;
+        Ok(Self::of(path, sums))
+    }
+
+    /// A file of this machine that is not decrypted, whatever its size.
+    pub(crate) fn of(path: PathBuf, sums: Sums) -> Self {
+        Self::File {
+            path,
+            sha256: sums.sha256,
+            sha1: Some(sums.sha1),
+            size: sums.size,
         }
     }
 
-    fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Bytes(content) => content.bytes.len() as u64,
             Self::File { size, .. } => *size,
         }
     }
 
-    /// SHA-1 of the bytes.
-    pub(crate) fn sha1(&self) -> Result<String, ModuleError> {
+    /// SHA-1 of the bytes, where it is known.
+    pub(crate) fn sha1(&self) -> Option<String> {
         match self {
-            Self::Bytes(content) => Ok(hexadecimal(&Sha1::digest(&content.bytes))),
-            Self::File { path, .. } => {
-                let failed = |error: std::io::Error| {
-                    ModuleError::failed(format!("read `{}`: {error}", path.display()))
-                };
-                let mut file = std::fs::File::open(path).map_err(failed)?;
-                let mut hasher = Sha1::new();
-                let mut piece = vec![0; 65536];
-                loop {
-                    let count = file.read(&mut piece).map_err(failed)?;
-                    if count == 0 {
-                        return Ok(hexadecimal(&hasher.finalize()));
-                    }
-                    hasher.update(piece.get(..count).unwrap_or_default());
-                }
-            }
+            Self::Bytes(content) => Some(hexadecimal(&Sha1::digest(&content.bytes))),
+            Self::File { sha1, .. } => sha1.clone(),
         }
     }
 
@@ -380,6 +374,7 @@ impl WantedFile {
                 path: here,
                 sha256,
                 size,
+                ..
             } => {
                 let upload = |dest: String, mode: u32| Step::Upload {
                     source: here.clone(),
@@ -407,10 +402,7 @@ impl WantedFile {
 
 impl Plan {
     fn with_file_values(self, wanted: &WantedFile, found: &Found) -> Self {
-        let checksum = match &wanted.source {
-            Source::Bytes(content) => Some(hexadecimal(&Sha1::digest(&content.bytes))),
-            Source::File { .. } => None,
-        };
+        let checksum = wanted.source.sha1();
         let mode = wanted.attributes.mode_for(found, DEFAULT_MODE);
         let path = found.path.as_str();
         let plan = match found.kind {

@@ -101,6 +101,7 @@ impl Module for PackageFile {
                 Source::File {
                     path: self.package.path.clone(),
                     sha256: self.package.sha256.clone(),
+                    sha1: None,
                     size: self.package.size,
                 },
                 self.attributes.clone(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::connect::{Command, Output};
-use crate::remote::Received;
+use crate::remote::{Received, Tree};
 
 /// The answer of a look at the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,6 +170,9 @@ pub enum Step {
         /// Group.
         group: Option<String>,
     },
+    /// Make and change many paths by one command, the files in one stream: unpacked aside, verified by sha256, renamed into
+    /// place.
+    Tree(Tree),
     /// Bring a file of the host to this machine: streamed, resumable, verified by sha256, renamed into place.
     Download {
         /// The path there.

@@ -490,3 +490,23 @@ async fn waiting_sees_ports_and_paths() {
     let (outcome, ()) = tokio::join!(run(&session, "wait_for", &wanted), make);
     assert_eq!(outcome.unwrap().2.changed, Some(false));
 }
+
+#[tokio::test]
+async fn a_folder_with_many_files_is_noted_whole() {
+    let folder = folder();
+    let session = session(folder.path());
+    let source = folder.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    for number in 0..700 {
+        let name = format!("{number}-{}", "n".repeat(80));
+        std::fs::write(source.join(name), number.to_string()).unwrap();
+    }
+    let dest = path(&folder, "dest");
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": dest});
+    let (first, _, _) = run(&session, "copy", &wanted).await.unwrap();
+    assert!(matches!(first.steps[..], [Step::Tree(_)]));
+    let noted = session.ledger("test").await.unwrap();
+    assert_eq!(noted, ledger_lines(&first.creates).unwrap());
+    assert_eq!(noted.len(), 701);
+    assert_eq!(std::fs::read_dir(&dest).unwrap().count(), 700);
+}

@@ -364,7 +364,9 @@ impl Module for Unarchive {
                 };
                 match source {
                     Source::Bytes(content) => self.compared(look, "", Some(content.bytes)).await?,
-                    Source::File { path, sha256, size } => {
+                    Source::File {
+                        path, sha256, size, ..
+                    } => {
                         let there = format!("{}/packages/{sha256}", look.session.state_dir());
                         let upload = Step::Upload {
                             source: path,

@@ -268,54 +268,7 @@ pub fn check_removable(path: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Paths on standard input, a line each: says of each what it is, with the sha256 of a regular file.
-const LOOK_MANY: &str = concat!(
-    digest_function!(),
-    look_function!(),
-    missing_function!(),
-    r#"
-while IFS= read -r path; do
-  case $path in "~/"*) path=${HOME%/}/${path#"~/"} ;; esac
-  printf 'path=%s\n' "$path"
-  look "$path" || exit 1
-  printf '%s\n' "$said"
-  case $said in
-    kind=symbolic*) printf 'target=%s\n' "$(readlink -- "$path")" ;;
-    kind=regular*)
-      found=$(digest "$path" "${said##*size=}") || exit 1
-      printf 'sha256=%s\n' "$found"
-      ;;
-    kind=absent) missing "$path" ;;
-  esac
-done
-"#
-);
-
 impl Session {
-    /// Looks at many paths in one round trip, with the sha256 of regular files; links are not followed.
-    pub async fn look_at_many(&self, paths: &[String]) -> Result<Vec<Found>, RemoteError> {
-        if paths.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut input = paths.join("\n");
-        input.push('\n');
-        let command = Command::script(LOOK_MANY, [""; 0]);
-        let output = self.probe_with(command, Bytes::from(input)).await?;
-        let purpose = || format!("look at {} paths", paths.len());
-        if !output.success() {
-            return Err(RemoteError::from_output(purpose(), &output));
-        }
-        let found = Found::parse_many(&output.stdout);
-        if found.len() == paths.len() {
-            Ok(found)
-        } else {
-            Err(RemoteError::failed(
-                purpose(),
-                "the host's answer was not understood",
-            ))
-        }
-    }
-
     /// Looks at a path in one round trip: reads only.
     pub async fn look_at(&self, path: &str, content: &FileContent) -> Result<Found, RemoteError> {
         let size = match content.digest {

@@ -33,6 +33,17 @@ pub enum FoundKind {
 }
 
 impl FoundKind {
+    /// Of the word that `stat` has for it.
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "absent" => Self::Absent,
+            "directory" => Self::Directory,
+            "symbolic link" => Self::Link,
+            other if other.starts_with("regular") => Self::File,
+            _ => Self::Other,
+        }
+    }
+
     /// For people.
     pub fn describe(self) -> &'static str {
         match self {
@@ -109,25 +120,6 @@ impl Found {
         }
     }
 
-    /// The answers of a look at many paths.
-    pub(super) fn parse_many(output: &[u8]) -> Vec<Self> {
-        let text = String::from_utf8_lossy(output);
-        let mut answers: Vec<String> = Vec::new();
-        for line in text.lines() {
-            if line.starts_with("path=") {
-                answers.push(String::new());
-            }
-            if let Some(answer) = answers.last_mut() {
-                answer.push_str(line);
-                answer.push('\n');
-            }
-        }
-        answers
-            .iter()
-            .filter_map(|answer| Self::parse(answer.as_bytes(), ""))
-            .collect()
-    }
-
     /// The answer of the look; `None` when it is not one.
     pub(super) fn parse(output: &[u8], path: &str) -> Option<Self> {
         let mut found = Self::nothing_at(path);
@@ -148,13 +140,7 @@ impl Found {
                 "path" => value.clone_into(&mut found.path),
                 "kind" => {
                     known = true;
-                    found.kind = match value {
-                        "absent" => FoundKind::Absent,
-                        "directory" => FoundKind::Directory,
-                        "symbolic link" => FoundKind::Link,
-                        other if other.starts_with("regular") => FoundKind::File,
-                        _ => FoundKind::Other,
-                    };
+                    found.kind = FoundKind::of(value);
                 }
                 "mode" => found.mode = u32::from_str_radix(value, 8).ok()?,
                 "uid" => value.clone_into(&mut found.uid),

@@ -15,6 +15,7 @@ mod relay;
 mod stop;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tree;
 mod upload;
 mod wrap;
 
@@ -40,8 +41,12 @@ pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
 pub use privilege::{Become, Method};
 pub use relay::Relay;
+pub use tree::{Asked, Belongs, Branch, BranchKind, Leaf, LeafSource, Looked, Tree};
 pub(crate) use upload::Sums;
+#[doc(hidden)]
+pub use upload::bytes_read;
 pub(crate) use upload::hexadecimal;
+pub(crate) use upload::small_file;
 pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
 

@@ -7,6 +7,7 @@
 mod scripts;
 mod slices;
 mod source;
+mod sums;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -24,6 +25,9 @@ use scripts::PREPARE;
 pub(super) use scripts::{DISCARD, SEND, SHORT, WRONG};
 pub use source::sha256_of_file;
 pub(crate) use source::{Sums, hexadecimal};
+#[doc(hidden)]
+pub use sums::bytes_read;
+pub(crate) use sums::small_file;
 
 /// Pieces that wait between the disk here and the wire.
 const QUEUE: usize = 2;

@@ -17,6 +17,7 @@ mod differential_options;
 mod downloads;
 mod environment;
 mod faults;
+mod folders;
 mod host_keys;
 mod keys;
 mod links;

@@ -1,0 +1,433 @@
+//! Folders with many files to a real host: one request to look, one stream to send.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use kk::connect::ssh::connect;
+use kk::connect::{Connector, ExecRequest, Output, TransportError};
+use kk::modules::{
+    Arguments, FileSource, Files, Look, ModuleError, Plan, Step, StepOutput, Verdict, apply_plan,
+    spec,
+};
+use kk::remote::{Become, Method, Session};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::people::{PASSWORD, User};
+use super::privilege::{self, Rule, to};
+use super::proxy::Proxy;
+use super::server::{self, Server};
+
+/// Counts the commands that a host is given.
+struct Counting {
+    inner: Arc<dyn Connector>,
+    commands: AtomicUsize,
+}
+
+impl Connector for Counting {
+    fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Output, TransportError>> {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+        self.inner.exec(request)
+    }
+
+    fn round_trip(&self) -> BoxFuture<'_, Option<Duration>> {
+        self.inner.round_trip()
+    }
+
+    fn pace(&self) -> Option<Arc<kk::connect::ssh::Pace>> {
+        self.inner.pace()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.inner.close()
+    }
+
+    fn user(&self) -> &str {
+        self.inner.user()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn file(&self, src: &str) -> Result<FileSource, ModuleError> {
+        Ok(FileSource::Path(src.into()))
+    }
+
+    fn template(
+        &self,
+        src: &str,
+        _: &kk::template::Syntax,
+        _: &str,
+    ) -> Result<String, ModuleError> {
+        Err(ModuleError::failed(src))
+    }
+}
+
+/// What a task does.
+async fn plan(session: &Session, arguments: &Value) -> Result<Plan, ModuleError> {
+    let spec = spec("copy").unwrap();
+    let mut checked = Map::new();
+    for (key, value) in arguments.as_object().unwrap() {
+        let mut known = spec.arguments.iter();
+        let argument = known.find(|argument| argument.name == key).unwrap();
+        checked.insert(key.clone(), argument.kind.coerce(value).unwrap());
+    }
+    let look = Look {
+        session,
+        host: "node1",
+        facts: None,
+        files: &NoFiles,
+        check_mode: false,
+        diff: false,
+    };
+    let module = (spec.build)(Arguments(checked))?;
+    module.plan(&look).await
+}
+
+/// Does it; the summary, and how many bytes went.
+async fn copy(session: &Session, arguments: &Value) -> Result<(String, u64), ModuleError> {
+    let plan = plan(session, arguments).await?;
+    let outputs = apply_plan(session, None, &plan, &|_, _| {}).await?;
+    let sent = outputs.iter().map(|output| match output {
+        StepOutput::Done { bytes_sent } | StepOutput::Wrote { bytes_sent, .. } => *bytes_sent,
+        _ => 0,
+    });
+    let summary = match &plan.verdict {
+        Verdict::Change(change) => change.summary.clone(),
+        other => format!("{other:?}"),
+    };
+    Ok((summary, sent.sum()))
+}
+
+async fn counted(server: &Server) -> (Arc<Counting>, Session) {
+    let counting = Arc::new(Counting {
+        inner: connect(server.options()).await.unwrap(),
+        commands: AtomicUsize::new(0),
+    });
+    let connector: Arc<dyn Connector> = Arc::<Counting>::clone(&counting);
+    let session = Session::new(connector, Become::default(), CancellationToken::new());
+    (counting, session)
+}
+
+/// Everything in a folder: its mode, and what a file holds or a link points at.
+fn all_in(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let mut all = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            let found = std::fs::symlink_metadata(&path).unwrap();
+            let holds = if found.is_dir() {
+                folders.push(path.clone());
+                Vec::new()
+            } else if found.is_symlink() {
+                use std::os::unix::ffi::OsStringExt as _;
+                std::fs::read_link(&path)
+                    .unwrap()
+                    .into_os_string()
+                    .into_vec()
+            } else {
+                std::fs::read(&path).unwrap()
+            };
+            let name = path.strip_prefix(folder).unwrap().to_owned();
+            all.insert(name, (found.permissions().mode() & 0o7777, holds));
+        }
+    }
+    all
+}
+
+/// What both hold, whatever the modes.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let all = all_in(folder).into_iter();
+    all.map(|(name, (_, holds))| (name, holds)).collect()
+}
+
+/// A folder with so many files in ten others.
+fn many(folder: &Path, count: usize) {
+    for number in 0..count {
+        let below = folder.join(format!("d{}", number % 10));
+        std::fs::create_dir_all(&below).unwrap();
+        let text = format!("file {number}\n").repeat(number % 7 * 20);
+        std::fs::write(below.join(format!("file-{number}.txt")), text).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_files_take_two_commands_and_none_the_second_time_but_one() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let (counting, session) = counted(&server).await;
+    let (source, dest) = (server.path("source"), server.path("dest"));
+    many(&source, 1000);
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": dest, "mode": "0640", "directory_mode": "0750"});
+    let began = Instant::now();
+    let (summary, sent) = copy(&session, &wanted).await.unwrap();
+    eprintln!("1000 files: {:?}", began.elapsed());
+    assert!(summary.starts_with("make dest/, make d0/"), "{summary}");
+    assert!(summary.ends_with("1007 more"), "{summary}");
+    assert_eq!(counting.commands.swap(0, Ordering::Relaxed), 2);
+    assert_eq!(contents(&source), contents(&dest));
+    let size: usize = contents(&source).values().map(Vec::len).sum();
+    assert_eq!(sent, size as u64);
+    for (name, (mode, _)) in all_in(&dest) {
+        let expected = if name.components().count() == 1 {
+            0o750
+        } else {
+            0o640
+        };
+        assert_eq!(mode, expected, "{}", name.display());
+    }
+    // There already.
+    let began = Instant::now();
+    assert_eq!(
+        copy(&session, &wanted).await.unwrap(),
+        ("Satisfied".to_owned(), 0)
+    );
+    eprintln!("1000 files again: {:?}", began.elapsed());
+    assert_eq!(counting.commands.swap(0, Ordering::Relaxed), 1);
+    // A few have changed: one of the same size, one of another, one is gone, two have another mode.
+    std::fs::write(dest.join("d1/file-1.txt"), "File 1\n".repeat(20)).unwrap();
+    std::fs::write(dest.join("d2/file-2.txt"), "x").unwrap();
+    std::fs::remove_file(dest.join("d3/file-3.txt")).unwrap();
+    for path in ["d4/file-4.txt", "d5"] {
+        let mode = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(dest.join(path), mode).unwrap();
+    }
+    let number = std::fs::metadata(dest.join("d6/file-6.txt")).unwrap().ino();
+    let (summary, _) = copy(&session, &wanted).await.unwrap();
+    assert_eq!(
+        summary,
+        "d5/: mode 0700 -> 0750, file-1.txt: content, file-2.txt: content, file-3.txt: create, 1 more"
+    );
+    assert_eq!(counting.commands.swap(0, Ordering::Relaxed), 2);
+    assert_eq!(contents(&source), contents(&dest));
+    // What was right was left alone.
+    let same = std::fs::metadata(dest.join("d6/file-6.txt")).unwrap().ino();
+    assert_eq!(number, same);
+    assert_eq!(copy(&session, &wanted).await.unwrap().0, "Satisfied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_and_links_are_taken_as_they_are() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let source = server.path("source");
+    let long = "l".repeat(250);
+    for folder in [
+        "-rf",
+        "two\nlines",
+        "it's \"quoted\" $HOME `id` \\n",
+        "kind=absent",
+    ] {
+        let folder = source.join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in [
+            "-rf",
+            "two\nlines",
+            "0-\n1:0:0:root:root:644:1:3:regular file",
+            "it's \"quoted\" $HOME `id` \\",
+            "\\n",
+            "--help *",
+            "\u{e4} ; exit 3",
+            " ",
+            "plain",
+            &long,
+        ] {
+            std::fs::write(folder.join(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink("two\nlines", folder.join("link")).unwrap();
+        std::os::unix::fs::symlink("plain", folder.join("to plain")).unwrap();
+    }
+    for (takes_tar, dest) in [(true, server.path("-d")), (false, server.path("e e"))] {
+        let (counting, session) = counted(&server).await;
+        let session = if takes_tar {
+            session
+        } else {
+            session.with_environment(&[("PATH".to_owned(), without(&server, "tar"))])
+        };
+        let wanted =
+            json!({"src": format!("{}/", source.display()), "dest": dest, "local_follow": false});
+        copy(&session, &wanted).await.unwrap();
+        let commands = counting.commands.swap(0, Ordering::Relaxed);
+        assert_eq!(takes_tar, commands == 2, "{commands}");
+        assert_eq!(contents(&source), contents(&dest));
+        let (summary, sent) = copy(&session, &wanted).await.unwrap();
+        // The target of a link with a line break in it cannot be told from another one.
+        assert_eq!(sent, 0);
+        assert_eq!(summary, "link link, link link, link link, link link");
+    }
+}
+
+/// A search path with everything but one program.
+fn without(server: &Server, program: &str) -> String {
+    let folder = server.path("programs");
+    std::fs::create_dir_all(&folder).unwrap();
+    for place in ["/usr/bin", "/bin"] {
+        for entry in std::fs::read_dir(place).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap();
+            if name != program {
+                let _ = std::os::unix::fs::symlink(&path, folder.join(name));
+            }
+        }
+    }
+    folder.to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_are_right_and_kept_and_nobody_else_sees_a_file_before() {
+    if !privilege::can_run() {
+        return;
+    }
+    let server = Server::start();
+    let user = User::new(server.folder.path(), "/bin/sh");
+    let asks = "Defaults:USER timestamp_timeout=0\nUSER ALL=(ALL) ALL\n";
+    let _rule = Rule::sudo(&user, asks);
+    let (source, dest) = (server.path("source"), server.path("dest"));
+    many(&source, 30);
+    let root = to("root", Method::Sudo, Some(PASSWORD));
+    let session = privilege::session(&server, &user, root).await;
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": dest, "owner": user.name, "mode": "0600"});
+    copy(&session, &wanted).await.unwrap();
+    let id = std::fs::metadata(&user.home).unwrap().uid();
+    assert_eq!(contents(&source), contents(&dest));
+    for (name, _) in all_in(&dest) {
+        assert_eq!(
+            std::fs::metadata(dest.join(&name)).unwrap().uid(),
+            id,
+            "{}",
+            name.display()
+        );
+    }
+    // Nobody asks for an owner now: it is kept, also by a file that is written anew. A new one is root's.
+    std::fs::write(source.join("d1/file-1.txt"), "new").unwrap();
+    std::fs::write(source.join("d1/more"), "more").unwrap();
+    let group = std::fs::metadata(&user.home).unwrap().gid();
+    std::os::unix::fs::chown(dest.join("d2"), None, Some(group)).unwrap();
+    std::fs::set_permissions(dest.join("d2"), std::fs::Permissions::from_mode(0o2755)).unwrap();
+    std::fs::write(source.join("d2/inherits"), "more").unwrap();
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": dest});
+    copy(&session, &wanted).await.unwrap();
+    assert_eq!(contents(&source), contents(&dest));
+    for (name, owner, its_group, mode) in [
+        ("d1/file-1.txt", id, 0, 0o600),
+        ("d1/more", 0, 0, 0o644),
+        ("d2/inherits", 0, group, 0o644),
+        ("d2/file-2.txt", id, 0, 0o600),
+    ] {
+        let found = std::fs::metadata(dest.join(name)).unwrap();
+        let mode_found = found.permissions().mode() & 0o7777;
+        assert_eq!(
+            (found.uid(), found.gid(), mode_found),
+            (owner, its_group, mode),
+            "{name}"
+        );
+    }
+    // As the user, who may not write there.
+    let plain = privilege::session(&server, &user, Become::default()).await;
+    std::fs::write(source.join("d1/file-1.txt"), "newer").unwrap();
+    std::fs::write(source.join("d2/file-2.txt"), "newer").unwrap();
+    std::os::unix::fs::chown(&dest, Some(0), Some(0)).unwrap();
+    std::os::unix::fs::chown(dest.join("d2"), Some(0), Some(0)).unwrap();
+    let error = copy(&plain, &wanted).await.unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("Operation not permitted"), "{said}");
+    assert!(
+        !all_in(&dest)
+            .keys()
+            .any(|name| name.to_string_lossy().contains(".kk-new"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_leaves_nothing_behind_and_what_is_there_is_not_sent_again() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let line = Proxy::new(&server, Duration::ZERO).await;
+    let (source, dest) = (server.path("source"), server.path("dest"));
+    std::fs::create_dir(&source).unwrap();
+    for number in 0..15 {
+        let bytes: Vec<u8> = (0..10_000_000_u32)
+            .map(|at| ((at * number) >> 3).to_le_bytes()[0])
+            .collect();
+        std::fs::write(source.join(format!("{number:02}")), bytes).unwrap();
+    }
+    let connector = connect(line.options(&server)).await.unwrap();
+    let session = Session::new(connector, Become::default(), CancellationToken::new());
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": dest});
+    line.end_after(90_000_000, false);
+    let error = copy(&session, &wanted).await.unwrap_err();
+    assert!(matches!(error, ModuleError::Transport(_)), "{error}");
+    let began = Instant::now();
+    while !server.sessions().is_empty() {
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            server.sessions()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let there = contents(&dest);
+    assert_eq!(there.len(), 6, "{:?}", there.keys());
+    let all = contents(&source);
+    assert!(there.iter().all(|(name, holds)| all[name] == *holds));
+    line.mend();
+    let (_, sent) = copy(&session, &wanted).await.unwrap();
+    assert_eq!(sent, 90_000_000);
+    assert_eq!(contents(&source), contents(&dest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_takes_its_place_when_not_all_is_right() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let (_, session) = counted(&server).await;
+    let (source, dest) = (server.path("source"), server.path("dest"));
+    many(&source, 20);
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": dest});
+    for change in ["file 13\n", "longer or shorter"] {
+        let changed = source.join("d3/file-13.txt");
+        let before = std::fs::read(&changed).unwrap();
+        let plan = plan(&session, &wanted).await.unwrap();
+        assert!(matches!(plan.steps[..], [Step::Tree(_)]));
+        std::fs::write(
+            &changed,
+            change.to_uppercase().repeat(before.len() / change.len()),
+        )
+        .unwrap();
+        let error = apply_plan(&session, None, &plan, &|_, _| {})
+            .await
+            .unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("what arrived is not what was to be sent")
+                || said.contains("its size changed"),
+            "{said}"
+        );
+        assert!(!dest.exists());
+        std::fs::write(&changed, before).unwrap();
+    }
+    // Something in the way of one.
+    std::fs::create_dir_all(dest.join("d3/file-13.txt")).unwrap();
+    let error = copy(&session, &wanted).await.unwrap_err();
+    assert!(error.to_string().contains("is a folder"), "{error}");
+    assert_eq!(all_in(&dest).len(), 2);
+}
