@@ -9,7 +9,7 @@ use super::mode::Mode;
 use super::{Content, LedgerEntry, Look, ModuleError, Plan, Step, Verdict};
 use crate::connect::Command;
 use crate::remote::{
-    Asked, Belongs, Branch, BranchKind, Found, FoundKind, Leaf, LeafSource, Sums, Tree,
+    Asked, Belongs, Branch, BranchKind, Found, FoundKind, Leaf, LeafSource, Looked, Sums, Tree,
 };
 
 /// Bigger files go by themselves, because they can go on after a cut.
@@ -132,8 +132,8 @@ impl Folder {
             .split_at(self.folders.len().min(looked.found.len()));
         let (files, links) = rest.split_at(self.files.len().min(rest.len()));
         let mut growth = Growth::default();
-        for found in folders {
-            self.folder(found, &mut growth)?;
+        for (number, found) in folders.iter().enumerate() {
+            self.folder(found, number == 0, &mut growth)?;
         }
         for ((found, (_, here)), source) in files.iter().zip(&self.files).zip(sources) {
             self.file(found, here, source, &mut growth)?;
@@ -154,7 +154,7 @@ impl Folder {
             });
         }
         let near = folders.first().map(near).unwrap_or_default();
-        let steps = growth.steps(&self.src, &near, looked.takes_trees).await?;
+        let steps = growth.steps(&self.src, &near, &looked).await?;
         let mut words = growth.words;
         let plan = if steps.is_empty() {
             Plan::satisfied()
@@ -244,7 +244,7 @@ impl Folder {
         Ok(())
     }
 
-    fn folder(&self, found: &Found, growth: &mut Growth) -> Result<(), ModuleError> {
+    fn folder(&self, found: &Found, is_top: bool, growth: &mut Growth) -> Result<(), ModuleError> {
         let attributes = Attributes {
             mode: self.directory_mode.clone(),
             ..self.attributes.clone()
@@ -269,6 +269,8 @@ impl Folder {
                     .words
                     .push(format!("make {}/", base_name(&found.path)));
             }
+            // What is in it is copied, not the folder itself.
+            FoundKind::Directory if is_top && self.src.ends_with('/') => {}
             FoundKind::Directory => {
                 let different = attributes.differences(found);
                 if !different.is_empty() {
@@ -310,11 +312,11 @@ impl Growth {
         &mut self,
         name: &str,
         near: &str,
-        takes_trees: bool,
+        looked: &Looked,
     ) -> Result<Vec<Step>, ModuleError> {
         let branches = std::mem::take(&mut self.branches);
         let mut steps = Vec::new();
-        if branches.len() < 2 || !takes_trees {
+        if branches.len() < 2 || !looked.takes_trees {
             for branch in branches {
                 steps.push(alone(branch).await?);
             }
@@ -322,6 +324,7 @@ impl Growth {
             let mut tree = Tree {
                 name: name.trim_end_matches('/').to_owned(),
                 near: near.to_owned(),
+                has_gzip: looked.has_gzip,
                 branches: Vec::new(),
             };
             let mut size = 0;

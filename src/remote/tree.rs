@@ -8,6 +8,7 @@ mod archive;
 mod list;
 mod look;
 mod scripts;
+mod squeeze;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub struct Tree {
     pub name: String,
     /// A folder that is there, on the file system that most of it goes to.
     pub near: String,
+    /// Whether the host can unpack what `gzip` packs.
+    pub has_gzip: bool,
     /// What is to be done.
     pub branches: Vec<Branch>,
 }
@@ -132,14 +135,31 @@ impl Session {
         progress: Progress<'_>,
     ) -> Result<(u64, String), RemoteError> {
         let purpose = || format!("send `{}`", tree.name);
-        let list = List::of(tree);
+        let mut list = List::of(tree);
         let size = tree.size();
-        let command = Command::script(APPLY, [tree.near.clone(), size.to_string()]);
+        let mut compression = if tree.has_gzip {
+            self.compression(size).await
+        } else {
+            None
+        };
+        if compression.is_some() {
+            let looked = tokio::task::spawn_blocking(move || {
+                let is_worth_it = squeeze::is_worth_it(&list);
+                (list, is_worth_it)
+            });
+            let is_worth_it;
+            (list, is_worth_it) = looked
+                .await
+                .map_err(|error| RemoteError::failed(purpose(), error.to_string()))?;
+            compression = compression.filter(|_| is_worth_it);
+        }
+        let how = if compression.is_some() { "gzip" } else { "" };
+        let command = Command::script(APPLY, [tree.near.clone(), size.to_string()]).arg(how);
         let (sender, receiver) = mpsc::channel(QUEUE);
         let sent = Arc::new(AtomicU64::new(0));
         let packing = tokio::task::spawn_blocking({
             let sent = Arc::clone(&sent);
-            move || archive::pack(&list, sender, &sent)
+            move || archive::pack(&list, compression, sender, &sent)
         });
         let result = {
             let running = self.run_reading(command, Stdin::Stream(Bytes::new(), receiver));

@@ -422,6 +422,32 @@ async fn a_file_that_only_root_may_read_comes_by_sudo() {
     assert_here(&download);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_with_small_programs_sends_as_well() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let Some(programs) = super::folders::busybox(&server) else {
+        return;
+    };
+    let line = Proxy::new(&server, Duration::ZERO).await;
+    let session = session_over(connect(line.options(&server)).await.unwrap())
+        .with_environment(&[("PATH".to_owned(), programs)]);
+    let download = file(&server, 30);
+    line.end_after(20 * MEBIBYTE, false);
+    session.download(&download, &|_, _| {}).await.unwrap_err();
+    line.mend();
+    let received = session.download(&download, &|_, _| {}).await.unwrap();
+    assert!(received.bytes < 20 * MEBIBYTE, "{}", received.bytes);
+    assert_here(&download);
+    // Looked at anew.
+    let before = file(&server, 3);
+    std::fs::write(&before.source, "other").unwrap();
+    let received = session.download(&before, &|_, _| {}).await.unwrap();
+    assert_eq!(received.size, 5);
+}
+
 /// The most memory that this process has had, in bytes.
 fn most_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use kk::connect::ssh::connect;
+use kk::connect::ssh::{Pace, SshOptions, connect};
 use kk::connect::{Connector, ExecRequest, Output, TransportError};
 use kk::modules::{
     Arguments, FileSource, Files, Look, ModuleError, Plan, Step, StepOutput, Verdict, apply_plan,
@@ -27,11 +27,14 @@ use super::server::{self, Server};
 struct Counting {
     inner: Arc<dyn Connector>,
     commands: AtomicUsize,
+    /// The last one, and how many bytes it read.
+    last: Mutex<String>,
 }
 
 impl Connector for Counting {
     fn exec(&self, request: ExecRequest) -> BoxFuture<'_, Result<Output, TransportError>> {
         self.commands.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock().unwrap() = request.command.to_string();
         self.inner.exec(request)
     }
 
@@ -39,7 +42,7 @@ impl Connector for Counting {
         self.inner.round_trip()
     }
 
-    fn pace(&self) -> Option<Arc<kk::connect::ssh::Pace>> {
+    fn pace(&self) -> Option<Arc<Pace>> {
         self.inner.pace()
     }
 
@@ -110,9 +113,14 @@ async fn copy(session: &Session, arguments: &Value) -> Result<(String, u64), Mod
 }
 
 async fn counted(server: &Server) -> (Arc<Counting>, Session) {
+    counted_over(server.options()).await
+}
+
+async fn counted_over(options: SshOptions) -> (Arc<Counting>, Session) {
     let counting = Arc::new(Counting {
-        inner: connect(server.options()).await.unwrap(),
+        inner: connect(options).await.unwrap(),
         commands: AtomicUsize::new(0),
+        last: Mutex::default(),
     });
     let connector: Arc<dyn Connector> = Arc::<Counting>::clone(&counting);
     let session = Session::new(connector, Become::default(), CancellationToken::new());
@@ -430,4 +438,235 @@ async fn nothing_takes_its_place_when_not_all_is_right() {
     let error = copy(&session, &wanted).await.unwrap_err();
     assert!(error.to_string().contains("is a folder"), "{error}");
     assert_eq!(all_in(&dest).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_are_compressed_on_a_slow_line_and_what_is_compressed_is_not() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let source = server.path("source");
+    let text: String = (0..60_000_u64)
+        .map(|number| format!("{} is line {number}\n", number.wrapping_mul(number)))
+        .collect();
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        state.to_be_bytes()[0]
+    })
+    .take(text.len())
+    .collect();
+    let mut took = Vec::new();
+    for (dest, rate, bytes, is_packed) in [
+        ("fast", None, text.as_bytes(), false),
+        ("above", Some(17), text.as_bytes(), false),
+        ("text", Some(1), text.as_bytes(), true),
+        ("noise", Some(1), noise.as_slice(), false),
+    ] {
+        std::fs::create_dir_all(source.join("below")).unwrap();
+        for name in ["one", "below/two"] {
+            std::fs::write(source.join(name), bytes).unwrap();
+        }
+        let mut options = server.options();
+        options.pace = rate.map(|mebibytes| {
+            let rate = std::num::NonZeroU64::new(mebibytes * 1024 * 1024).unwrap();
+            Arc::new(Pace::new(rate))
+        });
+        let (counting, session) = counted_over(options).await;
+        let dest = server.path(dest);
+        let wanted = json!({"src": format!("{}/", source.display()), "dest": dest});
+        let began = Instant::now();
+        copy(&session, &wanted).await.unwrap();
+        took.push(began.elapsed());
+        let last = counting.last.lock().unwrap().clone();
+        assert_eq!(last.ends_with(" gzip"), is_packed, "{}", dest.display());
+        assert_eq!(contents(&source), contents(&dest));
+    }
+    eprintln!("2 x {} bytes: {took:?}", text.len());
+    assert!(took[2] * 2 < took[3], "{took:?}");
+    // A host without gzip, and a long way without a limit.
+    let mut options = server.options();
+    let rate = std::num::NonZeroU64::new(2 * 1024 * 1024).unwrap();
+    options.pace = Some(Arc::new(Pace::new(rate)));
+    let (counting, session) = counted_over(options).await;
+    let session = session.with_environment(&[("PATH".to_owned(), without(&server, "gzip"))]);
+    for name in ["one", "below/two"] {
+        std::fs::write(source.join(name), &text).unwrap();
+    }
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": server.path("bare")});
+    copy(&session, &wanted).await.unwrap();
+    assert!(!counting.last.lock().unwrap().ends_with(" gzip"));
+    for name in ["one", "below/two"] {
+        std::fs::write(source.join(name), text.repeat(2)).unwrap();
+    }
+    let line = Proxy::new(&server, Duration::from_millis(12)).await;
+    let (counting, session) = counted_over(line.options(&server)).await;
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": server.path("far")});
+    copy(&session, &wanted).await.unwrap();
+    assert!(counting.last.lock().unwrap().ends_with(" gzip"));
+    assert_eq!(contents(&source), contents(&server.path("far")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_hosts_get_is_read_and_hashed_once() {
+    if !server::is_available() {
+        return;
+    }
+    // A process of its own: other tests of this one read files as well.
+    if std::env::var_os("KK_TEST_ALONE").is_none() {
+        let name = "ssh::folders::what_many_hosts_get_is_read_and_hashed_once";
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env("KK_TEST_ALONE", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("read once: "), "{said}");
+        return;
+    }
+    let server = Server::start();
+    let (small, big, source) = (
+        server.path("small"),
+        server.path("big"),
+        server.path("source"),
+    );
+    std::fs::write(&small, "small\n".repeat(1000)).unwrap();
+    std::fs::write(&big, vec![7; 3_000_000]).unwrap();
+    many(&source, 50);
+    let in_folder: usize = contents(&source).values().map(Vec::len).sum();
+    let mut read = Vec::new();
+    for round in 0..2 {
+        let mut hosts = tokio::task::JoinSet::new();
+        for number in 0..6 {
+            let host = server.path(&format!("host{number}.{round}"));
+            std::fs::create_dir(&host).unwrap();
+            let options = server.options();
+            let sources = [
+                small.to_str().unwrap().to_owned(),
+                big.to_str().unwrap().to_owned(),
+                source.to_str().unwrap().to_owned(),
+            ];
+            hosts.spawn(async move {
+                let (_, session) = counted_over(options).await;
+                for src in sources {
+                    let wanted = json!({"src": src, "dest": format!("{}/", host.display())});
+                    copy(&session, &wanted).await.unwrap();
+                }
+                host
+            });
+        }
+        for host in hosts.join_all().await {
+            assert_eq!(
+                std::fs::read(host.join("big")).unwrap(),
+                std::fs::read(&big).unwrap()
+            );
+            assert_eq!(
+                std::fs::read(host.join("small")).unwrap(),
+                std::fs::read(&small).unwrap()
+            );
+            assert_eq!(contents(&host.join("source")), contents(&source));
+        }
+        read.push(kk::remote::bytes_read());
+    }
+    let all = (6000 + 3_000_000 + in_folder) as u64;
+    assert_eq!(read, [all, all]);
+    // What has changed is read anew, also when its size is the same.
+    std::fs::write(&big, vec![8; 3_000_000]).unwrap();
+    let (_, session) = counted(&server).await;
+    let dest = server.path("changed");
+    copy(&session, &json!({"src": big, "dest": dest}))
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read(&dest).unwrap(), vec![8; 3_000_000]);
+    assert_eq!(kk::remote::bytes_read(), all + 3_000_000);
+    eprintln!("read once: {all}");
+}
+
+/// A search path with busybox's programs alone.
+pub(super) fn busybox(server: &Server) -> Option<String> {
+    let folder = server.path("busybox");
+    std::fs::create_dir(&folder).unwrap();
+    let output = std::process::Command::new("busybox").arg("--list").output();
+    let Ok(output) = output else {
+        eprintln!("SKIPPED: this test needs `busybox`");
+        return None;
+    };
+    for name in String::from_utf8(output.stdout).unwrap().lines() {
+        std::os::unix::fs::symlink("/usr/bin/busybox", folder.join(name)).unwrap();
+    }
+    Some(folder.to_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_with_small_programs_takes_streams_as_well() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let Some(programs) = busybox(&server) else {
+        return;
+    };
+    let source = server.path("source");
+    many(&source, 40);
+    for name in [
+        "-rf",
+        "two\nlines",
+        "it's \"q\" $HOME `id` \\",
+        &"l".repeat(200),
+    ] {
+        std::fs::write(source.join(name), name).unwrap();
+    }
+    let rate = std::num::NonZeroU64::new(8 * 1024 * 1024).unwrap();
+    for pace in [None, Some(Arc::new(Pace::new(rate)))] {
+        let mut options = server.options();
+        options.pace.clone_from(&pace);
+        let (counting, session) = counted_over(options).await;
+        let session = session.with_environment(&[("PATH".to_owned(), programs.clone())]);
+        let dest = server.path(if pace.is_some() { "packed" } else { "plain" });
+        let wanted = json!({"src": format!("{}/", source.display()), "dest": dest, "mode": "0640"});
+        copy(&session, &wanted).await.unwrap();
+        assert_eq!(counting.commands.load(Ordering::Relaxed), 2);
+        let last = counting.last.lock().unwrap().clone();
+        assert_eq!(last.ends_with(" gzip"), pace.is_some());
+        assert_eq!(contents(&source), contents(&dest));
+        assert_eq!(copy(&session, &wanted).await.unwrap().0, "Satisfied");
+        std::fs::write(dest.join("two\nlines"), "TWO\nLINES").unwrap();
+        std::fs::write(dest.join("d1/file-1.txt"), "other").unwrap();
+        copy(&session, &wanted).await.unwrap();
+        assert_eq!(contents(&source), contents(&dest));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_on_another_file_system_gets_its_files_by_a_rename_too() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let (source, dest) = (server.path("source"), server.path("dest"));
+    let other = tempfile::tempdir_in("/dev/shm").unwrap();
+    std::fs::create_dir(&dest).unwrap();
+    let device = |path: &Path| std::fs::metadata(path).unwrap().dev();
+    if device(&dest) == device(other.path()) {
+        eprintln!("SKIPPED: this test needs /dev/shm to be a file system of its own");
+        return;
+    }
+    many(&source, 30);
+    std::fs::write(source.join("d1/two\nlines"), "odd").unwrap();
+    std::os::unix::fs::symlink(other.path(), dest.join("d1")).unwrap();
+    std::fs::write(other.path().join("file-1.txt"), "old").unwrap();
+    let mode = std::fs::Permissions::from_mode(0o604);
+    std::fs::set_permissions(other.path().join("file-1.txt"), mode).unwrap();
+    let (counting, session) = counted(&server).await;
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": dest});
+    copy(&session, &wanted).await.unwrap();
+    assert_eq!(counting.commands.load(Ordering::Relaxed), 2);
+    assert!(dest.join("d1").is_symlink());
+    assert_eq!(contents(&source.join("d1")), contents(other.path()));
+    assert_eq!(contents(&source.join("d2")), contents(&dest.join("d2")));
+    assert_eq!(all_in(other.path())[Path::new("file-1.txt")].0, 0o604);
 }

@@ -443,6 +443,79 @@ async fn serving_makes_room_for_commands_where_few_sessions_are_allowed() {
     assert_eq!(fs::read(server.path("authorized_keys")).unwrap(), before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_whose_file_of_keys_cannot_be_changed_serves_nobody() {
+    if !server::is_available() || !server::is_root() {
+        return;
+    }
+    let stage = Stage::new();
+    let user = User::new(stage.folder.path(), "/bin/sh");
+    for number in 0..2 {
+        let (server, keys) = server_of(&user, number);
+        run("chown", &["root", keys.to_str().unwrap()]);
+        run("chmod", &["644", keys.to_str().unwrap()]);
+        let mut options = server.options();
+        options.user.clone_from(&user.name);
+        let session = stage.session(options, Become::default()).await;
+        let dest = user.home.join(format!("package-{number}"));
+        assert_eq!(stage.send(&session, &dest).await, SIZE);
+        assert!(
+            stage.warned()[number].contains("Permission denied"),
+            "{:?}",
+            stage.warned()
+        );
+    }
+    stage.relay.release().await;
+}
+
+/// A server, and the file of keys in the user's home that it looks into.
+fn server_of(user: &User, number: usize) -> (Server, PathBuf) {
+    let keys = user.home.join(format!("keys-{number}"));
+    let server = Server::set_up(&Setup {
+        config: format!("AuthorizedKeysFile {}\n", keys.display()),
+        ..Setup::default()
+    });
+    fs::write(&keys, format!("{}\n", public_key(&server.path("user")))).unwrap();
+    run("chown", &[&user.name, keys.to_str().unwrap()]);
+    (server, keys)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_any_shell_serve_and_fetch_without_more_rights() {
+    if !server::is_available() || !server::is_root() {
+        return;
+    }
+    for shell in ["/bin/sh", "/bin/bash", "/usr/bin/fish", "/bin/tcsh"] {
+        if !Path::new(shell).exists() {
+            eprintln!("SKIPPED: there is no {shell}");
+            continue;
+        }
+        let stage = Stage::new();
+        let user = User::new(stage.folder.path(), shell);
+        let mut sent = 0;
+        let mut hosts = Vec::new();
+        for number in 0..2 {
+            let (server, keys) = server_of(&user, number);
+            let before = fs::read(&keys).unwrap();
+            let mut options = server.options();
+            options.user.clone_from(&user.name);
+            let session = stage.session(options, Become::default()).await;
+            let dest = user.home.join(format!("package-{number}"));
+            sent += stage.send(&session, &dest).await;
+            let owner = run("stat", &["-c", "%U", dest.to_str().unwrap()]);
+            assert_eq!(owner.trim(), user.name);
+            hosts.push((server, session, keys, before));
+        }
+        assert_eq!(stage.warned(), Vec::<String>::new(), "{shell}");
+        assert_eq!(sent, SIZE, "{shell}");
+        stage.relay.release().await;
+        for (_, _, keys, before) in &hosts {
+            assert_eq!(&fs::read(keys).unwrap(), before, "{shell}");
+        }
+        drop(hosts);
+    }
+}
+
 /// A line of sudoers for the time of a test.
 struct Rule(PathBuf);
 
@@ -468,13 +541,7 @@ async fn files_of_root_are_served_and_fetched_by_users_who_become_root() {
     fs::set_permissions(&rule.0, fs::Permissions::from_mode(0o440)).unwrap();
     let mut hosts = Vec::new();
     for number in 0..3 {
-        let keys = user.home.join(format!("keys-{number}"));
-        let server = Server::set_up(&Setup {
-            config: format!("AuthorizedKeysFile {}\n", keys.display()),
-            ..Setup::default()
-        });
-        fs::write(&keys, format!("{}\n", public_key(&server.path("user")))).unwrap();
-        run("chown", &[&user.name, keys.to_str().unwrap()]);
+        let (server, keys) = server_of(&user, number);
         let closed = server.path("closed");
         fs::create_dir(&closed).unwrap();
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
@@ -580,6 +647,14 @@ impl Run {
     }
 }
 
+/// Whether one of its sessions still runs a client.
+fn is_fetching(server: &Server) -> bool {
+    server.sessions().iter().any(|id| {
+        let program = fs::read_link(format!("/proc/{id}/exe")).unwrap_or_default();
+        program.ends_with("ssh")
+    })
+}
+
 fn has_right(server: &Server) -> bool {
     let keys = fs::read_to_string(server.path("authorized_keys")).unwrap();
     keys.contains("kk-relay-")
@@ -593,21 +668,34 @@ async fn a_program_that_is_killed_leaves_no_right_behind_and_the_next_run_does_t
     let stage = Stage::new();
     let servers = servers(3);
     let program = Run::new(&stage, &servers);
-    let mut killed = program.start(&[]);
-    let began = Instant::now();
-    while !servers.iter().any(|(server, _)| has_right(server)) {
-        assert!(began.elapsed() < Duration::from_secs(60));
-        assert!(killed.try_wait().unwrap().is_none(), "it has ended already");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+    for wait in [0, 60, 120, 200] {
+        for (server, _) in &servers {
+            let _ = fs::remove_file(server.path("package"));
+        }
+        let mut killed = program.start(&[]);
+        let began = Instant::now();
+        while !servers.iter().any(|(server, _)| has_right(server)) {
+            assert!(began.elapsed() < Duration::from_secs(60));
+            assert!(killed.try_wait().unwrap().is_none(), "it has ended already");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        // Others begin to fetch, and are in the middle of it.
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        let began = Instant::now();
+        while servers
+            .iter()
+            .any(|(server, _)| has_right(server) || is_fetching(server))
+        {
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "something is left"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_keys_as_before(&servers);
     }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    let began = Instant::now();
-    while servers.iter().any(|(server, _)| has_right(server)) {
-        assert!(began.elapsed() < Duration::from_secs(10), "a right is left");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_keys_as_before(&servers);
     let output = program.start(&[]).wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use super::upload::{DISCARD, Progress, SEND, SHORT, There, WRONG};
 use super::{RemoteError, Session, Upload};
@@ -329,8 +329,10 @@ impl Session {
             .arg(asked)
             .arg(Command::compact(SEND))
             .literal("\"$SSH_AUTH_SOCK\"");
+        // Its input ends with this program.
+        let (held, receiver) = mpsc::channel(1);
         let output = self
-            .run_step(command, Stdin::Empty, |_| {
+            .run_step(command, Stdin::Stream(Bytes::new(), receiver), |_| {
                 Sharing::Fetch(Arc::clone(&claim.key))
             })
             .await;
@@ -341,6 +343,7 @@ impl Session {
             }
             other => other?,
         };
+        drop(held);
         let reason = first_words(&output);
         match output.status.code() {
             0 => {

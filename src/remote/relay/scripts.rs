@@ -120,7 +120,10 @@ done
 "#
 );
 
-/// Waits until the right `$1` is there.
+/// Exit status of [`AWAIT`]: it is not there yet.
+pub(super) const NOT_YET: u32 = 3;
+
+/// Waits, not long, until the right `$1` is there.
 pub(super) const AWAIT: &str = concat!(
     keys_function!(),
     r#"
@@ -128,7 +131,7 @@ find_keys || exit 1
 tries=0
 until grep -q -e " kk-relay-[A-Za-z0-9]*-[0-9]*-$1\$" -- "$keys" 2>/dev/null; do
   tries=$((tries + 1))
-  [ "$tries" -le 300 ] || { echo "the right to read is not there" >&2; exit 1; }
+  [ "$tries" -le 20 ] || exit 3
   sleep 0.05 2>/dev/null || { sleep 1; tries=$((tries + 19)); }
 done
 "#
@@ -181,7 +184,8 @@ done
 /// standard input; then host, port, user, host key, the types of that key, and what is asked for; `${17}` is where the
 /// agent listens.
 ///
-/// A neighbour that sends nothing for a minute, or more than the file has, is not listened to any longer.
+/// A neighbour that sends nothing for a minute, or more than the file has, is not listened to any longer; nor is any once
+/// standard input ends: then nobody waits for the file, and the next run may be about to write it.
 pub(super) const FETCH: &str = r#"
 part=$2 size=$7 offset=$9
 host=${10} port=${11} login=${12} key=${13} kinds=${14} asked=${15} send=${16} socket=${17}
@@ -191,6 +195,7 @@ command -v ssh >/dev/null 2>&1 || { echo "there is no \`ssh\` on it" >&2; exit 2
   exit 21
 }
 umask 077
+exec 3<&0
 known=${part%.part}.known.part
 trap 'rm -f -- "$known"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -213,8 +218,13 @@ fetch() {
     if [ "$still" -ge 60 ] || [ "$now" -gt "$size" ]; then kill "$client"; fi
   done </dev/null >/dev/null 2>&1 &
   watch=$!
+  {
+    read -r _ <&3
+    kill "$client"
+  } </dev/null >/dev/null 2>&1 &
+  end=$!
   wait "$client"
-  kill "$watch"
+  kill "$watch" "$end"
 }
 last= still=0
 : >>"$part" || exit 1

@@ -1,14 +1,14 @@
 //! A host that lets others read a file: the processes there that hold the right, from here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::scripts::{AWAIT, FEED, GRANT};
+use super::scripts::{AWAIT, FEED, GRANT, NOT_YET};
 use crate::connect::ssh::LentKey;
 use crate::connect::{Command, Neighbour, Output, Sharing, Stdin, TransportError};
 use crate::remote::privilege::Become;
@@ -23,6 +23,12 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long a host may take to get ready, and to give back what it got.
 const READY_LIMIT: Duration = Duration::from_secs(20);
 const GIVE_BACK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a failure is called.
+const PURPOSE: &str = "let others read a file";
+
+/// Why a host that allows few sessions does not serve.
+const TOO_FEW: &str = "it allows too few sessions for it";
 
 /// A host that serves. Dropping it ends that without waiting.
 #[derive(Debug)]
@@ -51,83 +57,86 @@ impl Serving {
         self.stop.is_cancelled() || self.tasks.iter().any(JoinHandle::is_finished)
     }
 
-    /// Ends it, and waits until the host has given back what it got.
-    pub(super) async fn end(mut self) {
+    /// Ends it, and waits until the host has given back what it got. Answers what the host said.
+    pub(super) async fn end(mut self) -> Vec<Output> {
         self.stop.cancel();
         let ended = futures::future::join_all(self.tasks.drain(..));
-        let _ = tokio::time::timeout(GIVE_BACK_LIMIT, ended).await;
+        let ended = tokio::time::timeout(GIVE_BACK_LIMIT, ended).await;
+        let ended = ended.unwrap_or_default().into_iter();
+        ended.filter_map(|ended| ended.ok()?.ok()).collect()
     }
 }
 
 impl Session {
-    /// Lets others read a file that has just arrived here. Fails with why it cannot.
+    /// Lets others read a file that has just arrived here. Fails with why it cannot; then nothing of it is left.
     pub(super) async fn serve(&self, upload: &Upload) -> Result<Serving, RemoteError> {
-        let ready = tokio::time::timeout(READY_LIMIT, self.begin_to_serve(upload)).await;
-        ready.unwrap_or_else(|_| Err(refused("it was not ready in time")))
+        let name = wrap::random_name();
+        let serving = self.begin_to_serve(upload, &name)?;
+        match self.is_ready(&serving, &name).await {
+            Ok(()) => Ok(serving),
+            Err(error) => {
+                let said = serving.end().await;
+                let failed = said.iter().find(|output| !output.success());
+                Err(failed.map_or(error, |output| RemoteError::from_output(PURPOSE, output)))
+            }
+        }
     }
 
-    async fn begin_to_serve(&self, upload: &Upload) -> Result<Serving, RemoteError> {
+    fn begin_to_serve(&self, upload: &Upload, name: &str) -> Result<Serving, RemoteError> {
         let Some(neighbour) = self.connector.neighbour() else {
             return Err(refused("nobody can reach it"));
         };
         let key = LentKey::new().ok_or_else(|| refused("there is no key for it"))?;
-        let key = Arc::new(key);
         let user = self.connector.user().to_owned();
         let by_pipes = self.user() != user;
-        let name = wrap::random_name();
-        let folder = format!("/tmp/kk-relay-{name}");
         let stop = CancellationToken::new();
+        let mut tasks = Vec::new();
+        let (mut file, mut folder) = (upload.dest.clone(), String::new());
+        if by_pipes {
+            folder = format!("/tmp/kk-relay-{name}");
+            let words = [folder.clone(), std::mem::take(&mut file), user.clone()];
+            let feed = Command::script(FEED, words);
+            tasks.push(hold(self, feed, stop.clone()));
+        }
+        let words = [name.to_owned(), key.line().to_owned(), file, folder];
         let login = self.with_become(Become::default());
-        let mut serving = Serving {
-            user: user.clone(),
+        let grant = Command::script(GRANT, words);
+        tasks.push(hold(&login, grant, stop.clone()));
+        Ok(Serving {
+            neighbour,
+            key: Arc::new(key),
+            user,
             by_pipes,
             stop,
-            tasks: Vec::new(),
-            neighbour,
-            key: Arc::clone(&key),
-        };
-        if by_pipes {
-            let words = [folder.clone(), upload.dest.clone(), user];
-            serving.tasks.push(hold(
-                self,
-                Command::script(FEED, words),
-                serving.stop.clone(),
-            ));
-        }
-        let (file, folder) = if by_pipes {
-            (String::new(), folder)
-        } else {
-            (upload.dest.clone(), String::new())
-        };
-        let words = [name.clone(), key.line().to_owned(), file, folder];
-        serving.tasks.push(hold(
-            &login,
-            Command::script(GRANT, words),
-            serving.stop.clone(),
-        ));
-        let seen = login.probe(Command::script(AWAIT, [name]));
-        let early = futures::future::select_all(serving.tasks.iter_mut());
-        tokio::select! {
-            seen = seen => {
-                let seen = seen?;
-                if !seen.success() {
-                    return Err(RemoteError::from_output("serve a file", &seen));
-                }
+            tasks,
+        })
+    }
+
+    /// Waits until the right is there. Asks again and again: a question that nobody waits for any longer would take up a
+    /// session.
+    async fn is_ready(&self, serving: &Serving, name: &str) -> Result<(), RemoteError> {
+        let began = Instant::now();
+        let login = self.with_become(Become::default());
+        loop {
+            let seen = login.probe(Command::script(AWAIT, [name])).await?;
+            if seen.success() {
+                return Ok(());
             }
-            (ended, ..) = early => {
-                let output = ended.map_err(|error| refused(&error.to_string()))??;
-                if output.success() {
-                    return Err(refused("it allows too few sessions for it"));
-                }
-                return Err(RemoteError::from_output("serve a file", &output));
+            if seen.status.code() != NOT_YET {
+                return Err(RemoteError::from_output(PURPOSE, &seen));
+            }
+            if serving.stop.is_cancelled() {
+                return Err(refused(TOO_FEW));
+            }
+            if serving.is_over() || began.elapsed() > READY_LIMIT {
+                return Err(refused("it was not ready in time"));
             }
         }
-        Ok(serving)
     }
 }
 
 fn refused(reason: &str) -> RemoteError {
-    RemoteError::failed("serve a file", reason)
+    RemoteError::failed(PURPOSE, reason)
 }
 
 /// Runs a command for as long as nobody stops it and nothing else needs its session; it reads a line now and then.

@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use tokio::sync::mpsc;
 
 use super::LeafSource;
@@ -16,6 +18,7 @@ const PIECE: usize = 128 * 1024;
 /// told to the other side, so that it does not take what it has for all there is.
 pub(super) fn pack(
     list: &List,
+    compression: Option<Compression>,
     sender: mpsc::Sender<io::Result<Bytes>>,
     sent: &AtomicU64,
 ) -> Result<(), String> {
@@ -24,7 +27,16 @@ pub(super) fn pack(
         piece: BytesMut::with_capacity(PIECE),
         is_wanted: true,
     };
-    match pack_into(list, &mut pieces, sent) {
+    let packed = match compression {
+        None => pack_into(list, &mut pieces, sent),
+        Some(level) => {
+            let mut encoder = GzEncoder::new(&mut pieces, level);
+            pack_into(list, &mut encoder, sent)
+                .and_then(|()| encoder.finish())
+                .and_then(Write::flush)
+        }
+    };
+    match packed {
         Ok(()) => Ok(()),
         Err(_) if !pieces.is_wanted => Ok(()),
         Err(error) => {
@@ -35,8 +47,8 @@ pub(super) fn pack(
     }
 }
 
-fn pack_into(list: &List, pieces: &mut Pieces, sent: &AtomicU64) -> io::Result<()> {
-    let mut archive = tar::Builder::new(&mut *pieces);
+fn pack_into(list: &List, to: &mut dyn Write, sent: &AtomicU64) -> io::Result<()> {
+    let mut archive = tar::Builder::new(to);
     for folder in &list.folders {
         let mut header = header(tar::EntryType::Directory, 0o700, 0);
         archive.append_data(&mut header, format!("{folder}/"), io::empty())?;
