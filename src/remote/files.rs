@@ -84,6 +84,7 @@ missing() {
 "#
     };
 }
+pub(crate) use missing_function;
 
 const LOOK: &str = concat!(
     digest_function!(),

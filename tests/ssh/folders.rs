@@ -402,6 +402,37 @@ async fn a_cut_leaves_nothing_behind_and_what_is_there_is_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_stream_left_is_taken_away() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let (source, dest) = (server.path("source"), server.path("dest"));
+    many(&source, 5);
+    std::fs::create_dir(&dest).unwrap();
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let left = |machine: &str, holder: u32| {
+        let folder = dest.join(format!(".kk-new.{machine}.{holder}.aaaaaa"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("list"), "").unwrap();
+        folder
+    };
+    // More than any process's number, and this one's.
+    let dead = left(machine.trim(), 99_999_999);
+    let living = left(machine.trim(), std::process::id());
+    let elsewhere = left("another", 99_999_999);
+    let link = dest.join(format!(".kk-new.{}.99999998.aaaaaa", machine.trim()));
+    std::os::unix::fs::symlink(&source, &link).unwrap();
+    let (_, session) = counted(&server).await;
+    let wanted = json!({"src": format!("{}/", source.display()), "dest": dest});
+    copy(&session, &wanted).await.unwrap();
+    assert!(!dead.exists());
+    assert!(living.join("list").exists() && elsewhere.join("list").exists());
+    assert!(link.is_symlink());
+    assert!(source.join("d1").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_takes_its_place_when_not_all_is_right() {
     if !server::is_available() {
         return;

@@ -1,6 +1,6 @@
 //! What is done on the host with many paths, as POSIX scripts. Programs are started for hundreds of paths at once, not for each.
 
-use super::super::files::{digest_function, settle_function};
+use super::super::files::{digest_function, missing_function, settle_function};
 
 /// Exit status of [`APPLY`]: what arrived is not what was to be sent. Nothing was done with it.
 pub(super) const WRONG: u32 = 12;
@@ -17,6 +17,7 @@ pub(super) const WRONG: u32 = 12;
 /// That a path is not there is said by `stat`: what cannot be looked at is no absence.
 pub(super) const LOOK: &str = concat!(
     digest_function!(),
+    missing_function!(),
     r#"
 line_break='
 '
@@ -131,11 +132,7 @@ if [ "$#" -gt 0 ]; then
   present "$@"
   absent "$@"
 fi
-parent=${top%/*}
-while [ -n "$parent" ] && ! [ -e "$parent" ] && ! [ -L "$parent" ]; do
-  printf 'missing=%s\n' "$parent"
-  parent=${parent%/*}
-done
+missing "$top"
 "#
 );
 
@@ -150,7 +147,21 @@ line_break='
 '
 umask 077
 near=
-stage=$(mktemp -d "${top%/}/.kk-new.XXXXXX" 2>/dev/null) || stage=$(mktemp -d) || exit 1
+# Other machines may have the folder as well, and other processes of that number.
+read -r machine 2>/dev/null </proc/sys/kernel/hostname || machine=
+new=.kk-new.$machine.
+# Whoever was killed could not take away its own.
+sweep() {
+  for old in "${1%/}/$new"*.??????; do
+    holder=${old##*/"$new"}
+    holder=${holder%.*}
+    case $holder in ""|*[!0-9]*) continue ;; esac
+    [ -d "$old" ] && [ ! -L "$old" ] && [ -O "$old" ] || continue
+    kill -0 "$holder" 2>/dev/null || rm -rf -- "$old"
+  done
+}
+sweep "$top"
+stage=$(mktemp -d "${top%/}/$new$$.XXXXXX" 2>/dev/null) || stage=$(mktemp -d) || exit 1
 trap 'cd /; rm -rf -- "$stage" ${near:+"$near"}' EXIT
 trap 'exit 1' HUP INT TERM
 own_user=$(id -u) && own_group=$(id -g) || exit 1
@@ -205,12 +216,16 @@ perform() {
       if [ -z "$group" ] && [ -g "$rest" ]; then group=$(stat -L -c %g -- "$rest") || exit 1; fi
       now=$(stat -L -c %d -- "$rest") || exit 1
       if [ "$now" != "$device" ]; then
-        near=$(mktemp -d "${rest%/}/.kk-new.XXXXXX") && chmod -- g-s "$near" || exit 1
+        sweep "$rest"
+        near=$(mktemp -d "${rest%/}/$new$$.XXXXXX") || exit 1
       fi
+      # Here nobody else can put a link in a file's place. `mv` keeps mode and owner.
+      [ "$what" = odd ] || give "$@"
       if [ "$what" = odd ]; then
         for path; do
           shift
           number=${path%% *}
+          give "odd/$number"
           mkdir -- "${near:-.}/odd.$number" && mv -f -- "odd/$number" "${near:-.}/odd.$number/${path#* }" || exit 1
           set -- "$@" "${near:-.}/odd.$number/${path#* }"
         done
@@ -221,7 +236,6 @@ perform() {
           set -- "$@" "$near/${path##*/}"
         done
       fi
-      give "$@"
       mv -f -- "$@" "${rest%/}/" 2>/dev/null || place "$@"
       for path; do
         shift
