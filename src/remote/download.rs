@@ -40,14 +40,36 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often a file is looked at anew because what arrived was not what had been looked at.
 const ATTEMPTS: u32 = 3;
 
-/// `$1` path: how big it is, and the sha256 of so many bytes of it. It may grow meanwhile, as a log does.
+/// The most bytes of a file that has not the size it says, as those of `/proc` and `/sys`, whose texts are made when they are
+/// read.
+const LARGEST_MADE: u64 = 16 * 1024 * 1024;
+
+/// `$1` path, `$2` [`LARGEST_MADE`]: how big it is, and the sha256 of so many bytes of it. It may grow meanwhile, as a log
+/// does. Of a file that holds something else than its size says, and goes on saying so, the sha256 and what it held when
+/// it was read, once: the next time it may be something else.
 const STAMP: &str = concat!(
     digest_function!(),
     r#"
-path=$1
+path=$1 most=$2
 case $path in "~/"*) path=${HOME%/}/${path#"~/"} ;; esac
 [ -f "$path" ] || { echo "it is not a file any more" >&2; exit 1; }
 size=$(stat -L -c %s -- "$path") && hasher "$size" || exit 1
+if [ "$size" -le "$most" ]; then
+  umask 077
+  copy=$(mktemp) || exit 1
+  exec 3>"$copy" 4<"$copy" 5<"$copy" 6<"$copy"
+  rm -f -- "$copy"
+  head -c "$((most + 1))" <"$path" >&3 || exit 1
+  have=$(($(wc -c <&4)))
+  now=$(stat -L -c %s -- "$path") || exit 1
+  if [ "$have" -ne "$size" ] && [ "$now" = "$size" ]; then
+    [ "$have" -le "$most" ] || { echo "it has not the size it says, and more than $most bytes" >&2; exit 1; }
+    said=$($tool <&5) && found=$(hash_of "$said") || exit 1
+    printf 'made=%s\n' "$found"
+    cat <&6
+    exit 0
+  fi
+fi
 said=$(head -c "$size" <"$path" | $tool) && found=$(hash_of "$said") || exit 1
 printf 'size=%s\nsha256=%s\n' "$size" "$found"
 "#
@@ -127,21 +149,31 @@ impl Session {
         let mut bytes = 0;
         for attempt in 1..=ATTEMPTS {
             if attempt > 1 {
-                wanted = self.stamp(&wanted, &purpose).await?;
+                match self.stamp(&wanted, &purpose).await? {
+                    Stamp::Looked(looked) => wanted = looked,
+                    Stamp::Made(looked, text) => {
+                        let beside = beside(&looked, BLOCK);
+                        bytes += looked.size;
+                        let part = blocking(move || {
+                            let mut part = Part::open(&beside)?;
+                            part.hold(&text)?;
+                            Ok(part)
+                        })
+                        .await
+                        .map_err(|reason| RemoteError::failed(purpose(), reason))?;
+                        let sums = part.sums();
+                        if sums.sha256 != looked.sha256 {
+                            let _ = blocking(move || part.discard()).await;
+                            continue;
+                        }
+                        return settled(part, bytes, progress, &purpose).await;
+                    }
+                }
             }
             let (sums, came, part) = self.attempt(&wanted, progress, &purpose).await?;
             bytes += came;
             if sums.sha256 == wanted.sha256 && sums.size == wanted.size {
-                blocking(move || part.settle())
-                    .await
-                    .map_err(|reason| RemoteError::failed(purpose(), reason))?;
-                progress(sums.size, sums.size);
-                return Ok(Received {
-                    bytes,
-                    size: sums.size,
-                    sha256: sums.sha256,
-                    sha1: sums.sha1,
-                });
+                return settled(part, bytes, progress, &purpose).await;
             }
             // Of no use to anybody: it is not what it is called after.
             let _ = blocking(move || part.discard()).await;
@@ -157,11 +189,23 @@ impl Session {
         &self,
         download: &Download,
         purpose: &(dyn Fn() -> String + Sync),
-    ) -> Result<Download, RemoteError> {
-        let command = Command::script(STAMP, [download.source.as_str()]);
+    ) -> Result<Stamp, RemoteError> {
+        let command =
+            Command::script(STAMP, [download.source.as_str()]).arg(LARGEST_MADE.to_string());
         let output = self.probe(command).await?;
         if !output.success() {
             return Err(RemoteError::from_output(purpose(), &output));
+        }
+        let line = output.stdout.strip_prefix(b"made=");
+        if let Some((sum, text)) = line.and_then(|line| line.split_at_checked(64))
+            && let Some(text) = text.strip_prefix(b"\n")
+        {
+            let looked = Download {
+                size: text.len() as u64,
+                sha256: String::from_utf8_lossy(sum).into_owned(),
+                ..download.clone()
+            };
+            return Ok(Stamp::Made(looked, Bytes::copy_from_slice(text)));
         }
         let text = output.stdout_text();
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
@@ -169,11 +213,11 @@ impl Session {
             value("size=").and_then(|size| size.parse().ok()),
             value("sha256="),
         ) {
-            (Some(size), Some(sha256)) => Ok(Download {
+            (Some(size), Some(sha256)) => Ok(Stamp::Looked(Download {
                 size,
                 sha256: sha256.to_owned(),
                 ..download.clone()
-            }),
+            })),
             _ => Err(RemoteError::failed(
                 purpose(),
                 "the host's answer was not understood",
@@ -197,12 +241,7 @@ impl Session {
                 (share.clamp(SMALLEST_BLOCK, BLOCK), 1)
             }
         };
-        let beside = Beside {
-            dest: download.dest.clone(),
-            sha256: download.sha256.clone(),
-            size: download.size,
-            block,
-        };
+        let beside = beside(download, block);
         let part = blocking(move || Part::open(&beside))
             .await
             .map_err(failed)?;
@@ -245,8 +284,12 @@ impl Session {
                     output = &mut both => break output,
                     _ = tick.tick() => {
                         let bytes = here.borrow().as_ref().map(|here| here.end);
-                        if let Some(bytes) = bytes {
-                            progress(bytes, download.size);
+                        // Only what is in its place is all of it.
+                        let most = download.size.saturating_sub(1);
+                        if let Some(bytes) = bytes
+                            && most > 0
+                        {
+                            progress(bytes.min(most), download.size);
                         }
                     }
                 }
@@ -261,6 +304,43 @@ impl Session {
         }
         Ok((part.sums(), came, part))
     }
+}
+
+/// A file that was looked at anew.
+enum Stamp {
+    Looked(Download),
+    /// What it held, when it has not the size it says.
+    Made(Download, Bytes),
+}
+
+/// Where a download grows.
+fn beside(download: &Download, block: u64) -> Beside {
+    Beside {
+        dest: download.dest.clone(),
+        sha256: download.sha256.clone(),
+        size: download.size,
+        block,
+    }
+}
+
+/// Puts a whole file in its place.
+async fn settled(
+    part: Part,
+    bytes: u64,
+    progress: Progress<'_>,
+    purpose: &(dyn Fn() -> String + Sync),
+) -> Result<Received, RemoteError> {
+    let sums = part.sums();
+    blocking(move || part.settle())
+        .await
+        .map_err(|reason| RemoteError::failed(purpose(), reason))?;
+    progress(sums.size, sums.size);
+    Ok(Received {
+        bytes,
+        size: sums.size,
+        sha256: sums.sha256,
+        sha1: sums.sha1,
+    })
 }
 
 /// Asks for blocks as what was asked for arrives, so that two lines at most are unanswered, until all is `here`. `turn` waits

@@ -104,6 +104,8 @@ async fn a_file_comes_whole_and_for_its_owner_alone_until_it_is() {
         let seen = seen.into_inner().unwrap();
         assert!(seen.is_sorted(), "{seen:?}");
         assert_eq!(seen.last(), Some(&(download.size, download.size)));
+        let finished = seen.iter().filter(|(done, all)| done >= all).count();
+        assert_eq!(finished, 1, "{seen:?}");
         let modes = modes.into_inner().unwrap();
         assert!(modes.iter().all(|mode| *mode == 0o600), "{modes:?}");
         let sha1 = server::run("sha1sum", &[download.dest.to_str().unwrap()]);
@@ -276,6 +278,40 @@ async fn a_file_that_changes_is_read_again_or_refused() {
     std::fs::remove_file(&download.source).unwrap();
     let error = session.download(&download, &|_, _| {}).await.unwrap_err();
     assert!(error.to_string().contains("not a file any more"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_kernel_makes_when_it_is_read_comes_whole() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let session = session_over(connect(server.options()).await.unwrap());
+    for path in [
+        "/proc/version",
+        "/proc/filesystems",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+        "/proc/uptime",
+    ] {
+        let Ok(text) = std::fs::read(path) else {
+            eprintln!("SKIPPED: no `{path}` here");
+            continue;
+        };
+        let download = Download {
+            size: std::fs::metadata(path).unwrap().size(),
+            ..of(&server, Path::new(path))
+        };
+        assert_ne!(download.size, text.len() as u64);
+        let received = session.download(&download, &|_, _| {}).await.unwrap();
+        let here = std::fs::read(&download.dest).unwrap();
+        assert_eq!(received.size, here.len() as u64);
+        if path == "/proc/uptime" {
+            assert!(here.len() > 5 && here.ends_with(b"\n"), "{here:?}");
+        } else {
+            assert_eq!(here, text, "{path}");
+        }
+        assert_eq!(parts(&download), Vec::<PathBuf>::new());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

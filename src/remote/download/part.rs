@@ -151,6 +151,18 @@ impl Part {
         Ok(came)
     }
 
+    /// Holds these bytes and no others.
+    pub(super) fn hold(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.begin(b"from=0")?;
+        self.file
+            .write_all(bytes)
+            .map_err(failed("write", &self.path))?;
+        self.sha256.update(bytes);
+        self.sha1.update(bytes);
+        self.at = bytes.len() as u64;
+        Ok(())
+    }
+
     /// What is here.
     pub(super) fn sums(&self) -> Sums {
         Sums {
@@ -218,7 +230,7 @@ impl Part {
         let said = std::str::from_utf8(line).ok();
         let number = said.and_then(|line| line.strip_prefix("from="));
         match number.and_then(|number| number.parse::<u64>().ok()) {
-            Some(number) if number == self.at / self.block => {}
+            Some(number) if number > 0 && number == self.at / self.block => {}
             Some(0) => {
                 self.at = 0;
                 self.sha256 = Sha256::new();
