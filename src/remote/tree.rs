@@ -168,7 +168,7 @@ impl Session {
             loop {
                 tokio::select! {
                     result = &mut running => break result,
-                    _ = tick.tick(), if size > 0 => progress(sent.load(Ordering::Relaxed), size),
+                    _ = tick.tick(), if size > 0 => progress(sent.load(Ordering::Relaxed).min(size - 1), size),
                 }
             }
         };

@@ -212,7 +212,8 @@ impl Session {
         progress: Progress<'_>,
         purpose: Purpose<'_>,
     ) -> Result<(Output, u64), RemoteError> {
-        progress(offset, upload.size);
+        // Only when it is in its place has the host all of it.
+        let most = upload.size.saturating_sub(1);
         let command = Command::script(SEND, upload.words()).arg(offset.to_string());
         let sent = Arc::new(AtomicU64::new(0));
         let output = {
@@ -222,7 +223,9 @@ impl Session {
             loop {
                 tokio::select! {
                     result = &mut sending => break result?,
-                    _ = tick.tick() => progress(offset + sent.load(Ordering::Relaxed), upload.size),
+                    _ = tick.tick(), if most > 0 => {
+                        progress((offset + sent.load(Ordering::Relaxed)).min(most), upload.size);
+                    }
                 }
             }
         };

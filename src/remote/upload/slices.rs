@@ -149,7 +149,7 @@ impl Session {
                     let (count, bytes) = moving.fold((0, 0), |(count, bytes), sent| {
                         (count + usize::from(sent > WAITING), bytes + sent)
                     });
-                    progress(had + arrived + bytes, size);
+                    progress((had + arrived + bytes).min(size.saturating_sub(1)), size);
                     starved = if count == 0 && gathering.is_some() { starved + 1 } else { 0 };
                     if starved >= PATIENCE {
                         // There is one channel for both after all.

@@ -17,10 +17,7 @@ pub(super) const PIECE: usize = 128 * 1024;
 
 /// The sha256 and the size of a file of this machine. Blocks.
 pub fn sha256_of_file(path: &Path) -> std::io::Result<(String, u64)> {
-    let mut file = std::fs::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let size = read_all(&mut file, |piece| hasher.update(piece))?;
-    Ok((hexadecimal(&hasher.finalize()), size))
+    Sums::of_file(path).map(|sums| (sums.sha256, sums.size))
 }
 
 /// What Ansible and this program call a file's checksum, and its size.
