@@ -12,7 +12,7 @@ use super::task_files::TaskFiles;
 use crate::diagnostic::Diagnostic;
 use crate::modules::{
     self, ArgumentKind, Arguments, LedgerEntry, Look, ModuleError, ModuleSpec, Plan, Step,
-    StepOutput, Verdict,
+    StepOutput, Stopped, Verdict,
 };
 use crate::playbook::{Action, ArgumentValue};
 use crate::remote::Session;
@@ -313,10 +313,13 @@ impl Doing<'_> {
         let done = self.execute(&session, plan, scope).await;
         let outputs = match done {
             Ok(outputs) => outputs,
-            Err(error) => {
+            Err(Stopped {
+                error,
+                has_done_some,
+            }) => {
                 let may_have_run = matches!(
                     &error,
-                    ModuleError::Transport(error) if !error.did_not_run()
+                    ModuleError::Transport(error) if has_done_some || !error.did_not_run()
                 );
                 return Attempt {
                     diff: attempt.diff,
@@ -351,7 +354,7 @@ impl Doing<'_> {
         session: &Session,
         mut plan: Plan,
         scope: &Scope,
-    ) -> Result<Vec<StepOutput>, ModuleError> {
+    ) -> Result<Vec<StepOutput>, Stopped> {
         let (component, target) = (self.runner.options.ledger.as_deref(), self.target());
         if component.is_some() && self.delegate.is_none() && !self.task.notify.is_empty() {
             let names = notified(self.task, scope).into_iter();

@@ -345,7 +345,8 @@ impl Doing<'_> {
             self.announce(attempt, Some(label), started.elapsed());
             if lost.is_some() {
                 whole.lost = lost;
-                whole.may_have_run = may_have_run;
+                // Of a task whose earlier items did something nobody can say that it did not run.
+                whole.may_have_run = may_have_run || is_changed;
                 break;
             }
             if matches!(

@@ -192,7 +192,40 @@ pub async fn apply_plan(
     component: Option<&str>,
     plan: &Plan,
     progress: Progress<'_>,
-) -> Result<Vec<StepOutput>, ModuleError> {
+) -> Result<Vec<StepOutput>, Stopped> {
+    let mut outputs = Vec::with_capacity(plan.steps.len());
+    match apply_steps(session, component, plan, progress, &mut outputs).await {
+        Ok(()) => Ok(outputs),
+        Err(error) => Err(Stopped {
+            error,
+            has_done_some: !outputs.is_empty(),
+        }),
+    }
+}
+
+/// A plan that was not done to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Stopped {
+    /// Why.
+    pub error: ModuleError,
+    /// Steps before the one that failed were done.
+    pub has_done_some: bool,
+}
+
+impl From<Stopped> for ModuleError {
+    fn from(stopped: Stopped) -> Self {
+        stopped.error
+    }
+}
+
+async fn apply_steps(
+    session: &Session,
+    component: Option<&str>,
+    plan: &Plan,
+    progress: Progress<'_>,
+    outputs: &mut Vec<StepOutput>,
+) -> Result<(), ModuleError> {
     let mut note = component
         .map(|component| {
             Ok::<_, ModuleError>(Note {
@@ -214,7 +247,6 @@ pub async fn apply_plan(
         }
         session.ledger_add(&long.component, lines).await?;
     }
-    let mut outputs = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
         let output = match note.take() {
             // A call of this machine does not carry the note to the host.
@@ -234,7 +266,7 @@ pub async fn apply_plan(
         };
         outputs.push(output);
     }
-    Ok(outputs)
+    Ok(())
 }
 
 /// How many bytes lines have.

@@ -37,17 +37,17 @@ pub struct Layer {
 #[derive(Debug, Clone)]
 enum Variables {
     Plain(Arc<Map<String, Json>>),
-    Facts(Arc<Facts>),
+    Facts(Arc<LateFacts>),
 }
 
 /// Facts, or how they become known.
 #[derive(Default)]
-struct Facts {
+struct LateFacts {
     known: OnceLock<PackedFacts>,
     later: Mutex<Option<Box<dyn FnOnce() -> PackedFacts + Send>>>,
 }
 
-impl Facts {
+impl LateFacts {
     fn known(&self) -> &PackedFacts {
         self.known.get_or_init(|| {
             let later = lock(&self.later).take();
@@ -56,7 +56,7 @@ impl Facts {
     }
 }
 
-impl std::fmt::Debug for Facts {
+impl std::fmt::Debug for LateFacts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.known.fmt(formatter)
     }
@@ -65,7 +65,13 @@ impl std::fmt::Debug for Facts {
 /// How to reach a host and work there is for whoever wrote the inventory or the playbook to say, never for the host. The
 /// engine looks for these at every step.
 fn is_for_people(name: &str) -> bool {
-    name.starts_with("ansible_become")
+    const PREFIXES: [&str; 4] = [
+        "ansible_become",
+        "ansible_sudo_",
+        "ansible_su_",
+        "ansible_doas_",
+    ];
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || matches!(
             name,
             "ansible_host"
@@ -73,6 +79,11 @@ fn is_for_people(name: &str) -> bool {
                 | "ansible_user"
                 | "ansible_password"
                 | "ansible_connection"
+                | "ansible_ssh_host"
+                | "ansible_ssh_port"
+                | "ansible_ssh_user"
+                | "ansible_ssh_pass"
+                | "ansible_ssh_private_key_file"
         )
 }
 
@@ -236,9 +247,9 @@ impl Layer {
     /// A layer of facts with more of them, each value as a JSON text; the same names are replaced.
     #[must_use]
     pub fn with_facts(&self, facts: impl IntoIterator<Item = (String, Arc<str>)>) -> Self {
-        let facts = Facts {
+        let facts = LateFacts {
             known: OnceLock::from(self.packed_with(facts)),
-            ..Facts::default()
+            ..LateFacts::default()
         };
         Self::new(Variables::Facts(Arc::new(facts)), true)
     }
@@ -264,9 +275,9 @@ impl Layer {
         read: impl FnOnce() -> Vec<(String, Arc<str>)> + Send + 'static,
     ) -> Self {
         let known = self.clone();
-        let facts = Facts {
+        let facts = LateFacts {
             later: Mutex::new(Some(Box::new(move || known.packed_with(read())))),
-            ..Facts::default()
+            ..LateFacts::default()
         };
         Self::new(Variables::Facts(Arc::new(facts)), true)
     }
@@ -319,9 +330,13 @@ impl Layer {
     pub(super) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match &self.variables {
             Variables::Plain(variables) => Box::new(variables.keys().map(String::as_str)),
-            Variables::Facts(facts) => {
-                Box::new(facts.known().names().chain(std::iter::once(FACTS)))
-            }
+            Variables::Facts(facts) => Box::new(
+                facts
+                    .known()
+                    .names()
+                    .filter(|name| !is_for_people(name))
+                    .chain(std::iter::once(FACTS)),
+            ),
         }
     }
 
@@ -351,7 +366,7 @@ impl Layer {
 
 /// `ansible_facts`. A fact is unpacked when it is asked for.
 struct AllFacts {
-    facts: Arc<Facts>,
+    facts: Arc<LateFacts>,
     layer: Layer,
 }
 
@@ -441,7 +456,7 @@ mod tests {
         });
         let scope = Scope::new(vec![layer]);
         // What a host says of itself is nothing to log in or to become somebody by.
-        for name in ["ansible_become", "ansible_become_pass", "ansible_host"] {
+        for name in ["ansible_become", "ansible_sudo_exe", "ansible_host"] {
             assert_eq!(scope.variable(name).unwrap(), None);
         }
         assert_eq!(reads.load(Ordering::Relaxed), 0);

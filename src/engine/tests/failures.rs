@@ -59,6 +59,28 @@ async fn a_host_that_is_lost_is_out_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn of_a_loop_that_did_something_nobody_says_that_it_did_not_run() {
+    let gone = || {
+        Reply::Error(TransportError::Unreachable {
+            target: "a host".to_owned(),
+            reason: "the connection is gone".to_owned(),
+        })
+    };
+    let mut world = World::new(&["a", "b"]);
+    world.on("a", "do-one", gone()).on("b", "do-two", gone());
+    let story = world
+        .run("- {hosts: all, gather_facts: false, tasks: [{name: twice, command: '{{ item }}', loop: [do-one, do-two]}]}\n")
+        .await
+        .text();
+    assert!(
+        story.contains("a cannot be reached") && story.contains("b cannot be reached"),
+        "{story}"
+    );
+    assert!(story.contains("whose step did not run"), "{story}");
+    assert!(story.contains("whose step may have run"), "{story}");
+}
+
+#[tokio::test]
 async fn a_host_that_was_never_there_is_said_once() {
     let mut world = World::new(&["a", "b"]);
     world.unreachable.push("b".to_owned());
