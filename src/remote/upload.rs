@@ -214,6 +214,9 @@ impl Session {
     ) -> Result<(Output, u64), RemoteError> {
         // Only when it is in its place has the host all of it.
         let most = upload.size.saturating_sub(1);
+        if most > 0 {
+            progress(offset.min(most), upload.size);
+        }
         let command = Command::script(SEND, upload.words()).arg(offset.to_string());
         let sent = Arc::new(AtomicU64::new(0));
         let output = {
