@@ -51,12 +51,15 @@ struct State {
     fetched: usize,
     /// How often it did not get to it at all.
     unreached: usize,
+    /// How often a host that has a file could not serve it.
+    unserved: usize,
 }
 
 impl State {
-    /// Whether the hosts seem to be kept from each other.
+    /// Whether the hosts seem to be kept from each other, or to serve nobody: to wait for them would be to send to one
+    /// after the other.
     fn is_hopeless(&self) -> bool {
-        self.fetched == 0 && self.unreached >= HOPELESS
+        self.fetched == 0 && self.unreached.max(self.unserved) >= HOPELESS
     }
 }
 
@@ -142,9 +145,12 @@ impl Relay {
         futures::future::join_all(sources.map(|source| source.host.end())).await;
     }
 
-    /// Whether a file is worth it, for a host that can take part.
+    /// Whether a file is worth it, for a host that can take part: the agent is the login user's, and root may use it.
     pub(super) fn is_for(session: &Session, upload: &Upload) -> bool {
-        upload.size >= SMALLEST && session.connector.neighbour().is_some()
+        let user = session.user();
+        upload.size >= SMALLEST
+            && session.connector.neighbour().is_some()
+            && (user == "root" || user == session.connector.user())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -223,7 +229,7 @@ impl Relay {
             is_needed = tree.needs_more(in_all);
             tree.on_their_way += 1;
         });
-        if !is_needed {
+        if !is_needed || self.lock().is_hopeless() {
             return;
         }
         match session.serve(upload).await {
@@ -238,10 +244,14 @@ impl Relay {
                     });
                 });
             }
-            Err(error) => self.warn(format!(
-                "{} serves no neighbour: {error}",
-                session.describe()
-            )),
+            Err(error) => {
+                self.warn(format!(
+                    "{} serves no neighbour: {error}",
+                    session.describe()
+                ));
+                self.lock().unserved += 1;
+                self.0.changed.notify_waiters();
+            }
         }
         drop(way);
     }

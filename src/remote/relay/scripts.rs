@@ -215,7 +215,8 @@ fetch() {
   while sleep 1 && kill -0 "$client"; do
     now=$(($(wc -c <"$part")))
     if [ "$now" = "$last" ]; then still=$((still + 1)); else still=0 last=$now; fi
-    if [ "$still" -ge 60 ] || [ "$now" -gt "$size" ]; then kill "$client"; fi
+    # The beginning that is here already comes as well and is thrown away: a second more for each MiB of it.
+    if [ "$still" -ge "$((60 + offset / 1048576))" ] || [ "$now" -gt "$size" ]; then kill "$client"; fi
   done </dev/null >/dev/null 2>&1 &
   watch=$!
   {
