@@ -208,16 +208,11 @@ fn shown(step: &Step) -> Value {
             let branches = tree.branches.iter().map(|branch| format!("{branch:?}"));
             put("branches", branches.collect());
         }
-        Step::Download {
-            source,
-            sha256,
-            size,
-            dest,
-        } => {
-            put("download", json!(source));
-            put("sha256", json!(sha256));
-            put("size", json!(size));
-            put("dest", json!(dest));
+        Step::Download(download) => {
+            put("download", json!(download.source));
+            put("sha256", json!(download.sha256));
+            put("size", json!(download.size));
+            put("dest", json!(download.dest));
         }
         Step::Remove { path } => put("remove", json!(path)),
         Step::Reconnect(how) => {

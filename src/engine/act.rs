@@ -367,7 +367,7 @@ impl Doing<'_> {
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned()),
             Step::Tree(tree) => tree.name.rsplit('/').next().map(str::to_owned),
-            Step::Download { source, .. } => source.rsplit('/').next().map(str::to_owned),
+            Step::Download(download) => download.source.rsplit('/').next().map(str::to_owned),
             _ => None,
         });
         let name = uploaded.unwrap_or_default();

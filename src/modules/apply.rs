@@ -7,13 +7,10 @@ use serde_json::{Map, Value};
 
 use super::{LedgerEntry, ModuleError, Plan, Reconnect, Step, StepOutput};
 use crate::connect::{Output, TransportError};
-use crate::remote::{Download, Note, RemoteError, Session, Upload};
+use crate::remote::{Note, Progress, RemoteError, Session, Upload};
 
 /// How many bytes of lines for the ledger go with a step.
 const LONGEST_NOTE: usize = 32 * 1024;
-
-/// Told how many bytes of a transfer have arrived, of how many.
-pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 /// Does one step.
 pub async fn apply(
@@ -97,19 +94,8 @@ pub async fn apply(
             let (bytes_sent, about) = session.send_tree(tree, progress).await?;
             Ok(StepOutput::Wrote { bytes_sent, about })
         }
-        Step::Download {
-            source,
-            sha256,
-            size,
-            dest,
-        } => {
-            let download = Download {
-                source: source.clone(),
-                sha256: sha256.clone(),
-                size: *size,
-                dest: dest.clone(),
-            };
-            let received = session.download(&download, progress).await?;
+        Step::Download(download) => {
+            let received = session.download(download, progress).await?;
             Ok(StepOutput::Received(received))
         }
         Step::Remove { path } => {
@@ -253,7 +239,7 @@ async fn apply_steps(
             Some(pending)
                 if matches!(
                     step,
-                    Step::Control(_) | Step::Download { .. } | Step::Reconnect(_)
+                    Step::Control(_) | Step::Download(_) | Step::Reconnect(_)
                 ) =>
             {
                 session

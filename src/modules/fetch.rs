@@ -12,7 +12,7 @@ use super::{
     Argument, ArgumentKind, Arguments, Conclusion, Look, Module, ModuleError, ModuleSpec, Plan,
     Step, StepOutput,
 };
-use crate::remote::{FileContent, Found, FoundKind, Sums};
+use crate::remote::{Download, FileContent, Found, FoundKind, Sums};
 
 /// The module's declaration.
 pub(super) static SPEC: ModuleSpec = ModuleSpec {
@@ -103,12 +103,12 @@ impl Module for Fetch {
                     .with("checksum", sums.sha1)
                     .with("file", self.src.as_str()));
             }
-            let step = Step::Download {
+            let step = Step::Download(Download {
                 source: self.src.clone(),
                 sha256,
                 size: found.size,
                 dest: here.clone(),
-            };
+            });
             Ok(Plan::change("fetch", vec![step]).with("dest", here.display().to_string()))
         }
         .boxed()

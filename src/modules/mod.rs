@@ -89,7 +89,7 @@ use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 
-pub use apply::{Progress, Stopped, apply, apply_plan, ledger_lines};
+pub use apply::{Stopped, apply, apply_plan, ledger_lines};
 pub use arguments::{Argument, ArgumentKind, Arguments};
 pub(crate) use command::split_words;
 pub use manual::Manual;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::connect::{Command, Output};
-use crate::remote::{Received, Tree};
+use crate::remote::{Download, Received, Tree};
 
 /// The answer of a look at the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,16 +174,7 @@ pub enum Step {
     /// place.
     Tree(Tree),
     /// Bring a file of the host to this machine: streamed, resumable, verified by sha256, renamed into place.
-    Download {
-        /// The path there.
-        source: String,
-        /// Its sha256, 64 lower-case hexadecimal digits.
-        sha256: String,
-        /// Its size in bytes.
-        size: u64,
-        /// The file here.
-        dest: PathBuf,
-    },
+    Download(Download),
     /// Remove a file, link or whole folder. Refuses `/` and the top-level folders.
     Remove {
         /// Absolute path.

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use super::files::digest_function;
-use super::{RemoteError, Session, Sums};
+use super::{Progress, RemoteError, Session, Sums};
 use crate::connect::{Command, Stdin};
 use part::{Beside, Part};
 
@@ -126,9 +126,6 @@ pub struct Received {
     /// Its SHA-1.
     pub sha1: String,
 }
-
-/// Who is told how many bytes are here, of how many.
-type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 impl Session {
     /// Brings a file here. `progress` is told how many bytes of it are here, of how many.

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::hold::{WhenCrowded, hold};
 use super::{RemoteError, Session};
 use crate::connect::{Command, Output, Sharing, Stdin, TransportError};
 
@@ -84,9 +83,6 @@ done
 exit 0
 "#;
 
-/// How often the holder hears from us; it gives up after 90 seconds of silence.
-const HEARTBEAT: Duration = Duration::from_secs(20);
-
 /// A held lock. Dropping it lets go without waiting; [`RunLock::release`] waits until the host has let go.
 #[derive(Debug)]
 pub struct RunLock {
@@ -137,7 +133,7 @@ impl Session {
             .chars()
             .map(|letter| if letter.is_control() { ' ' } else { letter })
             .collect();
-        let hold = Command::script(
+        let script = Command::script(
             HOLD,
             [
                 self.state_dir().to_owned(),
@@ -146,31 +142,17 @@ impl Session {
                 wait.as_secs().to_string(),
             ],
         );
-        let (sender, receiver) = mpsc::channel(2);
         let stop = CancellationToken::new();
         let session = self
             .with_cancel(CancellationToken::new())
             .with_timeout(None);
-        let mut task = tokio::spawn({
-            let session = session.clone();
-            let stop = stop.clone();
-            async move {
-                let exec = session.send(hold, Stdin::Stream(Bytes::new(), receiver), Sharing::Hold);
-                tokio::pin!(exec);
-                let mut beat = tokio::time::interval(HEARTBEAT);
-                loop {
-                    tokio::select! {
-                        result = &mut exec => return result,
-                        () = stop.cancelled() => break,
-                        _ = beat.tick() => {
-                            let _ = sender.try_send(Ok(Bytes::from_static(b"alive\n")));
-                        }
-                    }
-                }
-                drop(sender);
-                exec.await
-            }
-        });
+        let mut task = hold(
+            &session,
+            script,
+            Sharing::Hold,
+            stop.clone(),
+            WhenCrowded::Stays,
+        );
         let lock_dropped = stop.clone().drop_guard();
         let seen = session.send(
             Command::script(

@@ -8,6 +8,7 @@ mod environment;
 mod files;
 mod forward;
 mod found;
+mod hold;
 mod ledger;
 mod lock;
 mod privilege;
@@ -49,6 +50,9 @@ pub(crate) use upload::hexadecimal;
 pub(crate) use upload::small_file;
 pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
+
+/// Who is told how many bytes have gone or come, of how many.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 /// Where kk keeps what it must remember on a host: the ledger, its locks, packages on their way.
 pub const STATE_DIR: &str = "/var/lib/kk";

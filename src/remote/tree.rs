@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{RemoteError, Session};
+use super::{Progress, RemoteError, Session};
 use crate::connect::{Command, Stdin, TransportError};
 use list::List;
 pub use look::{Asked, Looked};
@@ -111,9 +111,6 @@ pub enum LeafSource {
     /// These bytes.
     Bytes(Bytes),
 }
-
-/// Who is told how many bytes the host has, of how many.
-type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 impl Tree {
     /// Bytes of all files.

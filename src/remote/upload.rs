@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{Relay, RemoteError, Session};
+use super::{Progress, Relay, RemoteError, Session};
 use crate::connect::{Command, Output, Stdin, TransportError};
 use scripts::PREPARE;
 pub(super) use scripts::{DISCARD, SEND, SHORT, WRONG};
@@ -87,9 +87,6 @@ pub(super) enum There {
 
 /// What a failure is called.
 pub(super) type Purpose<'a> = &'a (dyn Fn() -> String + Sync);
-
-/// Who is told how many bytes the host has, of how many.
-pub(super) type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 impl Session {
     /// Sends a file. `progress` is told how many bytes of it the host has, of how many. Answers how many bytes went

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
-use super::upload::{DISCARD, Progress, SEND, SHORT, There, WRONG};
-use super::{RemoteError, Session, Upload};
+use super::upload::{DISCARD, SEND, SHORT, There, WRONG};
+use super::{Progress, RemoteError, Session, Upload};
 use crate::connect::ssh::LentKey;
 use crate::connect::{Command, Neighbour, Output, Sharing, Stdin, TransportError};
 use scripts::{DEAF, FETCH};

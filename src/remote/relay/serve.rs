@@ -3,22 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::scripts::{AWAIT, FEED, GRANT, NOT_YET};
 use crate::connect::ssh::LentKey;
-use crate::connect::{Command, Neighbour, Output, Sharing, Stdin, TransportError};
+use crate::connect::{Command, Neighbour, Output, Sharing, TransportError};
+use crate::remote::hold::{WhenCrowded, hold};
 use crate::remote::privilege::Become;
 use crate::remote::{RemoteError, Session, Upload, wrap};
-
-/// How often the host hears from us; it gives up after 90 seconds of silence.
-const HEARTBEAT: Duration = Duration::from_secs(20);
-
-/// How often it is looked whether a command waits for a session that this takes up.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// How long a host may take to get ready, and to give back what it got.
 const READY_LIMIT: Duration = Duration::from_secs(20);
@@ -96,12 +89,12 @@ impl Session {
             folder = format!("/tmp/kk-relay-{name}");
             let words = [folder.clone(), std::mem::take(&mut file), user.clone()];
             let feed = Command::script(FEED, words);
-            tasks.push(hold(self, feed, stop.clone()));
+            tasks.push(hold_while_there_is_room(self, feed, &stop));
         }
         let words = [name.to_owned(), key.line().to_owned(), file, folder];
         let login = self.with_become(Become::default());
         let grant = Command::script(GRANT, words);
-        tasks.push(hold(&login, grant, stop.clone()));
+        tasks.push(hold_while_there_is_room(&login, grant, &stop));
         Ok(Serving {
             neighbour,
             key: Arc::new(key),
@@ -139,45 +132,17 @@ fn refused(reason: &str) -> RemoteError {
     RemoteError::failed(PURPOSE, reason)
 }
 
-/// Runs a command for as long as nobody stops it and nothing else needs its session; it reads a line now and then.
-fn hold(
+fn hold_while_there_is_room(
     session: &Session,
     command: Command,
-    stop: CancellationToken,
+    stop: &CancellationToken,
 ) -> JoinHandle<Result<Output, TransportError>> {
-    let session = session
-        .with_cancel(CancellationToken::new())
-        .with_timeout(None);
-    tokio::spawn(async move {
-        let (sender, receiver) = mpsc::channel(2);
-        let connector = Arc::clone(&session.connector);
-        let exec = session.send(
-            command,
-            Stdin::Stream(Bytes::new(), receiver),
-            Sharing::Alone,
-        );
-        tokio::pin!(exec);
-        let mut beat = tokio::time::interval(HEARTBEAT);
-        let mut look = tokio::time::interval(LOOK);
-        let mut was_crowded = false;
-        loop {
-            tokio::select! {
-                result = &mut exec => return result,
-                () = stop.cancelled() => break,
-                _ = beat.tick() => {
-                    let _ = sender.try_send(Ok(Bytes::from_static(b"alive\n")));
-                }
-                _ = look.tick() => {
-                    let is_crowded = connector.is_crowded();
-                    if is_crowded && was_crowded {
-                        break;
-                    }
-                    was_crowded = is_crowded;
-                }
-            }
-        }
-        stop.cancel();
-        drop(sender);
-        exec.await
-    })
+    let stop = stop.clone();
+    hold(
+        session,
+        command,
+        Sharing::Alone,
+        stop,
+        WhenCrowded::GivesWay,
+    )
 }

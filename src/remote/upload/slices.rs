@@ -17,10 +17,10 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 
-use super::super::{RemoteError, Session};
+use super::super::{Progress, RemoteError, Session};
 use super::scripts::{GATHER, SLICE as SEND_SLICE};
 use super::source::PIECE;
-use super::{Progress, Purpose, QUEUE, TICK, Upload, failure};
+use super::{Purpose, QUEUE, TICK, Upload, failure};
 use crate::connect::{Command, Output, Stdin, TransportError};
 
 /// Bytes of a slice: whole MiB.
