@@ -68,6 +68,66 @@ async fn key_files_of_every_kind_and_format() {
     }
 }
 
+/// A key for P-256 whose secret number has 31 bytes, as one in 256 that `ssh-keygen` makes. It opens nothing.
+const SHORT_KEY: &str = "\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAaAAAABNlY2RzYS
+1zaGEyLW5pc3RwMjU2AAAACG5pc3RwMjU2AAAAQQSXHTA0hBdU+mmCVvtwYdzx7a3+JEOd
+KQn5zH3sYmd3dk3YgG8vYcgqQ2xwXLylDZwQpKLRTRF3UDLDZosM53d2AAAAoM7welzO8H
+pcAAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBJcdMDSEF1T6aYJW
++3Bh3PHtrf4kQ50pCfnMfexiZ3d2TdiAby9hyCpDbHBcvKUNnBCkotFNEXdQMsNmiwznd3
+YAAAAfJ0IGl92uQq6u25kDoLbmK5MfTRvMfCERxyQAomAAzQAAAAdyb290QHZtAQI=
+-----END OPENSSH PRIVATE KEY-----
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_secret_number_is_short() {
+    if !server::is_available() {
+        return;
+    }
+    let server = Server::start();
+    let file = server.path("short");
+    fs::write(&file, SHORT_KEY).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let public = run("ssh-keygen", &["-y", "-f", file.to_str().unwrap()]);
+    fs::write(file.with_extension("pub"), public).unwrap();
+    server.authorize(&file);
+    let mut options = server.options();
+    options.private_key = Some(file.clone());
+    enters(options.clone()).await.unwrap();
+    let mut old = "";
+    for cipher in [
+        "aes256-ctr",
+        "aes256-gcm@openssh.com",
+        "chacha20-poly1305@openssh.com",
+    ] {
+        let text = file.to_str().unwrap();
+        run(
+            "ssh-keygen",
+            &[
+                "-p",
+                "-q",
+                "-Z",
+                cipher,
+                "-P",
+                old,
+                "-N",
+                "the passphrase",
+                "-f",
+                text,
+            ],
+        );
+        old = "the passphrase";
+        options.passphrase = Some(Secret::new(old.to_owned()));
+        enters(options.clone())
+            .await
+            .unwrap_or_else(|error| panic!("{cipher}: {error}"));
+        options.passphrase = Some(Secret::new("wrong".to_owned()));
+        let error = enters(options.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be decrypted"), "{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn encrypted_keys() {
     if !server::is_available() {

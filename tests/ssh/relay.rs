@@ -217,6 +217,52 @@ async fn a_right_is_a_line_that_reads_one_file_and_is_cut_off_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn several_rights_leave_a_file_of_keys_as_it_was_before_the_first() {
+    if !server::is_available() {
+        return;
+    }
+    // One that ends without a line break.
+    let servers = servers(1);
+    let (server, _) = &servers[0];
+    serve_two_files(server).await;
+    assert_keys_as_before(&servers);
+    // One that is not there, and its folder neither.
+    let folder = tempfile::tempdir().unwrap();
+    let (made, login) = (folder.path().join("made"), folder.path().join("login"));
+    let server = Server::with(&format!(
+        "AuthorizedKeysFile {} {}",
+        made.join("keys").display(),
+        login.display()
+    ));
+    fs::write(&login, format!("{}\n", public_key(&server.path("user")))).unwrap();
+    serve_two_files(&server).await;
+    assert!(!made.exists());
+}
+
+/// Lets a host serve two files at once, and no more.
+async fn serve_two_files(server: &Server) {
+    let stage = Stage::new();
+    let session = stage.session_on(server).await;
+    let first = stage.upload(&server.path("package"));
+    let source = stage.folder.path().join("another");
+    let mut bytes = fs::read(&first.source).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&source, bytes).unwrap();
+    let second = Upload {
+        sha256: sha256_of_file(&source).unwrap().0,
+        source,
+        dest: server.path("another").to_str().unwrap().to_owned(),
+        ..first.clone()
+    };
+    let files = [&first, &second].map(|upload| session.upload(upload, &|_, _| {}));
+    for sent in futures::future::join_all(files).await {
+        assert_eq!(sent.unwrap(), SIZE);
+    }
+    assert_eq!(stage.warned(), Vec::<String>::new());
+    stage.relay.release().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_host_that_died_has_left_is_taken_away_by_the_next_run() {
     if !server::is_available() {
         return;

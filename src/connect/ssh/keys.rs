@@ -11,6 +11,7 @@ use russh::keys::{Certificate, PrivateKey, PublicKey};
 use sha2::{Digest as _, Sha256};
 
 use super::options::{AskPerson, PersonQuestion, SshOptions};
+use super::short_key;
 use crate::connect::TransportError;
 
 /// The biggest key file that is read, in bytes. A key is a few KiB.
@@ -105,7 +106,10 @@ impl KeyCache {
         if let Some(key) = decoded.get(&name) {
             return Ok(Arc::clone(key));
         }
-        let key = Arc::new(russh::keys::decode_secret_key(text, passphrase)?);
+        let key = Arc::new(
+            russh::keys::decode_secret_key(text, passphrase)
+                .or_else(|error| short_key::read(text, passphrase).ok_or(error))?,
+        );
         decoded.insert(name, Arc::clone(&key));
         Ok(key)
     }

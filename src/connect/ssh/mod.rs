@@ -16,6 +16,7 @@ mod proxy;
 mod redial;
 mod session;
 mod shell;
+mod short_key;
 mod socket;
 mod tunnel;
 

@@ -41,6 +41,22 @@ find_keys() {
     };
 }
 
+/// `listen` ends when nothing has arrived on standard input for 90 seconds, or it is over.
+macro_rules! listen_function {
+    () => {
+        r#"
+listen() {
+  # The program of an older BusyBox takes other words.
+  if timeout 1 true 2>/dev/null; then
+    while heard=$(timeout 90 head -n 1) && [ -n "$heard" ]; do :; done
+  else
+    while IFS= read -r heard && [ -n "$heard" ]; do :; done
+  fi
+}
+"#
+    };
+}
+
 /// Lets the key `$2` read the file `$3`, or what [`FEED`] hands over in the folder `$4`, as long as something arrives on
 /// standard input; `$1` names the right. Then the file of keys is what it was: what was appended is cut off. When
 /// somebody else has appended something as well, the line is filtered out. So are lines whose processes are gone.
@@ -48,6 +64,7 @@ find_keys() {
 /// The right reaches only what this process holds open.
 pub(super) const GRANT: &str = concat!(
     keys_function!(),
+    listen_function!(),
     r#"
 name=$1 key=$2 file=$3 feed=$4
 umask 077
@@ -68,7 +85,6 @@ find_keys || exit 1
 end=$(unset TZ; date -d "@$(($(date +%s) + 7200))" +%Y%m%d%H%M%S) || exit 1
 here=$(uname -n | tr -cd 'A-Za-z0-9')
 mark=kk-relay-$here-$$-$name
-line="restrict,expiry-time=\"$end\",command=\"$serve\" $key $mark"
 alone() {
   if command -v flock >/dev/null 2>&1; then exec 5<"$folder" && flock 5; fi
 }
@@ -88,22 +104,34 @@ give_back() {
   else
     drop "$mark"
   fi
-  if [ -n "$is_made" ] && [ ! -s "$keys" ]; then rm -f -- "$keys"; fi
+  # The last one makes it what it was before the first.
+  if ! grep -q -e ' kk-relay-[A-Za-z0-9]*-[0-9]*-[0-9a-f]*$' -- "$keys"; then
+    now=$(($(wc -c <"$keys")))
+    case $was in
+      no-*) [ "$now" -ne 0 ] || rm -f -- "$keys" ;;
+      *[!0-9]*) ;;
+      *) [ "$now" -ne "$((was + 1))" ] || dd if=/dev/null of="$keys" bs=1 seek="$was" 2>/dev/null ;;
+    esac
+  fi
   together
-  [ -z "$is_folder_made" ] || rmdir -- "$folder" 2>/dev/null
+  [ "$was" != no-folder ] || rmdir -- "$folder" 2>/dev/null
 }
-is_made= is_folder_made=
-if [ ! -d "$folder" ]; then mkdir -- "$folder" || exit 1; is_folder_made=yes; fi
+was=
+if [ ! -d "$folder" ] && mkdir -- "$folder"; then was=no-folder; fi
 alone
 if [ -f "$keys" ]; then
+  # Another right may be there: what was before the first stands beside each.
+  was=$(sed -n 's/.* kk-was-\([a-z0-9-]*\) kk-relay-[A-Za-z0-9]*-[0-9]*-[0-9a-f]*$/\1/p' "$keys" | head -n 1)
   # Homes may be shared by hosts; a process of another one cannot be looked at.
   for old in $(sed -n "s/.* kk-relay-$here-\([0-9]*-[0-9a-f]*\)$/\1/p" "$keys"); do
     [ -d "/proc/${old%-*}" ] || drop "kk-relay-$here-$old"
   done
+  was=${was:-$(($(wc -c <"$keys")))}
 else
-  is_made=yes
+  was=${was:-no-file}
 fi
 : >>"$keys" || exit 1
+line="restrict,expiry-time=\"$end\",command=\"$serve\" $key kk-was-$was $mark"
 before=$(($(wc -c <"$keys"))) gap=
 if [ -n "$(tail -c 1 -- "$keys")" ]; then
   gap='
@@ -113,10 +141,7 @@ trap give_back EXIT
 trap 'exit 1' HUP INT TERM PIPE
 printf '%s%s\n' "$gap" "$line" >>"$keys" || exit 1
 together
-while :; do
-  if command -v timeout >/dev/null 2>&1; then heard=$(timeout 90 head -n 1); else IFS= read -r heard || heard=; fi
-  [ -n "$heard" ] || exit 0
-done
+listen
 "#
 );
 
@@ -139,11 +164,24 @@ done
 
 /// Hands over the file `$2` to the user `$3` by two named pipes in the folder `$1`, again and again, as long as something
 /// arrives on standard input. Each pipe is for one reader: one that is still there must not be told more.
-pub(super) const FEED: &str = r#"
+pub(super) const FEED: &str = concat!(
+    listen_function!(),
+    r#"
 folder=$1 file=$2 user=$3
 umask 077
+# Numbers of processes are given again: one is known by when it began as well.
+began() {
+  read -r said <"/proc/$1/stat" || return 1
+  set -- ${said##*) }
+  began=${20}
+}
+stop_writer() {
+  if read -r writer since <"$1" && began "$writer" && [ "$began" = "$since" ]; then kill "$writer"; fi
+}
 for old in /tmp/kk-relay-*; do
   if [ -d "$old" ] && [ ! -L "$old" ] && [ -O "$old" ] && read -r holder <"$old/holder" && [ ! -d "/proc/$holder" ]; then
+    # Somebody who was killed could not end these.
+    for writer in "$old"/writer.*; do stop_writer "$writer"; done
     rm -rf -- "$old"
   fi
 done 2>/dev/null
@@ -153,9 +191,7 @@ loops=
 clean() {
   trap '' HUP INT TERM PIPE
   for loop in $loops; do kill "$loop" 2>/dev/null; done
-  for number in 1 2; do
-    if read -r writer <"$folder/writer.$number"; then kill "$writer"; fi 2>/dev/null
-  done
+  for writer in "$folder"/writer.*; do stop_writer "$writer"; done 2>/dev/null
   rm -rf -- "$folder"
 }
 trap clean EXIT
@@ -163,10 +199,11 @@ trap 'exit 1' HUP INT TERM PIPE
 echo "$$" >"$folder/holder" && chmod 711 "$folder" || exit 1
 hand_over() {
   pipe=$folder/$1
-  while :; do
-    mkfifo -m 600 "$pipe.new" && chown -- "$user" "$pipe.new" && mv -f -- "$pipe.new" "$pipe" || exit 1
+  while kill -0 "$$"; do
+    mkfifo -m 600 "$pipe.new" && chown -- "$user" "$pipe.new" && mv -f -- "$pipe.new" "$pipe" || { kill "$$"; exit 1; }
     cat /proc/self/fd/4 >"$pipe" &
-    echo "$!" >"$folder/writer.$1"
+    began "$!"
+    echo "$! $began" >"$folder/writer.$1"
     wait "$!"
   done
 }
@@ -174,11 +211,9 @@ for number in 1 2; do
   hand_over "$number" </dev/null >/dev/null 2>&1 &
   loops="$loops $!"
 done
-while :; do
-  if command -v timeout >/dev/null 2>&1; then heard=$(timeout 90 head -n 1); else IFS= read -r heard || heard=; fi
-  [ -n "$heard" ] || exit 0
-done
-"#;
+listen
+"#
+);
 
 /// Takes the rest of a file from a neighbour. The first nine words are those of the script `${16}`, which takes it from
 /// standard input; then host, port, user, host key, the types of that key, and what is asked for; `${17}` is where the
@@ -238,3 +273,71 @@ else
   fetch | take "$1" "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$9"
 fi
 "#;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Starts [`FEED`], and waits until it hands over.
+    fn feed(folder: &Path, file: &Path, user: &str) -> Child {
+        let child = Command::new("sh")
+            .args(["-c", FEED, "feed"])
+            .args([folder.as_os_str(), file.as_os_str(), user.as_ref()])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        until("it hands over", || folder.join("writer.2").exists());
+        child
+    }
+
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !holds() {
+            assert!(began.elapsed() < Duration::from_secs(10), "{what}: never");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The processes that wait for a reader of a pipe.
+    fn writers(folder: &Path) -> Vec<u32> {
+        let writer = |number| {
+            let text = std::fs::read_to_string(folder.join(format!("writer.{number}"))).ok()?;
+            text.split_whitespace().next()?.parse().ok()
+        };
+        (1..=2).filter_map(writer).collect()
+    }
+
+    fn runs(process: &u32) -> bool {
+        let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        !state.is_empty() && !state.contains(") Z ")
+    }
+
+    #[test]
+    fn what_a_killed_one_left_is_ended_by_the_next() {
+        let me = Command::new("id").arg("-un").output().unwrap().stdout;
+        let user = String::from_utf8(me).unwrap().trim().to_owned();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let of = |name: &str| format!("/tmp/kk-relay-test{}{name}", std::process::id());
+        let (first, second) = (of("a"), of("b"));
+        let (first, second) = (Path::new(&first), Path::new(&second));
+        let mut killed = feed(first, file.path(), &user);
+        until("both", || writers(first).len() == 2);
+        let left = writers(first);
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        assert!(left.iter().all(runs), "{left:?}");
+        let mut next = feed(second, file.path(), &user);
+        until("they end", || !left.iter().any(runs));
+        assert!(!first.exists());
+        // This one ends with its input, and everything of it.
+        let mine = writers(second);
+        drop(next.stdin.take());
+        assert!(next.wait().unwrap().success());
+        until("mine end", || !mine.iter().any(runs));
+        assert!(!second.exists());
+    }
+}
