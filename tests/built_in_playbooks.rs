@@ -304,6 +304,66 @@ fn units_and_the_engines_configuration() {
     );
 }
 
+#[test]
+fn the_virtual_address() {
+    let vip = |address: &str, hosts: Value| {
+        let is_ipv6 = address.contains(':');
+        json!({"address": address, "prefix": if is_ipv6 { 128 } else { 32 }, "is_ipv6": is_ipv6, "router_id": 100, "hosts": hosts})
+    };
+    let four = vip(
+        "10.0.0.100",
+        json!({"node1": {"interface": "bond0.7", "source": "10.0.0.11", "priority": 250, "peers": ["10.0.0.12", "10.0.0.13"]}}),
+    );
+    let six = vip(
+        "fd00::100",
+        json!({"node1": {"interface": "eth0", "source": "fd00::11", "priority": 250, "peers": []}}),
+    );
+    let secrets = json!({"password": "a \"b\" \\c", "http_secret": "h", "ha_password": "8letters"});
+    for (name, vip, registry, sets) in [
+        (
+            "ipv4",
+            four,
+            json!({"name": "hub.kk.local", "endpoint": "hub.kk.local", "port": 443}),
+            &[][..],
+        ),
+        (
+            "ipv6",
+            six,
+            json!({"name": "fd00::100", "endpoint": "[fd00::100]:8443", "port": 8443}),
+            &[
+                "image_registry.ha_nopreempt=false",
+                "image_registry.auth.plain_http=true",
+            ][..],
+        ),
+    ] {
+        let kk = json!({"vip": vip, "secrets": secrets, "registry": registry});
+        let mut world = World::new(sets, None, &kk);
+        let host = json!({"inventory_hostname": "node1"});
+        world
+            .layers
+            .push(Layer::raw(host.as_object().unwrap().clone()));
+        let mut all = String::new();
+        for template in [
+            "keepalived.conf",
+            "anonymous.conf",
+            "user.conf",
+            "check.sh",
+            "release.sh",
+            "run.sh",
+            "compose.yaml",
+            "kk-keepalived.service",
+        ] {
+            let text = world.render("keepalived", &format!("{template}.j2"));
+            all.push_str(&format!("==== {template}\n{text}"));
+        }
+        insta::assert_snapshot!(format!("keepalived-{name}"), all);
+        let compose = world.yaml("keepalived", "compose.yaml.j2");
+        let service = &compose["services"]["keepalived"];
+        assert_eq!(service["restart"], "no");
+        assert_eq!(service["network_mode"], "host");
+    }
+}
+
 struct Local;
 
 impl Dial for Local {

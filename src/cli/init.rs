@@ -95,12 +95,6 @@ fn supported(settings: &Settings) -> Result<(), Diagnostic> {
         )
         .hint("`--set image_registry.type=docker-registry` installs the distribution registry"));
     }
-    if settings.image_registry.ha_vip.is_some() {
-        return Err(Diagnostic::error(
-            "`image_registry.ha_vip` cannot be installed by this version",
-        )
-        .hint("leave it out: every host of the group gets a registry of its own"));
-    }
     Ok(())
 }
 

@@ -18,6 +18,9 @@ use crate::secret::{
 /// The password's name in the working folder's store of secrets.
 pub const PASSWORD: &str = "image_registry.auth.password";
 const HTTP_SECRET: &str = "image_registry.http_secret";
+const HA_PASSWORD: &str = "image_registry.ha_password";
+/// VRRP's simple password has at most 8 characters; keepalived cuts a longer one.
+const HA_PASSWORD_LENGTH: usize = 8;
 
 /// Certificates and secrets of the registry, on this machine.
 pub struct Material {
@@ -31,6 +34,8 @@ pub struct Material {
     pub password: SecretString,
     /// What the registries sign uploads with.
     pub http_secret: SecretString,
+    /// By which the keepaliveds of this installation know each other; none without a virtual address.
+    pub ha_password: Option<SecretString>,
     /// Where the secrets are kept.
     pub secrets_file: PathBuf,
     /// In check mode, what would be written lies here and goes with it.
@@ -54,17 +59,19 @@ impl Material {
                 store.set(PASSWORD, password);
             }
             let password = store.get_or_generate(PASSWORD, pki::password::generate);
+            let short = || pki::password::of_length(HA_PASSWORD_LENGTH);
             (
                 password,
                 store.get_or_generate(HTTP_SECRET, pki::password::generate),
+                (names.vip.as_ref()).map(|_| store.get_or_generate(HA_PASSWORD, short)),
             )
         };
-        let (password, http_secret) = if check_mode {
+        let (password, http_secret, ha_password) = if check_mode {
             fill(&mut Store::open(&prepared.work_dir)?)
         } else {
             Store::edit(&prepared.work_dir, fill)?
         };
-        for secret in [&password, &http_secret] {
+        for secret in [&password, &http_secret].into_iter().chain(&ha_password) {
             prepared.redactor.learn(secret.expose());
         }
         let secrets_file = prepared.work_dir.join(store::FILE_NAME);
@@ -74,6 +81,7 @@ impl Material {
             key_file: None,
             password,
             http_secret,
+            ha_password,
             secrets_file,
             scratch: None,
         };

@@ -33,6 +33,7 @@ mod variables;
 mod vault;
 pub mod vault_arguments;
 mod vault_edit;
+mod vip;
 
 use anyhow::Context as _;
 

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, ToSocketAddrs as _};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::{Value, json};
 
 use super::prepare::Prepared;
+use super::vip::Vip;
 use crate::engine::Fleet;
 use crate::inventory::Connection;
 use crate::pki::{CertificateNames, HostNames, certificate_names};
@@ -16,7 +17,7 @@ use crate::settings::{RegistryName, Settings};
 pub struct HostEndpoint {
     /// Name or address without port: what its certificate is asked for.
     pub name: String,
-    /// The address to connect to; `None` when it has a name that this machine cannot resolve.
+    /// The host's own address, to connect to; `None` when it has a name that this machine cannot resolve.
     pub address: Option<IpAddr>,
     /// `host` or `host:port`, as images name it.
     pub endpoint: String,
@@ -29,8 +30,11 @@ pub struct Names {
     pub port: u16,
     /// The project behind the name, if any.
     pub project: Option<String>,
-    /// The registry of each host, in inventory order. The first one carries the registry's own name.
+    /// The registry of each host, in inventory order. The first one carries the registry's own name; behind a virtual
+    /// address all do, because they are one registry.
     pub hosts: IndexMap<String, HostEndpoint>,
+    /// The virtual address, where there is one.
+    pub vip: Option<Vip>,
     /// What the certificate must be valid for.
     pub certificate: CertificateNames,
 }
@@ -50,10 +54,11 @@ impl Names {
             .iter()
             .map(|name| (name.clone(), address_of(prepared, fleet, name)))
             .collect();
+        let vip = Vip::of(prepared, fleet, hosts);
         for (index, (host, address)) in addresses.iter().enumerate() {
-            let name = match (index, &settings.image_registry.ha_vip, &given) {
-                (0, _, Some(given)) => given.host.clone(),
-                (0, Some(vip), None) => vip.clone(),
+            let name = match (index, &vip, &given) {
+                (0, _, Some(given)) | (_, Some(_), Some(given)) => given.host.clone(),
+                (_, Some(vip), None) => vip.address.to_string(),
                 _ => address.clone(),
             };
             let endpoint = endpoint(settings, &name, port);
@@ -88,6 +93,7 @@ impl Names {
             port,
             project: given.and_then(|given| given.project),
             hosts: endpoints,
+            vip,
             certificate,
         }
     }
@@ -100,20 +106,26 @@ impl Names {
     /// Lines for `/etc/hosts`: the registry's name, where it is no address.
     pub fn hosts_lines(&self) -> Vec<String> {
         let lines = self.hosts.values().filter_map(|host| {
-            let address = host.address?;
-            (host.name.parse::<IpAddr>().is_err() && host.name != address.to_string())
+            let address = self.vip.as_ref().map(|vip| vip.address).or(host.address)?;
+            host.name
+                .parse::<IpAddr>()
+                .is_err()
                 .then(|| format!("{address} {}", host.name))
         });
-        lines.collect()
+        let lines: IndexSet<String> = lines.collect();
+        lines.into_iter().collect()
+    }
+
+    /// What clients call the registries: each once.
+    pub fn endpoints(&self) -> Vec<&str> {
+        let endpoints = self.hosts.values().map(|host| host.endpoint.as_str());
+        let endpoints: IndexSet<&str> = endpoints.collect();
+        endpoints.into_iter().collect()
     }
 
     /// For templates: the registry, and each host's.
     pub fn variables(&self) -> (Value, Value) {
-        let endpoints: Vec<&str> = self
-            .hosts
-            .values()
-            .map(|host| host.endpoint.as_str())
-            .collect();
+        let endpoints = self.endpoints();
         let registry = json!({
             "name": self.registry().map(|host| &host.name),
             "endpoint": self.registry().map(|host| &host.endpoint),

@@ -22,11 +22,14 @@ pub fn summarize(
     let registry = &prepared.settings.image_registry;
     let mut lines: Vec<(String, String)> = Vec::new();
     let scheme = if registry.plain_http { "http" } else { "https" };
-    for (host, endpoint) in &names.hosts {
-        lines.push((
-            "registry".to_owned(),
-            format!("{scheme}://{} on {host}", endpoint.endpoint),
-        ));
+    for called in names.endpoints() {
+        let hosts = names.hosts.iter();
+        let hosts: Vec<&str> = hosts
+            .filter(|(_, host)| host.endpoint == called)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let text = format!("{scheme}://{called} on {}", hosts.join(", "));
+        lines.push(("registry".to_owned(), text));
     }
     lines.push(("user".to_owned(), registry.username.clone()));
     let secrets = &material.secrets_file;
@@ -41,10 +44,10 @@ pub fn summarize(
     if let Some(ca_file) = &material.ca_file {
         lines.push(("authority".to_owned(), ca_file.display().to_string()));
     }
-    for endpoint in names.hosts.values() {
+    for endpoint in names.endpoints() {
         lines.push((
             "log in".to_owned(),
-            login_line(material, &registry.username, &endpoint.endpoint),
+            login_line(material, &registry.username, endpoint),
         ));
     }
     let pulls = pulls(prepared, proof);
@@ -53,16 +56,7 @@ pub fn summarize(
     }
     let data = BTreeMap::from([
         ("pulls".to_owned(), json!(pulls)),
-        (
-            "endpoints".to_owned(),
-            json!(
-                names
-                    .hosts
-                    .values()
-                    .map(|host| &host.endpoint)
-                    .collect::<Vec<_>>()
-            ),
-        ),
+        ("endpoints".to_owned(), json!(names.endpoints())),
         ("scheme".to_owned(), scheme.into()),
         ("username".to_owned(), registry.username.clone().into()),
         (

@@ -9,8 +9,10 @@ use super::live::Live;
 use super::material::Material;
 use super::names::{Names, port};
 use super::prepare::Prepared;
+use super::vip::Vip;
 use crate::artifact::{Contents, Package};
 use crate::precheck::Waivers;
+use crate::secret::Secret;
 use crate::settings::{Settings, Storage};
 
 /// What the playbooks see under `kk`.
@@ -36,17 +38,22 @@ pub fn variables(
         .into_iter()
         .flat_map(|root| {
             let certs = format!("{root}/certs.d");
-            let own: Vec<String> = names
-                .hosts
-                .values()
-                .map(|host| format!("{certs}/{}", host.endpoint))
+            let own: Vec<String> = (names.endpoints().into_iter())
+                .map(|endpoint| format!("{certs}/{endpoint}"))
                 .collect();
             [root.to_owned(), certs].into_iter().chain(own)
         })
         .collect();
+    // Behind a virtual address all are one registry: what goes in at the last one, which hardly ever holds the address,
+    // has to be in all of them.
+    let through = match &names.vip {
+        Some(_) => names.hosts.len().saturating_sub(1),
+        None => 0,
+    };
     let sources: Vec<Value> = names
         .hosts
         .iter()
+        .skip(through)
         .map(|(host, endpoint)| json!({"host": host, "endpoint": endpoint.endpoint}))
         .collect();
     let repository = names.project.as_deref().map_or_else(
@@ -57,10 +64,11 @@ pub fn variables(
         "run_id": live.run_id,
         "installation": prepared.installation(),
         "registry": registry,
+        "vip": names.vip.as_ref().map(Vip::variables),
         "endpoints": endpoints,
         "packages": packages,
         "pki": {"ca_file": material.ca_file, "cert_file": material.cert_file, "key_file": material.key_file},
-        "secrets": {"password": material.password.expose(), "http_secret": material.http_secret.expose()},
+        "secrets": {"password": material.password.expose(), "http_secret": material.http_secret.expose(), "ha_password": material.ha_password.as_ref().map(Secret::expose)},
         "trust": {"folders": folders, "hosts_lines": names.hosts_lines()},
         "proof": {"repository": repository, "tag": live.run_id, "sources": sources},
         "status": status(&prepared.settings, names, waivers),
@@ -83,6 +91,7 @@ fn status(settings: &Settings, names: &Names, waivers: &Waivers) -> Value {
         "dockercompose_version": settings.versions.dockercompose,
         "endpoint": names.registry().map(|host| &host.endpoint),
         "port": port(settings),
+        "vip": names.vip.as_ref().map(|vip| vip.address),
         "storage": storage,
         "waived": waived,
         "kk_version": super::local::VERSION,

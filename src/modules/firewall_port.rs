@@ -1,4 +1,5 @@
-//! `firewall_port`: a port that the host's firewall lets in. Where no firewall is active there is nothing to do.
+//! `firewall_port`: a port, or a protocol without ports, that the host's firewall lets in. Where no firewall is active
+//! there is nothing to do.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -19,7 +20,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         Argument::required(
             "port",
             ArgumentKind::Text,
-            "the port and its protocol: `443/tcp`",
+            "the port and its protocol: `443/tcp`; or a protocol that has no ports: `vrrp`",
         ),
         Argument::optional(
             "state",
@@ -34,7 +35,7 @@ pub(super) static SPEC: ModuleSpec = ModuleSpec {
         Argument::optional(
             "component",
             ArgumentKind::Text,
-            "a ledger: other ports that were opened under it are closed",
+            "a ledger: other ports (other protocols) that were opened under it are closed",
         ),
     ],
     examples: r"- name: clients reach the registry
@@ -61,8 +62,9 @@ if command -v firewall-cmd >/dev/null 2>&1 && [ "$(firewall-cmd --state 2>/dev/n
     if [ -n "$interface" ]; then zone=$(firewall-cmd --get-zone-of-interface="$interface" 2>/dev/null) || zone=; fi
   fi
   [ -n "$zone" ] || zone=$(firewall-cmd --get-default-zone) || exit 1
-  if firewall-cmd --quiet --zone="$zone" --query-port="$1"; then now=open; else now=closed; fi
-  if firewall-cmd --quiet --permanent --zone="$zone" --query-port="$1"; then then=open; else then=closed; fi
+  case $1 in */*) what=port ;; *) what=protocol ;; esac
+  if firewall-cmd --quiet --zone="$zone" --query-$what="$1"; then now=open; else now=closed; fi
+  if firewall-cmd --quiet --permanent --zone="$zone" --query-$what="$1"; then then=open; else then=closed; fi
   echo "firewalld $now $then $zone"
   exit 0
 fi
@@ -71,8 +73,10 @@ if command -v ufw >/dev/null 2>&1; then
   case $said in
     *"Status: active"*)
       now=closed
+      # A protocol without ports is listed as `Anywhere/vrrp`.
+      case $1 in */*) wanted=$1 ;; *) wanted=Anywhere/$1 ;; esac
       while read -r port action _; do
-        if [ "$port" = "$1" ] && [ "$action" = ALLOW ]; then now=open; fi
+        if [ "$port" = "$wanted" ] && [ "$action" = ALLOW ]; then now=open; fi
       done <<END
 $said
 END
@@ -87,25 +91,29 @@ echo none
 /// `$1` firewall, `$2` port, `$3` zone.
 const OPEN: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
-case $1 in
-  firewalld)
-    firewall-cmd --quiet --permanent --zone="$3" --add-port="$2" && firewall-cmd --quiet --zone="$3" --add-port="$2"
+case $2 in */*) what=port ;; *) what=protocol ;; esac
+case $1-$what in
+  firewalld-*)
+    firewall-cmd --quiet --permanent --zone="$3" --add-$what="$2" && firewall-cmd --quiet --zone="$3" --add-$what="$2"
     ;;
-  ufw) ufw allow "$2" >/dev/null ;;
+  ufw-port) ufw allow "$2" >/dev/null ;;
+  ufw-protocol) ufw allow proto "$2" from any to any >/dev/null ;;
 esac
 "#;
 
 /// `$1` firewall, `$2` port, `$3` zone, or nothing for the default zone.
 const CLOSE: &str = r#"
 PATH=$PATH:/usr/sbin:/sbin
-case $1 in
-  firewalld)
+case $2 in */*) what=port ;; *) what=protocol ;; esac
+case $1-$what in
+  firewalld-*)
     zone=$3
     [ -n "$zone" ] || zone=$(firewall-cmd --get-default-zone) || exit 1
-    firewall-cmd --quiet --permanent --zone="$zone" --remove-port="$2" &&
-      firewall-cmd --quiet --zone="$zone" --remove-port="$2"
+    firewall-cmd --quiet --permanent --zone="$zone" --remove-$what="$2" &&
+      firewall-cmd --quiet --zone="$zone" --remove-$what="$2"
     ;;
-  ufw) ufw delete allow "$2" >/dev/null ;;
+  ufw-port) ufw delete allow "$2" >/dev/null ;;
+  ufw-protocol) ufw delete allow proto "$2" from any to any >/dev/null ;;
 esac
 "#;
 
@@ -183,7 +191,7 @@ impl FirewallPort {
             else {
                 continue;
             };
-            if port == self.port {
+            if port == self.port || port.contains('/') != self.port.contains('/') {
                 continue;
             }
             let mut summary = format!("close {port}");
@@ -219,13 +227,16 @@ pub(super) fn close_port(firewall: &str, port: &str, zone: &str) -> Step {
 
 fn build(arguments: Arguments) -> Result<Box<dyn Module>, ModuleError> {
     let port = arguments.required_text("port")?;
-    let is_port = port.split_once('/').is_some_and(|(number, protocol)| {
-        number.parse::<u16>().is_ok_and(|number| number > 0)
-            && matches!(protocol, "tcp" | "udp" | "sctp")
-    });
+    let is_port = match port.split_once('/') {
+        Some((number, protocol)) => {
+            number.parse::<u16>().is_ok_and(|number| number > 0)
+                && matches!(protocol, "tcp" | "udp" | "sctp")
+        }
+        None => matches!(port.as_str(), "vrrp" | "ah" | "esp" | "gre" | "igmp"),
+    };
     if !is_port {
         return Err(ModuleError::failed(format!("`{port}` is no port"))
-            .with_hint("write the protocol too: `443/tcp`"));
+            .with_hint("write the protocol too: `443/tcp`; of those without ports there are vrrp, ah, esp, gre, igmp"));
     }
     Ok(Box::new(FirewallPort {
         port,

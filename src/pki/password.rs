@@ -13,9 +13,15 @@ const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 /// A new password of [`LENGTH`] letters and digits, with at least one capital, one small letter and one digit, as
 /// Harbor demands.
 pub fn generate() -> SecretString {
+    of_length(LENGTH)
+}
+
+/// The same with `length` characters, for what takes no longer one. At least 3.
+pub fn of_length(length: usize) -> SecretString {
     let mut random = rand::rng();
+    let length = length.max(3);
     loop {
-        let text: String = (0..LENGTH)
+        let text: String = (0..length)
             .filter_map(|_| ALPHABET.get(random.random_range(0..ALPHABET.len())))
             .map(|byte| char::from(*byte))
             .collect();

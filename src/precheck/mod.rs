@@ -25,7 +25,7 @@ pub use requirements::{
     BINARIES, IMAGES, OUR_PROJECT, PeerTarget, STAGING, peer_targets, registry_hosts, wanted,
 };
 pub use rule::{Rule, Scope, Verdict, Waivable, check, verdict};
-pub use rules::RULES;
+pub use rules::{RULES, VipInterface, interface_of_vip};
 pub use waivers::Waivers;
 
 /// One host × check.

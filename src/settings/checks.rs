@@ -339,6 +339,27 @@ pub fn check_ports(kind: RegistryKind, resolved: &Resolved, found: &mut Diagnost
     }
 }
 
+/// VRRP's router id, where one is given.
+pub fn router_id(resolved: &Resolved, found: &mut Diagnostics) -> Option<u8> {
+    let path = "image_registry.ha_virtual_router_id";
+    let given = resolved.given.get(path)?;
+    let id = given.value.as_u64()?;
+    let id = u8::try_from(id).ok().filter(|id| *id > 0);
+    if id.is_none() {
+        found.push(
+            Diagnostic::at(
+                &given.place,
+                format!(
+                    "`{path}` must be between 1 and 255, found `{}`",
+                    given.value
+                ),
+            )
+            .hint("leave it out to have the last byte of the virtual address"),
+        );
+    }
+    id
+}
+
 /// A path with `~` as the home folder of whoever runs the program; as it is where that is not known.
 pub fn expand_home(text: &str) -> PathBuf {
     match (text.strip_prefix('~'), std::env::home_dir()) {

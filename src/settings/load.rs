@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::checks::{
-    Resolved, certificate, check_driver, check_ports, expand_home, label_of, one_driver, take_port,
+    Resolved, certificate, check_driver, check_ports, expand_home, label_of, one_driver, router_id,
+    take_port,
 };
 use super::drivers::{self, Driver, FILESYSTEM};
 use super::layers::{Collected, Given};
@@ -109,6 +110,8 @@ pub fn assemble(input: &SettingsInput<'_>) -> (Loaded, Diagnostics) {
             http_port: resolved.port("image_registry.http_port"),
             ha_vip: resolved.filled("image_registry.ha_vip"),
             ha_interface: resolved.filled("image_registry.ha_interface"),
+            ha_virtual_router_id: router_id(&resolved, &mut found),
+            ha_nopreempt: resolved.boolean("image_registry.ha_nopreempt"),
             certificate,
             trust_control_machine: resolved.boolean("image_registry.trust.control_machine"),
             trust_system_store: resolved.boolean("image_registry.trust.system_store"),

@@ -105,6 +105,10 @@ pub struct ImageRegistry {
     pub ha_vip: Option<String>,
     /// `image_registry.ha_interface`.
     pub ha_interface: Option<String>,
+    /// `image_registry.ha_virtual_router_id`, 1 to 255 (RFC 5798, section 5.2.3); derived from the address when absent.
+    pub ha_virtual_router_id: Option<u8>,
+    /// `image_registry.ha_nopreempt`, default true.
+    pub ha_nopreempt: bool,
     /// `image_registry.certificate.cert_file`/`key_file`/`ca_file`: the user's own.
     pub certificate: Option<OwnCertificate>,
     /// `image_registry.trust.control_machine`, default true.

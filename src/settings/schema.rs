@@ -123,6 +123,18 @@ fn table() -> Vec<Setting> {
         "Network interface for the virtual address. Without it: the one whose subnet holds the address.",
     );
     row(
+        "image_registry.ha_virtual_router_id",
+        Kind::Count,
+        "",
+        "VRRP's virtual router id, 1 to 255; nobody else in the network may use the same. Without it: the last byte of the virtual address.",
+    );
+    row(
+        "image_registry.ha_nopreempt",
+        Kind::Boolean,
+        "true",
+        "Leave the virtual address where it is when a host that should have it rather comes back: one interruption less.",
+    );
+    row(
         "image_registry.certificate.cert_file",
         Kind::LocalPath,
         "",

@@ -209,7 +209,11 @@ impl Site {
     /// Every secret of this site so far, the generated ones included.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = self.secrets.lock().unwrap();
-        for key in ["image_registry.auth.password", "image_registry.http_secret"] {
+        for key in [
+            "image_registry.auth.password",
+            "image_registry.http_secret",
+            "image_registry.ha_password",
+        ] {
             if let Some(secret) = self.secret(key)
                 && !secrets.contains(&secret)
             {

@@ -14,6 +14,8 @@ mod storage;
 mod vip;
 mod whole;
 
+pub use vip::{VipInterface, interface_of_vip};
+
 use super::rule::{Judge, Rule, Scope, Waivable};
 
 /// A host that cannot be worked on cannot be installed on.

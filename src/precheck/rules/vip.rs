@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::super::requirements::address;
 use super::super::rule::{Judgement, Judgements, Look};
 use super::super::sizes::list;
-use crate::facts::Facts;
+use crate::facts::{Facts, Interface};
 
 pub(in crate::precheck) fn vip(look: &Look<'_>) -> Judgements {
     let Some(text) = look.settings().image_registry.ha_vip.as_deref() else {
@@ -152,18 +152,7 @@ fn on_host(vip: IpAddr, wanted: Option<&str>, facts: &Facts) -> Judgement {
             "set `image_registry.ha_interface` to one that every registry host has, or leave it empty",
         );
     }
-    let found = facts
-        .interfaces
-        .iter()
-        .filter(|interface| wanted.is_none_or(|name| interface.name == name))
-        .find_map(|interface| {
-            let address = interface
-                .addresses
-                .iter()
-                .find(|address| contains(address, vip))?;
-            Some((interface, address))
-        });
-    match found {
+    match interface_in_network(vip, wanted, facts) {
         Some((interface, address)) if interface.up => {
             Judgement::pass(format!("`{}` has `{address}`", interface.name), required)
         }
@@ -178,6 +167,45 @@ fn on_host(vip: IpAddr, wanted: Option<&str>, facts: &Facts) -> Judgement {
             "choose a virtual address in a network that all registry hosts share",
         ),
     }
+}
+
+/// The first interface, or the one that is named, with an address in the network of the virtual one.
+fn interface_in_network<'a>(
+    vip: IpAddr,
+    wanted: Option<&str>,
+    facts: &'a Facts,
+) -> Option<(&'a Interface, &'a String)> {
+    let mut interfaces = facts.interfaces.iter();
+    interfaces.find_map(|interface| {
+        let mut addresses = interface.addresses.iter();
+        let address = addresses.find(|address| contains(address, vip))?;
+        wanted
+            .is_none_or(|name| interface.name == name)
+            .then_some((interface, address))
+    })
+}
+
+/// The interface of a host that a virtual address is put on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VipInterface {
+    /// Its name.
+    pub name: String,
+    /// The host's own addresses on it in the network of the virtual one.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Finds the interface for a virtual address: the one that is named, else the first whose network holds the address.
+pub fn interface_of_vip(vip: IpAddr, wanted: Option<&str>, facts: &Facts) -> Option<VipInterface> {
+    let (interface, _) = interface_in_network(vip, wanted, facts)?;
+    let addresses = interface.addresses.iter();
+    let own = addresses
+        .filter(|address| contains(address, vip))
+        .filter_map(|address| address.split('/').next()?.parse().ok())
+        .filter(|address| *address != vip);
+    Some(VipInterface {
+        name: interface.name.clone(),
+        addresses: own.collect(),
+    })
 }
 
 /// Whether the network of `address/prefix` contains another address. The address's own whole length is no network.

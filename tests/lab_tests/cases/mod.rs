@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 mod delete;
+mod failover;
 mod firewalls;
 mod input;
 mod jumps;

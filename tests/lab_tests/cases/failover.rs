@@ -1,0 +1,282 @@
+//! Two registries behind one virtual address: whatever happens to the one that holds it, the other serves the same images
+//! a moment later, and never do both hold it for long.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use crate::lab_tests::client::{DockerClient, Image, assert_registry_works};
+use crate::lab_tests::hosts::Host;
+use crate::lab_tests::lab::{Case, lab};
+use crate::lab_tests::site::Site;
+
+/// A client that asks for the registry every 50 ms.
+struct Poller {
+    child: std::process::Child,
+    said: std::thread::JoinHandle<String>,
+}
+
+impl Poller {
+    fn start(host: &Host, vip: &str) -> Self {
+        // Ends with its input.
+        let script = format!(
+            "exec 3<&0
+( while read -r _; do :; done; kill $$ ) <&3 &
+while :; do
+  printf '%s ' \"$(date +%s%N)\"
+  curl -s -o /dev/null --connect-timeout 0.3 -m 1 -w '%{{http_code}}' --cacert /etc/docker/certs.d/{vip}/ca.crt https://{vip}/v2/
+  echo
+  sleep 0.05
+done"
+        );
+        let mut child = host.start(&script);
+        let mut stdout = child.stdout.take().unwrap();
+        let said = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stdout.read_to_string(&mut text);
+            text
+        });
+        Self { child, said }
+    }
+
+    /// Ends it. The longest time without an answer, in seconds, from the last good one before to the first one after.
+    fn end(mut self) -> f64 {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+        let said = self.said.join().unwrap();
+        let answers: Vec<f64> = (said.lines())
+            .filter_map(|line| line.split_once(' '))
+            .filter(|(_, code)| *code == "401")
+            .map(|(time, _)| time.parse::<f64>().unwrap() / 1e9)
+            .collect();
+        assert!(answers.len() > 10, "{said}");
+        let gaps = answers.windows(2).map(|two| two[1] - two[0]);
+        gaps.fold(0.0, f64::max)
+    }
+}
+
+/// Whether the address is on a host now.
+fn holds(host: &Host, vip: &str) -> bool {
+    host.is(&format!("ip -o addr show to {vip} | grep -q ."))
+}
+
+/// The one of `hosts` that has the address.
+#[track_caller]
+fn holder<'a>(hosts: &[&'a Host], vip: &str) -> &'a Host {
+    for _ in 0..100 {
+        let holders: Vec<_> = hosts.iter().filter(|host| holds(host, vip)).collect();
+        if let [one] = holders[..] {
+            return one;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let states: Vec<String> = (hosts.iter())
+        .map(|host| {
+            let script = "ip -o addr show to \"$1\"; journalctl -n 30 --no-pager -u kk-keepalived";
+            host.sh(&script.replace("$1", vip))
+        })
+        .collect();
+    panic!("not one host has {vip}:\n{}", states.join("\n----\n"));
+}
+
+/// What is done to the host that has the address, and undone later. `@` calls the lab.
+const FAULTS: [(&str, &str, &str); 8] = [
+    (
+        "keepalived stopped",
+        "systemctl stop kk-keepalived",
+        "systemctl start kk-keepalived",
+    ),
+    ("keepalived killed", "pkill -KILL -x keepalived", "true"),
+    (
+        "registry stopped",
+        "docker stop kk-registry",
+        "docker start kk-registry",
+    ),
+    (
+        "registry hangs",
+        "docker pause kk-registry",
+        "docker unpause kk-registry",
+    ),
+    (
+        "Docker stopped",
+        "systemctl stop docker",
+        "systemctl start docker",
+    ),
+    (
+        "Docker killed",
+        "systemctl kill --kill-whom=main -s KILL docker",
+        "true",
+    ),
+    ("cable out", "@cut", "@heal"),
+    ("power off", "@power-off", "@power-on"),
+];
+
+#[test]
+fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
+    let case = Case::new("failover between two hosts", &[1, 2, 3]);
+    let [one, two, client] = &case.hosts[..] else {
+        unreachable!()
+    };
+    one.sh("rm -rf /shared/*");
+    let registries = [one, two];
+    let mut site = Site::of(&case.hosts, 2);
+    let vip = lab().get("VIP");
+    site.set("image_registry.ha_vip", vip);
+    site.set("keepalived_version", lab().get("KEEPALIVED_VERSION"));
+    site.set(
+        "image_registry.docker_registry.storage.filesystem.rootdir",
+        "/data/registry",
+    );
+
+    case.step("storage of each host's own is refused");
+    let ran = site.kk("precheck image_registry -o json").run().expect(3);
+    ran.expect_finding("storage", None, "fail", &["on the disks"]);
+    ran.expect_finding("vip", None, "pass", &[vip, "nobody answers"]);
+
+    // The folder is shared in truth, but no network file system: the check cannot know it.
+    site.set(
+        "image_registry.docker_registry.storage.filesystem.rootdir",
+        "/shared/registry",
+    );
+    let waiver = "storage=the folder is the same on all hosts";
+    let init = |code| {
+        let ran = site
+            .kk("init registry -o json")
+            .arg("--waive")
+            .arg(waiver)
+            .run();
+        ran.expect(code)
+    };
+
+    case.step("install");
+    let ran = init(0);
+    ran.says(&[vip]);
+    let first = holder(&registries, vip);
+    assert_eq!(first.name, "node1", "the first has the highest priority");
+    assert_registry_works(&site, client, vip);
+
+    case.step("a second run finds nothing to do");
+    init(0).expect_recap(&[("changed", 0), ("failed", 0), ("bytes_sent", 0)]);
+
+    case.step("images by way of the address");
+    let password = site.password();
+    let clients = registries.map(DockerClient::new);
+    for client in &clients {
+        client.login(vip, &password).unwrap();
+    }
+    let mut images: Vec<Image> = vec![clients[0].push(vip, "before/image:1").unwrap()];
+
+    for (name, fault, repair) in FAULTS {
+        case.step(name);
+        let held = holder(&registries, vip);
+        let (other, other_client) = match held.name.as_str() {
+            "node1" => (two, &clients[1]),
+            _ => (one, &clients[0]),
+        };
+        let act = |what: &str| match what.strip_prefix('@') {
+            Some(command) => held.lab(command),
+            None => {
+                held.sh(what);
+            }
+        };
+        let poller = Poller::start(client, vip);
+        std::thread::sleep(Duration::from_millis(500));
+        act(fault);
+        // Docker that is killed takes nothing along: its containers go on, and it comes back by itself.
+        let stays = name == "Docker killed";
+        if !stays {
+            other.wait_until(
+                "the other host has the address",
+                Duration::from_secs(20),
+                &format!("ip -o addr show to {vip} | grep -q ."),
+            );
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        let seconds = poller.end();
+        println!("           {seconds:5.2} s  without an answer: {name}");
+        assert!(seconds < 15.0, "{name}: {seconds} s without an answer");
+        images.push(
+            other_client
+                .push(
+                    vip,
+                    &format!("during/{}:1", name.to_lowercase().replace(' ', "-")),
+                )
+                .unwrap(),
+        );
+        for image in &images {
+            other_client.pull(image).unwrap();
+        }
+        act(repair);
+        held.wait_until(
+            "the host is back",
+            Duration::from_secs(60),
+            "systemctl is-active -q kk-keepalived && curl -s -o /dev/null -k https://127.0.0.1/v2/",
+        );
+        // Long enough for a second one to take it, if it wanted to.
+        std::thread::sleep(Duration::from_secs(6));
+        let now = holder(&registries, vip);
+        if !stays && name != "keepalived killed" {
+            assert_eq!(now.name, other.name, "{name}: it stays where it went");
+        }
+    }
+
+    case.step("both rebooted at once");
+    let poller = Poller::start(client, vip);
+    std::thread::sleep(Duration::from_millis(500));
+    crate::lab_tests::lab::call(&["reboot", "node1", "node2"]);
+    for host in registries {
+        host.wait_until(
+            "the registry is back by itself",
+            Duration::from_secs(60),
+            "systemctl is-active -q kk-keepalived && curl -s -o /dev/null -k https://127.0.0.1/v2/",
+        );
+    }
+    client.wait_until(
+        "the address answers",
+        Site::PATIENCE,
+        &format!("curl -s -o /dev/null -k -m 1 https://{vip}/v2/"),
+    );
+    std::thread::sleep(Duration::from_secs(3));
+    let seconds = poller.end();
+    println!("           {seconds:5.2} s  without an answer: both rebooted");
+    holder(&registries, vip);
+    for image in &images {
+        clients[0].pull(image).unwrap();
+    }
+    init(0).expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
+
+    case.step("another router id: read again, not started again");
+    let started = "systemctl show -p ActiveEnterTimestampMonotonic kk-keepalived";
+    let before = registries.map(|host| host.sh(started));
+    let ran = site
+        .kk("init registry -o json")
+        .arg("--waive")
+        .arg(waiver)
+        .set("image_registry.ha_virtual_router_id", "7")
+        .run()
+        .expect(0);
+    assert!(ran.recap("node1", "changed") > 0);
+    assert_eq!(registries.map(|host| host.sh(started)), before);
+    holder(&registries, vip);
+
+    case.step("without an address");
+    let ran = site
+        .kk("init registry -o json")
+        .set("image_registry.ha_vip", "")
+        .run();
+    ran.expect(0);
+    for host in registries {
+        assert!(!holds(host, vip));
+        assert!(host.is("[ ! -e /etc/kk-keepalived ] && ! systemctl is-active -q kk-keepalived"));
+    }
+
+    case.step("with one again, and away with everything");
+    init(0);
+    site.kk("delete registry -o json --with-data")
+        .run()
+        .expect(0);
+    for host in registries {
+        assert!(!holds(host, vip));
+        host.assert_no_remains();
+        assert!(host.is("[ ! -e /etc/kk-keepalived ] && ! systemctl is-active -q kk-keepalived && ! command -v docker"));
+    }
+}
