@@ -28,7 +28,8 @@ shift 3
 umask 077
 folder=
 for folder; do
-  [ -d "$folder" ] || mkdir -- "$folder" || exit 1
+  # Where hosts share a file system, another one may make it at this moment.
+  [ -d "$folder" ] || mkdir -- "$folder" || [ -d "$folder" ] || exit 1
   if [ -n "$owner" ]; then chown -- "$owner" "$folder" || exit 1; fi
   if [ -n "$group" ]; then chgrp -- "$group" "$folder" || exit 1; fi
   chmod -- "$mode" "$folder" || exit 1

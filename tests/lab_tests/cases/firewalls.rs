@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::lab_tests::client::assert_registry_works;
 use crate::lab_tests::hosts::Host;
-use crate::lab_tests::lab::{Case, call};
+use crate::lab_tests::lab::{Case, call, lab};
 use crate::lab_tests::site::Site;
 
 /// The firewall's rules as it lists them itself.
 fn rules(host: &Host, firewall: &str) -> String {
     host.sh(match firewall {
         "firewalld" => {
-            "for zone in public internal; do for kept in '' --permanent; do echo \"$zone$kept: $(firewall-cmd $kept --zone=$zone --list-ports)\"; done; done
+            "for zone in public internal; do for kept in '' --permanent; do echo \"$zone$kept: $(firewall-cmd $kept --zone=$zone --list-ports) $(firewall-cmd $kept --zone=$zone --list-protocols)\"; done; done
              firewall-cmd --permanent --get-zones; firewall-cmd --permanent --get-policies"
         }
         _ => "ufw status",
@@ -53,10 +53,10 @@ fn a_firewall_lets_the_registry_in_and_is_as_before_afterwards() {
     }
     let ports = rules(one, "firewalld");
     assert!(
-        ports.contains("internal: 443/tcp 9999/tcp\ninternal--permanent: 443/tcp 9999/tcp\n"),
+        ports.contains("internal: 443/tcp 9999/tcp \ninternal--permanent: 443/tcp 9999/tcp \n"),
         "{ports}"
     );
-    assert!(ports.contains("public: \n"), "{ports}");
+    assert!(ports.contains("public:  \n"), "{ports}");
     assert!(rules(two, "ufw").contains("443/tcp"));
     site.init(0)
         .expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
@@ -87,7 +87,7 @@ fn a_firewall_lets_the_registry_in_and_is_as_before_afterwards() {
         .expect(0);
     let ports = rules(one, "firewalld");
     assert!(
-        ports.contains("internal: 8443/tcp 9999/tcp\ninternal--permanent: 8443/tcp 9999/tcp\n"),
+        ports.contains("internal: 8443/tcp 9999/tcp \ninternal--permanent: 8443/tcp 9999/tcp \n"),
         "{ports}"
     );
     let ports = rules(two, "ufw");
@@ -100,5 +100,54 @@ fn a_firewall_lets_the_registry_in_and_is_as_before_afterwards() {
     site.kk("delete registry -o json --with-data")
         .run()
         .expect(0);
+    assert_eq!(hosts.map(|(host, firewall)| rules(host, firewall)), before);
+
+    case.step("a virtual address: the hosts hear each other through the firewalls");
+    let vip = lab().get("VIP");
+    one.sh("rm -rf /shared/*");
+    let mut site = site;
+    site.set("image_registry.ha_vip", vip);
+    site.set("keepalived_version", lab().get("KEEPALIVED_VERSION"));
+    site.set(
+        "image_registry.docker_registry.storage.filesystem.rootdir",
+        "/shared/registry",
+    );
+    let init = || {
+        let waiver = "storage=the folder is the same on all hosts";
+        let run = site.kk("init registry -o json").arg("--waive").arg(waiver);
+        run.run().expect(0)
+    };
+    init();
+    let ports = rules(one, "firewalld");
+    assert!(
+        ports.contains(
+            "internal: 443/tcp 9999/tcp vrrp\ninternal--permanent: 443/tcp 9999/tcp vrrp\n"
+        ),
+        "{ports}"
+    );
+    let ports = rules(two, "ufw");
+    assert!(ports.contains("Anywhere/vrrp"), "{ports}");
+    init().expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
+
+    case.step("one that does not hear the other takes the address too, and that is said");
+    let held = format!("ip -o addr show to {vip} | grep -q .");
+    let deaf = if one.is(&held) { two } else { one };
+    deaf.sh("iptables -I INPUT -p vrrp -j DROP");
+    deaf.wait_until("it takes it too", Duration::from_secs(20), &held);
+    let ran = site
+        .kk("init registry")
+        .arg("--waive")
+        .arg("storage=the folder is the same on all hosts")
+        .arg("--tags")
+        .arg("verify")
+        .run();
+    ran.expect(2)
+        .says(&[&format!("{vip} is on node1 and node2"), "VRRP"]);
+
+    case.step("delete again");
+    site.kk("delete registry -o json --with-data")
+        .run()
+        .expect(0);
+    deaf.sh("iptables -D INPUT -p vrrp -j DROP");
     assert_eq!(hosts.map(|(host, firewall)| rules(host, firewall)), before);
 }
