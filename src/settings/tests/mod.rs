@@ -259,7 +259,11 @@ fn templates_see_every_default_and_both_spellings() {
               "nfs_mount": "",
               "maxthreads": ""
             }
-          }
+          },
+          "redirect": {
+            "disable": false
+          },
+          "storage_ca": ""
         },
         "harbor_version": "v2.10.2",
         "docker_registry_version": "2.8.3",
