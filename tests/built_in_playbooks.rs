@@ -98,12 +98,12 @@ fn a_folder_of_the_user_goes_before_them() {
 }
 
 /// Variables as `kk init registry` gives them, with settings from flags and a Config file.
-struct World {
+pub(crate) struct World {
     layers: Vec<Layer>,
 }
 
 impl World {
-    fn new(sets: &[&str], config: Option<&str>, kk: &Value) -> Self {
+    pub(crate) fn new(sets: &[&str], config: Option<&str>, kk: &Value) -> Self {
         let mut flags = vec![SetFlag::set("image_registry.type=docker-registry")];
         flags.extend(sets.iter().map(|set| SetFlag::set(*set)));
         let head = "apiVersion: kubekey.kubesphere.io/v1\nkind: Config\nspec:\n";
@@ -151,7 +151,7 @@ impl World {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn yaml(&self, role: &str, template: &str) -> Value {
+    pub(crate) fn yaml(&self, role: &str, template: &str) -> Value {
         let text = self.render(role, template);
         kk::yaml::parse(&Source::new(template, text.clone()))
             .unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -204,7 +204,7 @@ fn whatever_a_secret_is_made_of_comes_through_the_configuration() {
         "registry": {"name": "hub.kk.local", "endpoint": "hub.kk.local", "endpoints": [], "port": 443},
     });
     let spec = format!(
-        "  image_registry:\n    docker_registry:\n      storage:\n        s3: {{region: r, bucket: b-ucket, accesskey: AKIA, secretkey: {}}}\n",
+        "  image_registry:\n    docker_registry:\n      storage:\n        s3: {{region: us-east-1, bucket: b-ucket, accesskey: AKIA, secretkey: {}}}\n",
         Value::from(NASTY)
     );
     let world = World::new(&[], Some(&spec), &kk);
@@ -258,7 +258,7 @@ fn the_compose_file() {
         "{unit}"
     );
 
-    let s3 = "  image_registry:\n    docker_registry:\n      storage:\n        s3: {region: r, bucket: b-ucket}\n";
+    let s3 = "  image_registry:\n    docker_registry:\n      storage:\n        s3: {region: us-east-1, bucket: b-ucket}\n";
     let world = World::new(
         &[],
         Some(s3),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::checks::{
-    Resolved, certificate, check_driver, check_ports, expand_home, label_of, one_driver, take_port,
+    Resolved, certificate, check_ports, expand_home, label_of, one_driver, take_port,
 };
+use super::driver_checks::check_driver;
 use super::drivers::{self, Driver, FILESYSTEM};
 use super::layers::{Collected, Given};
 use super::schema::STORAGE;
@@ -78,7 +79,7 @@ pub fn assemble(input: &SettingsInput<'_>) -> (Loaded, Diagnostics) {
     if let Some(driver) = driver
         && kind == RegistryKind::DockerRegistry
     {
-        check_driver(driver, &drivers, &resolved, &mut found);
+        check_driver(driver, &drivers, &resolved, &free, &mut found);
     }
     let certificate = certificate(&resolved, &mut found);
     check_ports(kind, &resolved, &mut found);

@@ -8,6 +8,7 @@
 
 mod checks;
 mod document;
+mod driver_checks;
 pub mod drivers;
 mod layers;
 mod load;
