@@ -14,5 +14,6 @@ mod registry;
 mod settings;
 mod signals;
 mod space;
+mod storage;
 mod trust;
 mod users;
