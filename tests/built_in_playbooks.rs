@@ -98,12 +98,12 @@ fn a_folder_of_the_user_goes_before_them() {
 }
 
 /// Variables as `kk init registry` gives them, with settings from flags and a Config file.
-struct World {
+pub(crate) struct World {
     layers: Vec<Layer>,
 }
 
 impl World {
-    fn new(sets: &[&str], config: Option<&str>, kk: &Value) -> Self {
+    pub(crate) fn new(sets: &[&str], config: Option<&str>, kk: &Value) -> Self {
         let mut flags = vec![SetFlag::set("image_registry.type=docker-registry")];
         flags.extend(sets.iter().map(|set| SetFlag::set(*set)));
         let head = "apiVersion: kubekey.kubesphere.io/v1\nkind: Config\nspec:\n";
@@ -118,6 +118,7 @@ impl World {
         let mut all = json!({
             "registry": {"name": "10.0.0.11", "endpoint": "10.0.0.11", "endpoints": ["10.0.0.11"], "port": 443},
             "secrets": {"password": "pw", "http_secret": "http-secret"},
+            "storage": {"ca_file": null, "keyfile": settings.image_registry.storage_keyfile},
         });
         for (key, value) in kk.as_object().unwrap() {
             all[key] = value.clone();
@@ -151,7 +152,7 @@ impl World {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn yaml(&self, role: &str, template: &str) -> Value {
+    pub(crate) fn yaml(&self, role: &str, template: &str) -> Value {
         let text = self.render(role, template);
         kk::yaml::parse(&Source::new(template, text.clone()))
             .unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -191,9 +192,64 @@ fn the_registrys_configuration() {
     );
     let config = world.yaml("docker_registry", "config.yml.j2");
     let drivers: Vec<&String> = config["storage"].as_object().unwrap().keys().collect();
-    assert_eq!(drivers, ["s3", "delete", "cache", "maintenance"]);
+    assert_eq!(
+        drivers,
+        ["s3", "redirect", "delete", "cache", "maintenance"]
+    );
     assert_eq!(config["storage"]["delete"]["enabled"], true);
     assert!(config["storage"]["s3"]["bucket"].is_string());
+}
+
+/// Clients are not sent to an object store that they may not reach.
+#[test]
+fn redirects_to_the_object_store() {
+    let storage = "image_registry.docker_registry.storage.s3";
+    let bucket = format!("{storage}.bucket=images");
+    let region = format!("{storage}.region=eu-central-1");
+    let endpoint = format!("{storage}.regionendpoint=http://minio:9000");
+    let asked = "image_registry.docker_registry.redirect.disable";
+    let (on, off) = (format!("{asked}=true"), format!("{asked}=false"));
+    for (sets, expected) in [
+        (vec![&region], Value::Null),
+        (vec![&region, &endpoint], json!({"disable": true})),
+        (vec![&region, &on], json!({"disable": true})),
+        (vec![&region, &endpoint, &off], Value::Null),
+    ] {
+        let sets: Vec<&str> = sets
+            .iter()
+            .map(|set| set.as_str())
+            .chain([bucket.as_str()])
+            .collect();
+        let config = World::new(&sets, None, &json!({})).yaml("docker_registry", "config.yml.j2");
+        assert_eq!(config["storage"]["redirect"], expected, "{sets:?}");
+    }
+}
+
+/// What lies on this machine is named where it lies in the container.
+#[test]
+fn files_that_the_storage_needs() {
+    let gcs = "  image_registry:\n    docker_registry:\n      storage:\n        gcs: {bucket: images, keyfile: here.json}\n";
+    let world = World::new(
+        &[],
+        Some(gcs),
+        &json!({"storage": {"ca_file": "/home/ca.pem", "keyfile": "/home/here.json"}}),
+    );
+    let config = world.yaml("docker_registry", "config.yml.j2");
+    let inside = "/etc/docker/registry/storage/key.json";
+    assert_eq!(
+        config["storage"]["gcs"],
+        json!({"bucket": "images", "keyfile": inside})
+    );
+    let compose = world.yaml("docker_registry", "compose.yaml.j2");
+    let environment = &compose["services"]["registry"]["environment"];
+    assert_eq!(
+        environment["SSL_CERT_DIR"],
+        "/etc/docker/registry/storage/trust:/etc/ssl/certs"
+    );
+    let world = World::new(&[], None, &json!({}));
+    let compose = world.yaml("docker_registry", "compose.yaml.j2");
+    let environment = &compose["services"]["registry"]["environment"];
+    assert_eq!(environment.as_object().unwrap().len(), 1, "{environment}");
 }
 
 #[test]
@@ -204,7 +260,7 @@ fn whatever_a_secret_is_made_of_comes_through_the_configuration() {
         "registry": {"name": "hub.kk.local", "endpoint": "hub.kk.local", "endpoints": [], "port": 443},
     });
     let spec = format!(
-        "  image_registry:\n    docker_registry:\n      storage:\n        s3: {{region: r, bucket: b-ucket, accesskey: AKIA, secretkey: {}}}\n",
+        "  image_registry:\n    docker_registry:\n      storage:\n        s3: {{region: us-east-1, bucket: b-ucket, accesskey: AKIA, secretkey: {}}}\n",
         Value::from(NASTY)
     );
     let world = World::new(&[], Some(&spec), &kk);
@@ -258,7 +314,7 @@ fn the_compose_file() {
         "{unit}"
     );
 
-    let s3 = "  image_registry:\n    docker_registry:\n      storage:\n        s3: {region: r, bucket: b-ucket}\n";
+    let s3 = "  image_registry:\n    docker_registry:\n      storage:\n        s3: {region: us-east-1, bucket: b-ucket}\n";
     let world = World::new(
         &[],
         Some(s3),

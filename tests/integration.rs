@@ -25,6 +25,7 @@ mod resume;
 mod rootfs;
 mod scale;
 mod ssh;
+mod storage_parameters;
 mod terminal;
 mod timings;
 mod vault;

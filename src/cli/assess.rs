@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use super::live::Live;
 use super::names::Names;
 use super::prepare::Prepared;
+use super::storage;
 use crate::artifact::{self, Cache, Kind, PackageError};
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
@@ -82,6 +83,7 @@ pub async fn assess(
         packages: states,
         control: control_facts(),
         own_certificate,
+        storage_files: storage::files(prepared),
         vip_answers: vip_answers(prepared).await,
         waivers,
         now: time::OffsetDateTime::now_utc().unix_timestamp(),

@@ -26,6 +26,7 @@ mod prepare;
 mod resume;
 mod run;
 mod status;
+mod storage;
 mod summary;
 mod terminal;
 pub mod usage;

@@ -1,6 +1,7 @@
 //! What the built-in playbooks see under `kk`: names, packages, certificates, secrets.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -60,6 +61,7 @@ pub fn variables(
         || "kk-proof".to_owned(),
         |project| format!("{project}/kk-proof"),
     );
+    let settings = &prepared.settings;
     let kk = json!({
         "run_id": live.run_id,
         "installation": prepared.installation(),
@@ -69,11 +71,20 @@ pub fn variables(
         "packages": packages,
         "pki": {"ca_file": material.ca_file, "cert_file": material.cert_file, "key_file": material.key_file},
         "secrets": {"password": material.password.expose(), "http_secret": material.http_secret.expose(), "ha_password": material.ha_password.as_ref().map(Secret::expose)},
+        "storage": {
+            "ca_file": absolute(settings.image_registry.storage_ca.as_deref()),
+            "keyfile": absolute(settings.image_registry.storage_keyfile.as_deref()),
+        },
         "trust": {"folders": folders, "hosts_lines": names.hosts_lines()},
         "proof": {"repository": repository, "tag": live.run_id, "sources": sources},
-        "status": status(&prepared.settings, names, waivers),
+        "status": status(settings, names, waivers),
     });
     Map::from_iter([("kk".to_owned(), kk)])
+}
+
+/// A path of this machine, from its root.
+fn absolute(path: Option<&Path>) -> Option<PathBuf> {
+    path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))
 }
 
 /// What is kept on each registry host about what is installed. The same for two runs that install the same.

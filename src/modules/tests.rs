@@ -331,7 +331,8 @@ async fn docker_binaries_come_from_a_plain_or_packed_archive() {
         ("runc", "#!/bin/sh\necho 2\n"),
     ] {
         std::fs::write(source.join(name), text).unwrap();
-        let (sha256, size) = crate::remote::sha256_of_file(&source.join(name)).unwrap();
+        let crate::remote::Sums { sha256, size, .. } =
+            crate::remote::Sums::of_file(&source.join(name)).unwrap();
         binaries.push(json!({"name": name, "sha256": sha256, "size": size}));
     }
     for (kind, flags) in [("plain", "-cf"), ("packed", "-czf")] {
@@ -341,7 +342,8 @@ async fn docker_binaries_come_from_a_plain_or_packed_archive() {
             .status()
             .unwrap();
         assert!(tar.success());
-        let (sha256, size) = crate::remote::sha256_of_file(package.as_ref()).unwrap();
+        let crate::remote::Sums { sha256, size, .. } =
+            crate::remote::Sums::of_file(package.as_ref()).unwrap();
         let dest = path(&folder, &format!("bin-{kind}"));
         let wanted = json!({"package": package, "sha256": sha256, "size": size,
             "binaries": binaries, "dest": dest});

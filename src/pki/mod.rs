@@ -14,4 +14,4 @@ pub mod password;
 
 pub use authority::{Material, PkiError, PkiPlan, PlannedFile, Wanted, ensure};
 pub use names::{CertificateNames, HostNames, certificate_names, registry_host};
-pub use own::check_own;
+pub use own::{check_authorities, check_own};

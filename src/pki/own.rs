@@ -90,6 +90,32 @@ pub fn check_own(
     found
 }
 
+/// What is wrong with a file of authorities, in PEM, that a program is to trust.
+pub fn check_authorities(pem: &str, now: OffsetDateTime) -> Option<Diagnostic> {
+    let hint = "name a PEM file with the authority's certificate";
+    let list = match certificate::certificates(pem) {
+        Ok(list) => list,
+        Err(what) => return Some(problem("authority file", &what, hint)),
+    };
+    let parsed: Vec<X509Certificate<'_>> = list
+        .iter()
+        .filter_map(|der| certificate::parse(der).ok())
+        .collect();
+    let is_over = |certificate: &X509Certificate<'_>| {
+        certificate.validity().not_after.timestamp() < now.unix_timestamp()
+    };
+    if parsed.is_empty() {
+        return Some(problem("authority file", "has no certificate", hint));
+    }
+    parsed.iter().all(is_over).then(|| {
+        problem(
+            "authority",
+            "has expired",
+            "ask for the one that is in use now",
+        )
+    })
+}
+
 fn problem(what: &str, message: &str, hint: &str) -> Diagnostic {
     Diagnostic::error(format!("the {what} {message}")).hint(hint)
 }

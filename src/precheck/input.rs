@@ -23,6 +23,8 @@ pub struct Input<'a> {
     pub control: ControlFacts,
     /// What is wrong with the user's own certificate; `None` when the settings name none.
     pub own_certificate: Option<Vec<Diagnostic>>,
+    /// What is wrong with the files of this machine that the storage needs.
+    pub storage_files: Vec<Diagnostic>,
     /// Whether anything answers at the virtual address; `None` when that was not tried.
     pub vip_answers: Option<bool>,
     /// Checks that the user waived.

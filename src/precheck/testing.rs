@@ -22,6 +22,7 @@ pub(super) struct World {
     pub(super) packages: Vec<PackageState>,
     pub(super) control: ControlFacts,
     pub(super) own_certificate: Option<Vec<Diagnostic>>,
+    pub(super) storage_files: Vec<Diagnostic>,
     pub(super) vip_answers: Option<bool>,
     pub(super) waivers: Waivers,
 }
@@ -50,6 +51,7 @@ impl World {
             packages: Vec::new(),
             control: ControlFacts::default(),
             own_certificate: None,
+            storage_files: Vec::new(),
             vip_answers: None,
             waivers: Waivers::default(),
         }
@@ -98,6 +100,7 @@ impl World {
             packages: self.packages.clone(),
             control: self.control.clone(),
             own_certificate: self.own_certificate.clone(),
+            storage_files: self.storage_files.clone(),
             vip_answers: self.vip_answers,
             waivers: self.waivers.clone(),
             now: NOW,

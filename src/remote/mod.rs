@@ -44,11 +44,11 @@ pub use privilege::{Become, Method};
 pub use relay::Relay;
 pub use tree::{Asked, Belongs, Branch, BranchKind, Leaf, LeafSource, Looked, Tree};
 pub(crate) use upload::Sums;
+pub use upload::Upload;
 #[doc(hidden)]
 pub use upload::bytes_read;
 pub(crate) use upload::hexadecimal;
 pub(crate) use upload::small_file;
-pub use upload::{Upload, sha256_of_file};
 pub(crate) use wrap::last_line;
 
 /// Who is told how many bytes have gone or come, of how many.

@@ -127,7 +127,7 @@ async fn operations(session: &Session, home: &std::path::Path) -> Result<(), Rem
 
     let source = home.join("source");
     std::fs::write(&source, vec![3_u8; 5_000_000]).unwrap();
-    let (sha256, size) = sha256_of_file(&source).unwrap();
+    let Sums { sha256, size, .. } = Sums::of_file(&source).unwrap();
     let upload = Upload {
         source,
         sha256: sha256.clone(),
@@ -139,7 +139,7 @@ async fn operations(session: &Session, home: &std::path::Path) -> Result<(), Rem
     };
     assert_eq!(session.upload(&upload, &|_, _| {}).await?, size);
     assert_eq!(session.upload(&upload, &|_, _| {}).await?, 0);
-    assert_eq!(sha256_of_file(upload.dest.as_ref()).unwrap().0, sha256);
+    assert_eq!(Sums::of_file(upload.dest.as_ref()).unwrap().sha256, sha256);
 
     let lines = vec!["{\"a\":\"it's\"}".to_owned(), "{\"b\":2}".to_owned()];
     session.ledger_add("demo", lines.clone()).await?;

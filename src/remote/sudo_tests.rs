@@ -261,7 +261,7 @@ async fn real_sudo_takes_the_password_from_standard_input() {
     assert_eq!(std::fs::read(&file).unwrap(), b"x\n");
     let source = folder.path().join("source");
     std::fs::write(&source, vec![9_u8; 2_000_000]).unwrap();
-    let (sha256, size) = sha256_of_file(&source).unwrap();
+    let Sums { sha256, size, .. } = Sums::of_file(&source).unwrap();
     let dest = folder.path().join("dest").to_str().unwrap().to_owned();
     let upload = Upload {
         source,

@@ -218,7 +218,7 @@ fn big_file(folder: &tempfile::TempDir) -> Upload {
         .take(5_000_001)
         .collect();
     std::fs::write(&source, bytes).unwrap();
-    let (sha256, size) = sha256_of_file(&source).unwrap();
+    let Sums { sha256, size, .. } = Sums::of_file(&source).unwrap();
     Upload {
         source,
         sha256,
@@ -283,7 +283,7 @@ async fn an_upload_that_was_cut_off_goes_on_where_it_stopped() {
         seen.lock().unwrap().last(),
         Some(&(upload.size, upload.size))
     );
-    let (sha256, _) = sha256_of_file(upload.dest.as_ref()).unwrap();
+    let sha256 = Sums::of_file(upload.dest.as_ref()).unwrap().sha256;
     assert_eq!(sha256, upload.sha256);
     let names: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
@@ -301,7 +301,7 @@ async fn a_wrong_partial_file_is_sent_again_from_zero() {
     std::fs::write(part_of(&upload), vec![7_u8; 400_000]).unwrap();
     let sent = session.upload(&upload, &|_, _| {}).await.unwrap();
     assert_eq!(sent, 2 * upload.size - 400_000);
-    let (sha256, _) = sha256_of_file(upload.dest.as_ref()).unwrap();
+    let sha256 = Sums::of_file(upload.dest.as_ref()).unwrap().sha256;
     assert_eq!(sha256, upload.sha256);
 }
 

@@ -23,7 +23,6 @@ use super::{Progress, Relay, RemoteError, Session};
 use crate::connect::{Command, Output, Stdin, TransportError};
 use scripts::PREPARE;
 pub(super) use scripts::{DISCARD, SEND, SHORT, WRONG};
-pub use source::sha256_of_file;
 pub(crate) use source::{Sums, hexadecimal};
 #[doc(hidden)]
 pub use sums::bytes_read;

@@ -1,5 +1,5 @@
-//! What hangs together among the settings: the port in the registry's name, one storage driver with all that it needs,
-//! an own certificate with its key, Harbor's two ports.
+//! What hangs together among the settings: the port in the registry's name, one storage driver, an own certificate with
+//! its key, Harbor's two ports.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::drivers::{self, Driver};
 use super::layers::Given;
 use super::registry_name::RegistryName;
-use super::schema::{SETTINGS, STORAGE};
+use super::schema::SETTINGS;
 use super::tree;
 use super::{OwnCertificate, RegistryKind};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
@@ -131,156 +131,6 @@ pub fn one_driver(named: &[(String, Place)], found: &mut Diagnostics) -> Option<
     }
     found.push(diagnostic);
     None
-}
-
-/// Whether a driver has what it needs, and nothing that its version does not know.
-pub fn check_driver(
-    driver: &Driver,
-    named: &[(String, Place)],
-    resolved: &Resolved,
-    found: &mut Diagnostics,
-) {
-    let version = resolved.text("docker_registry_version");
-    let place = named
-        .iter()
-        .find(|(name, _)| name == driver.name)
-        .map(|(_, place)| place);
-    let Some(place) = place else { return };
-    if !driver.known.by(&version) {
-        found.push(
-            Diagnostic::at(
-                place,
-                format!(
-                    "docker-registry {version} has no storage driver `{}`",
-                    driver.name
-                ),
-            )
-            .hint("use version 2.8.3, or another driver"),
-        );
-        return;
-    }
-    let path_of = |parameter: &str| format!("{STORAGE}.{}.{parameter}", driver.name);
-    for parameter in driver.parameters {
-        if let Some(given) = resolved.given.get(&path_of(parameter.name))
-            && !parameter.known.by(&version)
-        {
-            found.push(
-                Diagnostic::at(
-                    &given.key_place,
-                    format!(
-                        "docker-registry {version} does not know `{}` of the driver `{}`",
-                        parameter.name, driver.name
-                    ),
-                )
-                .hint("it would be ignored without a word: remove it, or choose another version"),
-            );
-        }
-    }
-    let missing: Vec<String> = driver
-        .required
-        .iter()
-        .filter(|name| resolved.filled(&path_of(name)).is_none())
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if !missing.is_empty() {
-        found.push(
-            Diagnostic::at(
-                place,
-                format!(
-                    "the storage driver `{}` needs {}",
-                    driver.name,
-                    missing.join(", ")
-                ),
-            )
-            .hint(format!("add it below `{STORAGE}.{}`", driver.name)),
-        );
-    }
-    check_parameters(driver, place, &version, resolved, found);
-}
-
-/// What a driver refuses only once the registry starts.
-fn check_parameters(
-    driver: &Driver,
-    place: &Place,
-    version: &str,
-    resolved: &Resolved,
-    found: &mut Diagnostics,
-) {
-    let given = |name: &str| {
-        let path = format!("{STORAGE}.{}.{name}", driver.name);
-        let is_empty = |given: &&Given| given.value.as_str() == Some("");
-        resolved.given.get(&path).filter(|given| !is_empty(given))
-    };
-    let number = |name: &str| given(name).and_then(|given| given.value.as_u64());
-    let mut say = |given: Option<&Given>, message: String, hint: &str| {
-        let place = given.map_or(place, |given| &given.place);
-        found.push(Diagnostic::at(place, message).hint(hint));
-    };
-    match driver.name {
-        "s3" => {
-            if let (Some(key), None) | (None, Some(key)) = (given("accesskey"), given("secretkey"))
-            {
-                let message = "the storage driver `s3` needs `accesskey` and `secretkey` together";
-                say(
-                    Some(key),
-                    message.to_owned(),
-                    "give both, or neither where the machine's role grants access",
-                );
-            }
-            if given("bucket").is_some_and(|given| {
-                given
-                    .value
-                    .as_str()
-                    .is_some_and(|text| text.contains("://"))
-            }) {
-                let message = "a bucket is named without `s3://`".to_owned();
-                say(
-                    given("bucket"),
-                    message,
-                    "write the bucket's name alone; a prefix goes into `rootdirectory`",
-                );
-            }
-            if number("chunksize").is_some_and(|size| size < 5_242_880) {
-                let message = "`chunksize` must be at least 5242880".to_owned();
-                say(
-                    given("chunksize"),
-                    message,
-                    "S3 takes no smaller parts; leave it out for the default",
-                );
-            }
-            let has_path_style = given("forcepathstyle").is_some_and(|given| given.value == true);
-            if given("regionendpoint").is_some() && !version.starts_with("2.") && !has_path_style {
-                let message = format!(
-                    "docker-registry {version} needs `forcepathstyle` with `regionendpoint`"
-                );
-                say(
-                    given("regionendpoint"),
-                    message,
-                    "add `forcepathstyle: true`",
-                );
-            }
-        }
-        "azure" => {
-            let has_credentials = [
-                "credentials.type",
-                "credentials.clientid",
-                "credentials.secret",
-            ]
-            .iter()
-            .any(|name| given(name).is_some());
-            if given("accountkey").is_none() && !has_credentials {
-                let message = "the storage driver `azure` needs `accountkey`".to_owned();
-                let hint =
-                    "add the key of the account; docker-registry 3 takes `credentials` instead";
-                say(None, message, hint);
-            }
-        }
-        "gcs" if number("chunksize").is_some_and(|size| size == 0 || size % 262_144 != 0) => {
-            let message = "`chunksize` must be a multiple of 262144".to_owned();
-            say(given("chunksize"), message, "leave it out for the default");
-        }
-        _ => {}
-    }
 }
 
 /// The user's own certificate: certificate and key belong together.

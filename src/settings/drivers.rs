@@ -1,4 +1,9 @@
 //! The storage drivers of docker-registry and their parameters, for its versions 2.8 and 3.
+//!
+//! What stands here was read from the drivers themselves (`FromParameters` in `registry/storage/driver/<driver>` of
+//! distribution v2.8.3, v3.0.0 and v3.1.1), because the configuration reference names parameters that no driver reads
+//! (`rootdirectory` of swift) and leaves out others. A parameter that a driver does not read is ignored without a word,
+//! so it is no setting: s3 has no `sessiontoken` in any version, azure no `connectionstring`.
 
 use super::schema::STORAGE;
 use super::value::Kind;
@@ -12,6 +17,8 @@ pub enum Known {
     Two,
     /// Version 3 and later.
     Three,
+    /// The first version after this one of version 3, by its second and third number.
+    After(u64, u64),
 }
 
 impl Known {
@@ -22,8 +29,27 @@ impl Known {
             Self::Always => true,
             Self::Two => is_two,
             Self::Three => !is_two,
+            Self::After(minor, patch) => numbers(version) > (3, minor, patch),
         }
     }
+
+    /// The versions, for documentation.
+    fn describe(self) -> String {
+        match self {
+            Self::Always => String::new(),
+            Self::Two => " Registry 2 only.".to_owned(),
+            Self::Three => " Registry 3 only.".to_owned(),
+            Self::After(minor, patch) => format!(" Registry after 3.{minor}.{patch} only."),
+        }
+    }
+}
+
+/// The three numbers of a version; what is not one counts as 0.
+pub fn numbers(version: &str) -> (u64, u64, u64) {
+    let bare = version.split(['-', '+']).next().unwrap_or_default();
+    let mut parts = bare.split('.').map(|part| part.parse().unwrap_or_default());
+    let mut next = || parts.next().unwrap_or_default();
+    (next(), next(), next())
 }
 
 /// One storage driver.
@@ -78,12 +104,33 @@ const fn switch(name: &'static str, summary: &'static str) -> Parameter {
     }
 }
 
-const fn count(name: &'static str, summary: &'static str) -> Parameter {
+const fn choice(
+    name: &'static str,
+    words: &'static [&'static str],
+    summary: &'static str,
+) -> Parameter {
     Parameter {
-        kind: Kind::Count,
+        kind: Kind::Choice(words),
         ..text(name, summary)
     }
 }
+
+const fn number(name: &'static str, least: i64, most: i64, summary: &'static str) -> Parameter {
+    Parameter {
+        kind: Kind::Between { least, most },
+        ..text(name, summary)
+    }
+}
+
+/// The least and the most that S3 takes as a part of an upload.
+const S3_PART: (i64, i64) = (5 << 20, 5 << 30);
+/// What the drivers hold numbers without a bound of their own in.
+const INT: i64 = 2_147_483_647;
+
+/// Storage classes of s3 that version 2 takes.
+pub const CLASSES_OF_TWO: [&str; 3] = ["NONE", "STANDARD", "REDUCED_REDUNDANCY"];
+/// The storage class that version 3.1 added.
+pub const CLASS_OF_THREE_ONE: &str = "EXPRESS_ONEZONE";
 
 impl Parameter {
     const fn three(self) -> Self {
@@ -96,6 +143,8 @@ impl Parameter {
 
 /// The default driver's name.
 pub const FILESYSTEM: &str = "filesystem";
+/// The parameter of gcs that is a file of the control machine.
+pub const KEYFILE: &str = "keyfile";
 
 /// Every driver.
 pub static DRIVERS: [Driver; 7] = [
@@ -114,6 +163,12 @@ pub static DRIVERS: [Driver; 7] = [
                     "NFS export to mount there: `server:/path`, or `/path` of the first host in the group `nfs`.",
                 )
             },
+            number(
+                "maxthreads",
+                25,
+                INT,
+                "File operations at once; the registry's own default is 100.",
+            ),
         ],
         required: &[],
     },
@@ -123,7 +178,6 @@ pub static DRIVERS: [Driver; 7] = [
         parameters: &[
             hidden("accesskey", "Access key."),
             hidden("secretkey", "Secret key."),
-            hidden("sessiontoken", "Session token, for temporary keys."),
             text("region", "Region; needed."),
             text(
                 "regionendpoint",
@@ -131,24 +185,67 @@ pub static DRIVERS: [Driver; 7] = [
             ),
             text("bucket", "Bucket, without `s3://`; needed."),
             switch("encrypt", "Encrypt on the server."),
-            text("keyid", "Key to encrypt with."),
+            text("keyid", "Key to encrypt with; needs `encrypt`."),
             switch("secure", "Use https."),
             switch("skipverify", "Do not check the service's certificate."),
-            switch("v4auth", "Sign with version 4."),
-            count(
-                "chunksize",
-                "Size of an upload's parts in bytes, at least 5242880.",
+            switch(
+                "v4auth",
+                "Sign with version 4; `false` only with `regionendpoint`.",
             ),
-            count("multipartcopychunksize", "Size of a copy's parts in bytes."),
-            count("multipartcopymaxconcurrency", "Parts of a copy at once."),
-            count(
+            number(
+                "chunksize",
+                S3_PART.0,
+                S3_PART.1,
+                "Size of an upload's parts in bytes.",
+            ),
+            number(
+                "multipartcopychunksize",
+                S3_PART.0,
+                S3_PART.1,
+                "Size of a copy's parts in bytes.",
+            ),
+            number(
+                "multipartcopymaxconcurrency",
+                1,
+                INT,
+                "Parts of a copy at once.",
+            ),
+            number(
                 "multipartcopythresholdsize",
+                0,
+                S3_PART.1,
                 "Size in bytes from which a copy is made in parts.",
             ),
             text("rootdirectory", "Prefix of all keys."),
-            text("storageclass", "Storage class."),
+            choice(
+                "storageclass",
+                &[
+                    "NONE",
+                    "STANDARD",
+                    "REDUCED_REDUNDANCY",
+                    "STANDARD_IA",
+                    "ONEZONE_IA",
+                    "INTELLIGENT_TIERING",
+                    "OUTPOSTS",
+                    "GLACIER_IR",
+                    CLASS_OF_THREE_ONE,
+                ],
+                "Storage class; `NONE` names none to the service. Registry 2 knows the first three, 3.0 all but the last.",
+            ),
             text("useragent", "User agent to send."),
-            text("objectacl", "Access list of new objects."),
+            choice(
+                "objectacl",
+                &[
+                    "private",
+                    "public-read",
+                    "public-read-write",
+                    "authenticated-read",
+                    "aws-exec-read",
+                    "bucket-owner-read",
+                    "bucket-owner-full-control",
+                ],
+                "Access list of new objects.",
+            ),
             switch(
                 "forcepathstyle",
                 "Put the bucket into the path; must be true with `regionendpoint`.",
@@ -157,12 +254,27 @@ pub static DRIVERS: [Driver; 7] = [
             switch("accelerate", "Use transfer acceleration.").three(),
             switch("usedualstack", "Use endpoints for IPv4 and IPv6.").three(),
             switch("usefipsendpoint", "Use FIPS endpoints.").three(),
-            text("loglevel", "What the client library logs.").three(),
-            text(
-                "redirectendpoint",
-                "Address that clients are sent to for blobs.",
+            choice(
+                "loglevel",
+                &[
+                    "off",
+                    "debug",
+                    "debugwithsigning",
+                    "debugwithhttpbody",
+                    "debugwithrequestretries",
+                    "debugwithrequesterrors",
+                    "debugwitheventstreambody",
+                ],
+                "What the client library logs.",
             )
             .three(),
+            Parameter {
+                known: Known::After(1, 1),
+                ..text(
+                    "redirectendpoint",
+                    "Address that clients are sent to for blobs.",
+                )
+            },
         ],
         required: &["region", "bucket"],
     },
@@ -175,16 +287,33 @@ pub static DRIVERS: [Driver; 7] = [
             text("container", "Container; needed."),
             text("realm", "Domain of the service."),
             text("rootdirectory", "Prefix of all keys.").three(),
-            text(
+            choice(
                 "credentials.type",
-                "`client_secret`, `shared_key` or `default_credentials`.",
+                &["client_secret", "shared_key", "default_credentials"],
+                "How to log in; needed with registry 3, `shared_key` uses `accountkey`.",
             )
             .three(),
             text("credentials.clientid", "Client of `client_secret`.").three(),
             text("credentials.tenantid", "Tenant of `client_secret`.").three(),
             hidden("credentials.secret", "Secret of `client_secret`.").three(),
-            count("max_retries", "How often a request is tried again.").three(),
-            text("retry_delay", "Time between two tries, such as `100ms`.").three(),
+            text(
+                "serviceurl",
+                "Address of the service, where it is not the account's at `realm`.",
+            )
+            .three(),
+            switch("skipverify", "Do not check the service's certificate.").three(),
+            number(
+                "max_retries",
+                -1,
+                INT,
+                "How often a copy that is under way is asked for; -1 not again.",
+            )
+            .three(),
+            Parameter {
+                kind: Kind::Duration,
+                ..text("retry_delay", "Time between two of these.")
+            }
+            .three(),
         ],
         required: &["accountname", "container"],
     },
@@ -193,17 +322,29 @@ pub static DRIVERS: [Driver; 7] = [
         known: Known::Always,
         parameters: &[
             text("bucket", "Bucket; needed."),
-            text("keyfile", "Service account's key, a JSON file."),
+            Parameter {
+                kind: Kind::LocalPath,
+                ..text(
+                    KEYFILE,
+                    "Service account's key, a JSON file on the control machine; it is copied to the registry hosts.",
+                )
+            },
             Parameter {
                 kind: Kind::Free,
-                ..hidden("credentials", "Service account's key itself, a mapping.")
+                ..hidden(
+                    "credentials",
+                    "Service account's key itself, a mapping, instead of `keyfile`.",
+                )
             },
             text("rootdirectory", "Prefix of all keys."),
-            count(
+            number(
                 "chunksize",
+                262_144,
+                INT,
                 "Size of an upload's parts in bytes, a multiple of 262144.",
             ),
-            count("maxconcurrency", "Requests at once."),
+            number("maxconcurrency", 25, INT, "Requests at once."),
+            text("useragent", "User agent to send.").three(),
         ],
         required: &["bucket"],
     },
@@ -222,22 +363,39 @@ pub static DRIVERS: [Driver; 7] = [
             text("tenantdomainid", "Id of the tenant's domain."),
             text("trustid", "Trust's id."),
             text("region", "Region."),
-            count("authversion", "Version of the authentication."),
+            number(
+                "authversion",
+                0,
+                3,
+                "Version of the authentication; 0 to find it by `authurl`.",
+            ),
             text("container", "Container; needed."),
             text("prefix", "Prefix of all keys."),
-            text("endpointtype", "`public`, `internal` or `admin`."),
+            choice(
+                "endpointtype",
+                &["public", "internal", "admin"],
+                "Which of the service's addresses is used.",
+            ),
             switch(
                 "insecureskipverify",
                 "Do not check the service's certificate.",
             ),
-            count("chunksize", "Size of an upload's parts in bytes."),
+            number(
+                "chunksize",
+                1 << 20,
+                INT,
+                "Size of an upload's parts in bytes.",
+            ),
             hidden("secretkey", "Secret key for temporary addresses."),
             hidden("accesskey", "Access key for temporary addresses."),
             switch(
                 "tempurlcontainerkey",
                 "Use the container's key for temporary addresses.",
             ),
-            text("tempurlmethods", "Methods of temporary addresses."),
+            Parameter {
+                kind: Kind::List,
+                ..text("tempurlmethods", "Methods of temporary addresses.")
+            },
         ],
         required: &["username", "password", "authurl", "container"],
     },
@@ -253,7 +411,12 @@ pub static DRIVERS: [Driver; 7] = [
             switch("internal", "Use the internal endpoint."),
             switch("encrypt", "Encrypt on the server."),
             switch("secure", "Use https."),
-            count("chunksize", "Size of an upload's parts in bytes."),
+            number(
+                "chunksize",
+                S3_PART.0,
+                INT,
+                "Size of an upload's parts in bytes.",
+            ),
             text("rootdirectory", "Prefix of all keys."),
         ],
         required: &["accesskeyid", "accesskeysecret", "region", "bucket"],
@@ -285,11 +448,12 @@ pub fn rows(row: &mut impl FnMut(&str, Kind, &str, &str)) {
                 _ => "",
             };
             let path = format!("{STORAGE}.{}.{}", driver.name, parameter.name);
-            let version = match (driver.known, parameter.known) {
-                (Known::Two, _) | (_, Known::Two) => " Registry 2 only.",
-                (Known::Three, _) | (_, Known::Three) => " Registry 3 only.",
-                _ => "",
+            let known = if driver.known == Known::Always {
+                parameter.known
+            } else {
+                driver.known
             };
+            let version = known.describe();
             let summary = format!("{}{version}", parameter.summary);
             row(&path, parameter.kind, default, &summary);
         }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::checks::{
-    Resolved, certificate, check_driver, check_ports, expand_home, label_of, one_driver, router_id,
-    take_port,
+    Resolved, certificate, check_ports, expand_home, label_of, one_driver, router_id, take_port,
 };
+use super::driver_checks::check_driver;
 use super::drivers::{self, Driver, FILESYSTEM};
 use super::layers::{Collected, Given};
-use super::schema::STORAGE;
+use super::schema::{REDIRECT, STORAGE, STORAGE_CA};
 use super::set::SetFlag;
 use super::tree;
 use super::{
@@ -79,7 +79,7 @@ pub fn assemble(input: &SettingsInput<'_>) -> (Loaded, Diagnostics) {
     if let Some(driver) = driver
         && kind == RegistryKind::DockerRegistry
     {
-        check_driver(driver, &drivers, &resolved, &mut found);
+        check_driver(driver, &drivers, &resolved, &free, &mut found);
     }
     let certificate = certificate(&resolved, &mut found);
     check_ports(kind, &resolved, &mut found);
@@ -117,6 +117,9 @@ pub fn assemble(input: &SettingsInput<'_>) -> (Loaded, Diagnostics) {
             trust_system_store: resolved.boolean("image_registry.trust.system_store"),
             hosts_entry: resolved.boolean("image_registry.trust.hosts_entry"),
             storage: storage(driver, &tree, &resolved),
+            redirect_disabled: redirect_disabled(driver, &resolved),
+            storage_ca: resolved.filled(STORAGE_CA).map(|text| expand_home(&text)),
+            storage_keyfile: keyfile(driver, &resolved),
             harbor_data_dir: resolved.text("image_registry.harbor.data_dir"),
         },
         versions: Versions {
@@ -211,6 +214,9 @@ fn build_tree(
             path.display().to_string().into(),
         );
     }
+    let words: Vec<&str> = REDIRECT.split('.').collect();
+    let disabled = redirect_disabled(driver, resolved);
+    tree::set(&mut root, &words, disabled.into());
     for given in free {
         if let Err(reason) =
             tree::set_below(&mut root, &given.path, &given.below, given.value.clone())
@@ -239,6 +245,21 @@ fn storage(driver: &Driver, tree: &Map<String, Value>, resolved: &Resolved) -> S
         driver: driver.name.to_owned(),
         parameters,
     }
+}
+
+/// Whether blobs go through the registry: as given, else where clients may not reach the object store.
+fn redirect_disabled(driver: &Driver, resolved: &Resolved) -> bool {
+    if resolved.given.contains_key(REDIRECT) {
+        return resolved.boolean(REDIRECT);
+    }
+    let endpoint = format!("{STORAGE}.{}.regionendpoint", driver.name);
+    driver.name == "s3" && resolved.filled(&endpoint).is_some()
+}
+
+/// The key file of the driver, on this machine.
+fn keyfile(driver: &Driver, resolved: &Resolved) -> Option<PathBuf> {
+    let path = format!("{STORAGE}.{}.{}", driver.name, drivers::KEYFILE);
+    resolved.filled(&path).map(|text| expand_home(&text))
 }
 
 /// Values of `<prefix><name>.<arch>`.

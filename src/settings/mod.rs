@@ -8,6 +8,7 @@
 
 mod checks;
 mod document;
+mod driver_checks;
 pub mod drivers;
 mod layers;
 mod load;
@@ -119,6 +120,12 @@ pub struct ImageRegistry {
     pub hosts_entry: bool,
     /// `image_registry.docker_registry.storage`: exactly one driver.
     pub storage: Storage,
+    /// `image_registry.docker_registry.redirect.disable`, decided where it is not given.
+    pub redirect_disabled: bool,
+    /// `image_registry.docker_registry.storage_ca`.
+    pub storage_ca: Option<PathBuf>,
+    /// `keyfile` of the storage driver, where it has one.
+    pub storage_keyfile: Option<PathBuf>,
     /// `image_registry.harbor.data_dir`.
     pub harbor_data_dir: String,
 }

@@ -52,6 +52,12 @@ pub const ARCHITECTURES: [(&str, &[&str]); 2] = [("amd64", &["x86_64"]), ("arm64
 /// Where the storage drivers of docker-registry stand.
 pub const STORAGE: &str = "image_registry.docker_registry.storage";
 
+/// Whether the registry serves blobs itself.
+pub const REDIRECT: &str = "image_registry.docker_registry.redirect.disable";
+
+/// The authority of the object store's certificate.
+pub const STORAGE_CA: &str = "image_registry.docker_registry.storage_ca";
+
 /// Every setting, in the order of the documentation.
 pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(table);
 
@@ -183,6 +189,18 @@ fn table() -> Vec<Setting> {
         "Anything else for Harbor, as templates read it.",
     );
     drivers::rows(&mut row);
+    row(
+        REDIRECT,
+        Kind::Boolean,
+        "",
+        "Serve blobs through the registry instead of sending clients to the object store. Without it: `true` where s3 has a `regionendpoint`, which clients may not reach.",
+    );
+    row(
+        STORAGE_CA,
+        Kind::LocalPath,
+        "",
+        "Authority of the object store's certificate (PEM), a file on the control machine, unless it is a public one.",
+    );
     row(
         "harbor_version",
         Kind::Version { v: true },

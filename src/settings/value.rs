@@ -29,8 +29,19 @@ pub enum Kind {
     Port,
     /// A whole number from 0.
     Count,
+    /// A whole number within bounds, both included.
+    Between {
+        /// The least.
+        least: i64,
+        /// The most.
+        most: i64,
+    },
     /// A number from 0.
     Decimal,
+    /// A length of time as Go writes it: `100ms`, `1m30s`.
+    Duration,
+    /// A list of words, or these words in one text with commas between.
+    List,
     /// An IPv4 or IPv6 address, or empty.
     Address,
     /// A network interface's name, or empty.
@@ -66,14 +77,17 @@ impl Kind {
             Self::Boolean => "`true` or `false`".to_owned(),
             Self::Port => "port, 1 to 65535".to_owned(),
             Self::Count => "whole number".to_owned(),
+            Self::Between {
+                least,
+                most: 2_147_483_647,
+            } => format!("whole number from {least}"),
+            Self::Between { least, most } => format!("whole number, {least} to {most}"),
             Self::Decimal => "number".to_owned(),
+            Self::Duration => "length of time, such as `100ms`".to_owned(),
+            Self::List => "list".to_owned(),
             Self::Address => "IP address".to_owned(),
             Self::Interface => "interface name".to_owned(),
-            Self::Choice(words) => words
-                .iter()
-                .map(|word| format!("`{word}`"))
-                .collect::<Vec<_>>()
-                .join(" or "),
+            Self::Choice(words) => alternatives(words),
             Self::Registry => "`host[:port][/project]`".to_owned(),
             Self::LocalPath => "path here".to_owned(),
             Self::HostFolder => "absolute path on the hosts".to_owned(),
@@ -89,7 +103,14 @@ impl Kind {
     fn is_text(self) -> bool {
         !matches!(
             self,
-            Self::Boolean | Self::Port | Self::Count | Self::Decimal | Self::Nothing | Self::Free
+            Self::Boolean
+                | Self::Port
+                | Self::Count
+                | Self::Between { .. }
+                | Self::Decimal
+                | Self::List
+                | Self::Nothing
+                | Self::Free
         )
     }
 }
@@ -135,6 +156,23 @@ pub fn convert(
             None => Ok(node.to_json()),
         };
     }
+    if kind == Kind::List
+        && let Some(items) = node.as_sequence()
+    {
+        return items
+            .iter()
+            .map(|item| {
+                let word = item
+                    .expect_str()
+                    .map_err(|_| item.unexpected(&format!("a text in `{spelled}`")))?;
+                check(row, word)
+                    .map(|_| Value::from(word))
+                    .map_err(|(reason, hint)| {
+                        Diagnostic::at(&item.place, format!("`{spelled}` {reason}")).hint(hint)
+                    })
+            })
+            .collect();
+    }
     let text = match written.typed {
         Some(typed) if kind.is_text() => typed,
         _ => node
@@ -164,10 +202,20 @@ pub fn convert(
     })
 }
 
+/// Words to choose from: `a` or `b`.
+fn alternatives(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
 fn article(kind: Kind) -> &'static str {
     match kind {
         Kind::Boolean => "a boolean",
-        Kind::Port | Kind::Count | Kind::Decimal => "a number",
+        Kind::Port | Kind::Count | Kind::Between { .. } | Kind::Decimal => "a number",
+        Kind::List => "a list",
         _ => "a text",
     }
 }
@@ -221,6 +269,26 @@ fn check(row: &Setting, text: &str) -> Result<Value, Fault> {
             .parse::<u64>()
             .map(Value::from)
             .map_err(|_| fault("must be a whole number from 0", "")),
+        Kind::Between { least, most } => match text.parse::<i64>() {
+            Ok(number) if (least..=most).contains(&number) => Ok(number.into()),
+            Ok(number) if number < least => Err(fault(&format!("must be at least {least}"), "")),
+            _ => Err(fault(
+                &format!("must be a whole number from {least} to {most}"),
+                "",
+            )),
+        },
+        Kind::Duration => {
+            if text.is_empty() || is_duration(text) {
+                Ok(text.into())
+            } else {
+                Err(fault("is not a length of time", "such as `100ms` or `2s`"))
+            }
+        }
+        Kind::List => Ok(text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .collect()),
         Kind::Decimal => decimal(text).ok_or_else(|| fault("must be a number from 0", "")),
         Kind::Address => address(text),
         Kind::Interface => {
@@ -239,8 +307,7 @@ fn check(row: &Setting, text: &str) -> Result<Value, Fault> {
             if words.contains(&text) {
                 return Ok(text.into());
             }
-            let known: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-            let known = known.join(" or ");
+            let known = alternatives(words);
             let hint = crate::diagnostic::did_you_mean(text, words.iter().copied());
             Err((
                 format!("must be {known}"),
@@ -284,6 +351,26 @@ fn boolean(text: &str) -> Option<bool> {
         "false" | "no" | "off" | "n" | "0" => Some(false),
         _ => None,
     }
+}
+
+/// Whether Go's `time.ParseDuration` takes it: numbers with a unit each.
+fn is_duration(text: &str) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let after = rest.trim_start_matches(|character: char| character.is_ascii_digit());
+        let number = rest.len() - after.len();
+        let after = after.strip_prefix('.').map_or(after, |fraction| {
+            fraction.trim_start_matches(|character: char| character.is_ascii_digit())
+        });
+        let unit = ["ns", "us", "µs", "ms", "s", "m", "h"]
+            .iter()
+            .find(|unit| after.starts_with(**unit));
+        match unit {
+            Some(unit) if number > 0 => rest = after.get(unit.len()..).unwrap_or_default(),
+            _ => return false,
+        }
+    }
+    !text.is_empty()
 }
 
 fn decimal(text: &str) -> Option<Value> {

@@ -5,7 +5,7 @@
 # digest of the recipe: the function's own text, the support files it reads, and the keys of the entries it builds on.
 
 ARCH=$(dpkg --print-architecture)
-ENTRIES=(debs engine docker compose registry registry2 keepalived rootfs firewalls)
+ENTRIES=(debs engine docker compose registry registry2 keepalived rootfs firewalls objects)
 PACKAGES=(docker compose registry registry2 keepalived)
 
 # Which entries and files a recipe depends on.
@@ -28,6 +28,7 @@ key() {
         echo "$ARCH"
         declare -f "build_$name" registry_image archive layer mm apt_aside
         echo "$HOST_PACKAGES $KEEPALIVED_PACKAGES ${FIREWALLS[*]}"
+        [ "$name" != objects ] || python3 --version
         for dep in ${NEEDS[$name]:-}; do echo "${KEYS[$dep]}"; done
         [ -z "${FILES[$name]:-}" ] || (cd "$HERE/${FILES[$name]}" && find . -type f | sort | xargs sha256sum)
       } | sha256sum | cut -c1-12
@@ -103,6 +104,7 @@ build() {
       prepare_build
       case " ${missing[*]} " in
         *" firewalls "*) in_parallel "rootfs firewalls" ;;
+        *" objects "*) in_parallel "debs engine" objects ;;
         *" rootfs "*) in_parallel rootfs "debs engine docker compose registry registry2 keepalived" ;;
         *) in_parallel "debs engine docker compose registry registry2 keepalived" ;;
       esac
@@ -313,6 +315,16 @@ build_firewalls() {
     mv "$out/apt/cache/archives"/*.deb "$out/$name/"
   done
   rm -rf "$out/apt"
+}
+
+# An object store: S3 by moto, which checks keys and signatures. Python's own folder of it, not this machine's.
+build_objects() {
+  local out=$1
+  python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+  python3 -m venv "$out/venv"
+  retry "$out/venv/bin/pip" --no-cache-dir --disable-pip-version-check install --quiet --target "$out/python" \
+    'moto[s3]>=5.2,<6' flask flask-cors
+  rm -rf "$out/venv"
 }
 
 mm() {

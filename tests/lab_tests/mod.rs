@@ -4,6 +4,7 @@ mod cases;
 mod client;
 mod hosts;
 mod lab;
+mod objects;
 mod program;
 mod site;
 mod snapshot;

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::process::memory;
 use super::server::{self, Server};
 
 /// A script with arguments.
@@ -72,16 +73,6 @@ async fn a_signal_is_told_from_a_status() {
     }
 }
 
-/// The most memory this process ever used, in KiB.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_big_input_is_streamed() {
     const PIECE: usize = 256 * 1024;
@@ -105,10 +96,10 @@ async fn a_big_input_is_streamed() {
             .map(|byte| format!("{byte:02x}"))
             .collect::<String>()
     });
-    let before = peak_memory();
+    let before = memory("VmHWM");
     let request = script("sha256sum", &[]).stdin(Stdin::Stream(Bytes::new(), receiver));
     let hash = said(&session, request).await;
-    let grown = peak_memory().saturating_sub(before);
+    let grown = memory("VmHWM").saturating_sub(before);
     assert_eq!(hash.split(' ').next().unwrap(), feeder.await.unwrap());
     // Other tests of this process use memory too, so this is far from tight; all of it would be 64 MiB.
     assert!(grown < 32 * 1024, "{grown} KiB more");

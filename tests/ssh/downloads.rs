@@ -1,39 +1,30 @@
 //! Files brought here from a real host: verified, in their place at once, gone on with after a cut, with constant memory.
 
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kk::connect::Connector;
 use kk::connect::ssh::connect;
-use kk::remote::{Become, Download, Method, RemoteError, Session, sha256_of_file};
+use kk::remote::{Become, Download, Method, RemoteError, Session};
 use tokio_util::sync::CancellationToken;
 
+use super::files::{MEBIBYTE, assert_is_at, mode_of, parts_beside, sha256_of_file, source};
 use super::people::{PASSWORD, User};
 use super::privilege::{self, Rule, to};
+use super::process::{is_alone, memory};
 use super::proxy::Proxy;
-use super::server::{self, Server};
+use super::server::{self, Server, session_over};
 
-const MEBIBYTE: u64 = 1024 * 1024;
-
-/// A file with something in each MiB, and its download. Most of it is a hole, so it costs little.
+/// The download of a file of so many MiB.
 fn file(server: &Server, mebibytes: u64) -> Download {
-    let source = server.path("source");
-    let mut file = std::fs::File::create(&source).unwrap();
-    for number in 0..mebibytes {
-        file.seek(SeekFrom::Start(number * MEBIBYTE + number))
-            .unwrap();
-        write!(file, "MiB {number}").unwrap();
-    }
-    file.set_len(mebibytes * MEBIBYTE + 17).unwrap();
-    of(server, &source)
+    of(server, &source(server, mebibytes))
 }
 
 /// The download of a file.
 fn of(server: &Server, source: &Path) -> Download {
-    let (sha256, size) = sha256_of_file(source).unwrap();
+    let (sha256, size) = sha256_of_file(source);
     Download {
         source: source.to_str().unwrap().to_owned(),
         sha256,
@@ -42,42 +33,8 @@ fn of(server: &Server, source: &Path) -> Download {
     }
 }
 
-fn session_over(connector: Arc<dyn Connector>) -> Session {
-    Session::new(connector, Become::default(), CancellationToken::new())
-}
-
-/// What a download leaves while it is not done.
-fn parts(download: &Download) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(download.dest.parent().unwrap()) else {
-        return Vec::new();
-    };
-    let mut parts: Vec<PathBuf> = entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "part"))
-        .collect();
-    parts.sort();
-    parts
-}
-
-fn mode_of(path: &Path) -> u32 {
-    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
-}
-
 fn assert_here(download: &Download) {
-    assert_eq!(sha256_of_file(&download.dest).unwrap().0, download.sha256);
-    assert_eq!(parts(download), Vec::<PathBuf>::new());
-}
-
-async fn no_session_left(server: &Server) {
-    let began = Instant::now();
-    while !server.sessions().is_empty() {
-        assert!(
-            began.elapsed() < Duration::from_secs(15),
-            "{:?}",
-            server.sessions()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    assert_is_at(&download.dest, &download.sha256);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +50,7 @@ async fn a_file_comes_whole_and_for_its_owner_alone_until_it_is() {
         let modes = Mutex::new(Vec::new());
         let watch = |done, all| {
             seen.lock().unwrap().push((done, all));
-            for part in parts(&download) {
+            for part in parts_beside(&download.dest) {
                 modes.lock().unwrap().push(mode_of(&part));
             }
         };
@@ -159,9 +116,11 @@ async fn a_cut_download_goes_on_when_the_beginning_is_the_same() {
         line.end_after(60 * MEBIBYTE, false);
         let error = session.download(&download, &|_, _| {}).await.unwrap_err();
         assert!(matches!(error, RemoteError::Transport(_)), "{error}");
-        no_session_left(&server).await;
+        server.no_session_left().await;
         assert!(!download.dest.exists());
-        let part = parts(&download).pop().expect("what arrived stays");
+        let part = parts_beside(&download.dest)
+            .pop()
+            .expect("what arrived stays");
         assert_eq!(mode_of(&part), 0o600);
         line.mend();
         let received = session.download(&download, &|_, _| {}).await.unwrap();
@@ -206,7 +165,7 @@ async fn a_beginning_that_is_not_the_files_is_not_gone_on_with() {
     std::fs::write(&kept, "kept").unwrap();
     session.download(&download, &|_, _| {}).await.unwrap();
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine");
-    assert_eq!(parts(&download), [kept]);
+    assert_eq!(parts_beside(&download.dest), [kept]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,10 +181,7 @@ async fn a_file_that_changes_is_read_again_or_refused() {
     let mut log = std::fs::File::options().append(true).open(&source).unwrap();
     log.write_all(&vec![2; 3_000_000]).unwrap();
     session.download(&old, &|_, _| {}).await.unwrap();
-    assert_eq!(
-        sha256_of_file(&old.dest).unwrap(),
-        (old.sha256.clone(), old.size)
-    );
+    assert_eq!(sha256_of_file(&old.dest), (old.sha256.clone(), old.size));
     // Changed, and shorter: it is looked at anew.
     for change in ["other", "shorter"] {
         let before = file(&server, 30);
@@ -273,7 +229,7 @@ async fn a_file_that_changes_is_read_again_or_refused() {
         "{error}"
     );
     assert_eq!(std::fs::read(&download.dest).unwrap(), before);
-    assert_eq!(parts(&download), Vec::<PathBuf>::new());
+    assert_eq!(parts_beside(&download.dest), Vec::<PathBuf>::new());
     // Gone.
     std::fs::remove_file(&download.source).unwrap();
     let error = session.download(&download, &|_, _| {}).await.unwrap_err();
@@ -310,7 +266,7 @@ async fn what_the_kernel_makes_when_it_is_read_comes_whole() {
         } else {
             assert_eq!(here, text, "{path}");
         }
-        assert_eq!(parts(&download), Vec::<PathBuf>::new());
+        assert_eq!(parts_beside(&download.dest), Vec::<PathBuf>::new());
     }
 }
 
@@ -339,7 +295,7 @@ async fn names_are_taken_as_they_are() {
         };
         session.download(&download, &|_, _| {}).await.unwrap();
         assert_eq!(std::fs::read_to_string(&download.dest).unwrap(), name);
-        assert_eq!(parts(&download), Vec::<PathBuf>::new());
+        assert_eq!(parts_beside(&download.dest), Vec::<PathBuf>::new());
     }
 }
 
@@ -375,7 +331,7 @@ async fn what_is_no_file_here_is_not_replaced() {
         .await
         .unwrap();
     assert!(link.is_symlink());
-    assert_eq!(sha256_of_file(&real).unwrap().0, download.sha256);
+    assert_eq!(sha256_of_file(&real).0, download.sha256);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -434,7 +390,7 @@ async fn a_cancelled_download_leaves_no_process() {
     };
     session.download(&download, &stop).await.unwrap_err();
     connector.close().await;
-    no_session_left(&server).await;
+    server.no_session_left().await;
     assert!(!download.dest.exists());
 }
 
@@ -484,45 +440,25 @@ async fn a_host_with_small_programs_sends_as_well() {
     assert_eq!(received.size, 5);
 }
 
-/// The most memory that this process has had, in bytes.
-fn most_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    kibibytes * 1024
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_does_not_grow_with_the_file() {
     if !server::is_available() {
         return;
     }
-    // A process of its own: other tests run in this one.
-    if std::env::var_os("KK_TEST_ALONE").is_none() {
-        let name = "ssh::downloads::memory_does_not_grow_with_the_file";
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture"])
-            .env("KK_TEST_ALONE", "1")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        assert!(said.contains("grew by "), "{said}");
+    let name = "ssh::downloads::memory_does_not_grow_with_the_file";
+    if !is_alone(name, "grew by ") {
         return;
     }
     let server = Server::start();
     let session = session_over(connect(server.options()).await.unwrap());
     let small = file(&server, 24);
     session.download(&small, &|_, _| {}).await.unwrap();
-    let before = most_memory();
+    let before = memory("VmHWM");
     let big = file(&server, 1200);
     session.download(&big, &|_, _| {}).await.unwrap();
-    let grew = most_memory() - before;
+    let grew = (memory("VmHWM") - before) * 1024;
     eprintln!("grew by {grew}");
     assert!(grew < 12 * MEBIBYTE, "{grew}");
     assert_eq!(std::fs::metadata(&big.dest).unwrap().size(), big.size);
-    assert_eq!(parts(&big), Vec::<PathBuf>::new());
+    assert_eq!(parts_beside(&big.dest), Vec::<PathBuf>::new());
 }

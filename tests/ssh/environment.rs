@@ -3,10 +3,8 @@
 use bytes::Bytes;
 use kk::connect::Command;
 use kk::connect::ssh::connect;
-use kk::remote::{Become, Session};
-use tokio_util::sync::CancellationToken;
 
-use super::server::{self, Server};
+use super::server::{self, Server, session_over};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_value_is_in_the_arguments_of_any_process() {
@@ -14,8 +12,7 @@ async fn no_value_is_in_the_arguments_of_any_process() {
         return;
     }
     let server = Server::start();
-    let connector = connect(server.options()).await.unwrap();
-    let session = Session::new(connector, Become::default(), CancellationToken::new());
+    let session = session_over(connect(server.options()).await.unwrap());
     let value = format!("kk-canary-{:032x}", rand::random::<u128>());
     let with = session.with_environment(&[("TOKEN".to_owned(), value.clone())]);
     // What every account of the host can read, while the command runs; and the environment of the command's parents.

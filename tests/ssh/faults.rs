@@ -2,25 +2,19 @@
 //! command runs once or not at all, and which of the two is known or said to be unknown.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kk::connect::ssh::connect;
-use kk::connect::{Command, Connector, TransportError};
-use kk::remote::{Become, Session};
-use tokio_util::sync::CancellationToken;
+use kk::connect::{Command, TransportError};
+use kk::remote::Session;
 
 use super::commands::{said, script};
 use super::proxy::Proxy;
-use super::server::{self, Server};
+use super::server::{self, Server, session_over};
 
 /// Appends a line for each time that it runs.
 const NOTE: &str = "printf '%s\\n' \"$2\" >>\"$1\"";
-
-fn session_over(connector: Arc<dyn Connector>) -> Session {
-    Session::new(connector, Become::default(), CancellationToken::new())
-}
 
 /// How often a command with this name ran.
 fn times(file: &Path, name: &str) -> usize {
@@ -147,11 +141,6 @@ async fn a_host_that_closes_idle_sessions_gets_a_new_connection() {
     }
 }
 
-/// How often somebody logged in at a server.
-fn logins(server: &Server) -> usize {
-    server.log().matches("Accepted publickey").count()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_the_server_ends_for_idleness_is_replaced_on_the_same_connection() {
     if !server::is_available() {
@@ -165,7 +154,7 @@ async fn a_session_that_the_server_ends_for_idleness_is_replaced_on_the_same_con
         assert_eq!(times(&file, name), 1);
         tokio::time::sleep(Duration::from_millis(2500)).await;
     }
-    assert_eq!(logins(&server), 1);
+    assert_eq!(server.logins(), 1);
     assert!(
         server.log().contains("of inactivity"),
         "the server ended none: {}",
@@ -184,7 +173,7 @@ async fn a_connection_that_the_server_ends_for_idleness_is_replaced() {
     for (round, name) in ["first", "second", "third"].into_iter().enumerate() {
         note(&session, &file, name).await.unwrap();
         assert_eq!(times(&file, name), 1);
-        assert_eq!(logins(&server), round + 1);
+        assert_eq!(server.logins(), round + 1);
         tokio::time::sleep(Duration::from_millis(3500)).await;
     }
 }
@@ -224,7 +213,7 @@ async fn a_server_that_asks_whether_somebody_is_there_gets_an_answer() {
     note(&session, &file, "before").await.unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
     note(&session, &file, "after").await.unwrap();
-    assert_eq!(logins(&server), 1, "{}", server.log());
+    assert_eq!(server.logins(), 1, "{}", server.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,12 +16,12 @@ use kk::modules::{
 };
 use kk::remote::{Become, Method, Session};
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::people::{PASSWORD, User};
 use super::privilege::{self, Rule, to};
+use super::process::is_alone;
 use super::proxy::Proxy;
-use super::server::{self, Server};
+use super::server::{self, Server, session_over};
 
 /// Counts the commands that a host is given.
 struct Counting {
@@ -123,8 +123,7 @@ async fn counted_over(options: SshOptions) -> (Arc<Counting>, Session) {
         last: Mutex::default(),
     });
     let connector: Arc<dyn Connector> = Arc::<Counting>::clone(&counting);
-    let session = Session::new(connector, Become::default(), CancellationToken::new());
-    (counting, session)
+    (counting, session_over(connector))
 }
 
 /// Everything in a folder: its mode, and what a file holds or a link points at.
@@ -376,21 +375,12 @@ async fn a_cut_leaves_nothing_behind_and_what_is_there_is_not_sent_again() {
             .collect();
         std::fs::write(source.join(format!("{number:02}")), bytes).unwrap();
     }
-    let connector = connect(line.options(&server)).await.unwrap();
-    let session = Session::new(connector, Become::default(), CancellationToken::new());
+    let session = session_over(connect(line.options(&server)).await.unwrap());
     let wanted = json!({"src": format!("{}/", source.display()), "dest": dest});
     line.end_after(90_000_000, false);
     let error = copy(&session, &wanted).await.unwrap_err();
     assert!(matches!(error, ModuleError::Transport(_)), "{error}");
-    let began = Instant::now();
-    while !server.sessions().is_empty() {
-        assert!(
-            began.elapsed() < Duration::from_secs(15),
-            "{:?}",
-            server.sessions()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    server.no_session_left().await;
     let there = contents(&dest);
     assert_eq!(there.len(), 6, "{:?}", there.keys());
     let all = contents(&source);
@@ -546,17 +536,8 @@ async fn what_many_hosts_get_is_read_and_hashed_once() {
     if !server::is_available() {
         return;
     }
-    // A process of its own: other tests of this one read files as well.
-    if std::env::var_os("KK_TEST_ALONE").is_none() {
-        let name = "ssh::folders::what_many_hosts_get_is_read_and_hashed_once";
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture"])
-            .env("KK_TEST_ALONE", "1")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        assert!(said.contains("read once: "), "{said}");
+    let name = "ssh::folders::what_many_hosts_get_is_read_and_hashed_once";
+    if !is_alone(name, "read once: ") {
         return;
     }
     let server = Server::start();

@@ -4,17 +4,18 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kk::connect::ssh::{SshOptions, connect};
-use kk::remote::{Become, Relay, Session, Upload, sha256_of_file};
-use kk::secret::Secret;
+use kk::remote::{Become, Method, Relay, Session, Upload};
 use tokio_util::sync::CancellationToken;
 
+use super::files::{assert_arrived, sha256_of_file, upload_of};
 use super::people::{PASSWORD, User};
+use super::privilege::{self, Rule, to};
 use super::proxy::Proxy;
+use super::runs::Play;
 use super::server::{self, Server, Setup, public_key, run};
 
 const SIZE: u64 = 18 * 1024 * 1024 + 5;
@@ -22,7 +23,7 @@ const SIZE: u64 = 18 * 1024 * 1024 + 5;
 /// A package, and what the relay warned of.
 struct Stage {
     folder: tempfile::TempDir,
-    sha256: String,
+    package: Upload,
     relay: Relay,
     warnings: Arc<Mutex<Vec<String>>>,
 }
@@ -38,7 +39,7 @@ impl Stage {
         let warnings = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&warnings);
         Self {
-            sha256: sha256_of_file(&package).unwrap().0,
+            package: upload_of(package, Path::new("")),
             folder,
             relay: Relay::new(move |words| noted.lock().unwrap().push(words)),
             warnings,
@@ -47,13 +48,8 @@ impl Stage {
 
     fn upload(&self, dest: &Path) -> Upload {
         Upload {
-            source: self.folder.path().join("package"),
-            sha256: self.sha256.clone(),
-            size: SIZE,
             dest: dest.to_str().unwrap().to_owned(),
-            mode: 0o640,
-            owner: None,
-            group: None,
+            ..self.package.clone()
         }
     }
 
@@ -75,21 +71,8 @@ impl Stage {
             .upload(&upload, &|_, _| {})
             .await
             .unwrap_or_else(|error| panic!("{error}: {:?}", self.warned()));
-        self.assert_arrived(dest);
+        assert_arrived(&upload);
         sent
-    }
-
-    fn assert_arrived(&self, dest: &Path) {
-        assert_eq!(sha256_of_file(dest).unwrap().0, self.sha256);
-        let about = fs::metadata(dest).unwrap();
-        assert_eq!(about.mode() & 0o7777, 0o640);
-        let folder = dest.parent().unwrap();
-        let left: Vec<PathBuf> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|ending| ending == "part"))
-            .collect();
-        assert_eq!(left, Vec::<PathBuf>::new());
     }
 
     fn warned(&self) -> Vec<String> {
@@ -125,9 +108,14 @@ fn assert_keys_as_before(servers: &[(Server, Vec<u8>)]) {
     }
 }
 
-/// How often somebody logged in.
-fn logins(server: &Server) -> usize {
-    server.log().matches("Accepted publickey").count()
+/// Three hosts, the first of which has the package and is reached over a line that a test commands.
+async fn the_first_over_a_line() -> (Stage, Vec<(Server, Vec<u8>)>, Proxy, Session) {
+    let (stage, servers) = (Stage::new(), servers(3));
+    let first = &servers[0].0;
+    let proxy = Proxy::new(first, Duration::ZERO).await;
+    let session = stage.session(proxy.options(first), Become::default()).await;
+    assert_eq!(stage.send(&session, &first.path("package")).await, SIZE);
+    (stage, servers, proxy, session)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +140,7 @@ async fn one_copy_goes_from_here_and_the_hosts_serve_each_other() {
     assert_eq!(sent.iter().sum::<u64>(), SIZE, "{sent:?}");
     let served: Vec<usize> = servers
         .iter()
-        .map(|(server, _)| logins(server) - 1)
+        .map(|(server, _)| server.logins() - 1)
         .collect();
     assert_eq!(served.iter().sum::<usize>(), 5, "{served:?}");
     assert!(
@@ -204,7 +192,7 @@ async fn a_right_is_a_line_that_reads_one_file_and_is_cut_off_again() {
         .split('"')
         .next()
         .unwrap();
-    assert_eq!(sha256_of_file(path.as_ref()).unwrap().0, stage.sha256);
+    assert_eq!(sha256_of_file(path).0, stage.package.sha256);
     // Somebody else adds a key meanwhile.
     fs::write(&file, format!("{now}ssh-ed25519 AAAA of-another\n")).unwrap();
     stage.relay.release().await;
@@ -248,12 +236,7 @@ async fn serve_two_files(server: &Server) {
     let mut bytes = fs::read(&first.source).unwrap();
     bytes[0] ^= 1;
     fs::write(&source, bytes).unwrap();
-    let second = Upload {
-        sha256: sha256_of_file(&source).unwrap().0,
-        source,
-        dest: server.path("another").to_str().unwrap().to_owned(),
-        ..first.clone()
-    };
+    let second = upload_of(source, &server.path("another"));
     let files = [&first, &second].map(|upload| session.upload(upload, &|_, _| {}));
     for sent in futures::future::join_all(files).await {
         assert_eq!(sent.unwrap(), SIZE);
@@ -298,14 +281,7 @@ async fn a_neighbour_with_another_host_key_is_refused() {
     if !server::is_available() {
         return;
     }
-    let stage = Stage::new();
-    let servers = servers(3);
-    let proxy = Proxy::new(&servers[0].0, Duration::ZERO).await;
-    let first = stage
-        .session(proxy.options(&servers[0].0), Become::default())
-        .await;
-    let dest = servers[0].0.path("package");
-    assert_eq!(stage.send(&first, &dest).await, SIZE);
+    let (stage, servers, proxy, _first) = the_first_over_a_line().await;
     // Whoever has its address now is another.
     proxy.lead_to(&servers[2].0);
     let second = stage.session_on(&servers[1].0).await;
@@ -321,7 +297,7 @@ async fn a_neighbour_with_another_host_key_is_refused() {
             || warned[0].contains("@@@@"),
         "{warned:?}"
     );
-    assert_eq!(logins(&servers[2].0), 0);
+    assert_eq!(servers[2].0.logins(), 0);
     stage.relay.release().await;
     assert_keys_as_before(&servers);
 }
@@ -352,7 +328,7 @@ async fn a_neighbour_that_sends_something_else_is_found_out_and_serves_nobody_an
     );
     let third = stage.session_on(&servers[2].0).await;
     assert_eq!(stage.send(&third, &dest(2)).await, 0);
-    assert_eq!((logins(&servers[0].0), logins(&servers[1].0)), (2, 2));
+    assert_eq!((servers[0].0.logins(), servers[1].0.logins()), (2, 2));
     stage.relay.release().await;
     assert_keys_as_before(&servers);
 }
@@ -405,16 +381,7 @@ async fn a_neighbour_that_cannot_be_reached_or_breaks_off_is_made_good_from_here
     if !server::is_available() {
         return;
     }
-    let stage = Stage::new();
-    let servers = servers(3);
-    let proxy = Proxy::new(&servers[0].0, Duration::ZERO).await;
-    let first = stage
-        .session(proxy.options(&servers[0].0), Become::default())
-        .await;
-    assert_eq!(
-        stage.send(&first, &servers[0].0.path("package")).await,
-        SIZE
-    );
+    let (stage, servers, proxy, _first) = the_first_over_a_line().await;
     // The host is lost when a third of it has been handed on.
     proxy.end_after(SIZE / 3, false);
     let second = stage.session_on(&servers[1].0).await;
@@ -561,29 +528,14 @@ async fn users_of_any_shell_serve_and_fetch_without_more_rights() {
     }
 }
 
-/// A line of sudoers for the time of a test.
-struct Rule(PathBuf);
-
-impl Drop for Rule {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_root_are_served_and_fetched_by_users_who_become_root() {
-    if !server::is_available() || !server::is_root() {
-        return;
-    }
-    if !Path::new("/usr/bin/sudo").exists() {
-        eprintln!("SKIPPED: this test needs `sudo`");
+    if !privilege::can_run() {
         return;
     }
     let stage = Stage::new();
     let user = User::new(stage.folder.path(), "/bin/sh");
-    let rule = Rule(Path::new("/etc/sudoers.d").join(&user.name));
-    fs::write(&rule.0, format!("{} ALL=(ALL) ALL\n", user.name)).unwrap();
-    fs::set_permissions(&rule.0, fs::Permissions::from_mode(0o440)).unwrap();
+    let _rule = Rule::sudo(&user, "USER ALL=(ALL) ALL\n");
     let mut hosts = Vec::new();
     for number in 0..3 {
         let (server, keys) = server_of(&user, number);
@@ -592,11 +544,7 @@ async fn files_of_root_are_served_and_fetched_by_users_who_become_root() {
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
         let mut options = server.options();
         options.user.clone_from(&user.name);
-        let privilege = Become {
-            user: Some("root".to_owned()),
-            password: Some(Secret::new(PASSWORD.to_owned())),
-            ..Become::default()
-        };
+        let privilege = to("root", Method::Sudo, Some(PASSWORD));
         let session = stage.session(options, privilege).await;
         hosts.push((server, keys, session));
     }
@@ -630,66 +578,6 @@ async fn files_of_root_are_served_and_fetched_by_users_who_become_root() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     assert_eq!(left, Vec::<String>::new());
-    drop(hosts);
-    drop(rule);
-}
-
-/// The program with `--relay` on some hosts.
-struct Run {
-    folder: tempfile::TempDir,
-}
-
-impl Run {
-    fn new(stage: &Stage, servers: &[(Server, Vec<u8>)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let (mut inventory, mut known) = (String::new(), String::new());
-        for (number, (server, _)) in servers.iter().enumerate() {
-            inventory.push_str(&format!(
-                "web{number} ansible_connection=ssh ansible_host=127.0.0.1 ansible_port={} ansible_user={} \
-                 ansible_ssh_private_key_file={} at={}\n",
-                server.port,
-                server::me(),
-                server.path("user").display(),
-                server.folder.path().display(),
-            ));
-            known.push_str(&server.known_line("ed25519"));
-        }
-        fs::write(at("inventory"), inventory).unwrap();
-        fs::write(at("known"), known).unwrap();
-        let package = stage.folder.path().join("package");
-        fs::write(
-            at("play.yaml"),
-            format!(
-                "- hosts: all\n  gather_facts: false\n  tasks:\n    - name: send the package\n      copy:\n        \
-                 src: {}\n        dest: \"{{{{ at }}}}/package\"\n        mode: '0640'\n",
-                package.display()
-            ),
-        )
-        .unwrap();
-        Self { folder }
-    }
-
-    fn start(&self, more: &[&str]) -> Child {
-        let at = |name: &str| self.folder.path().join(name);
-        Command::new(env!("CARGO_BIN_EXE_kk"))
-            .arg("run")
-            .arg(at("play.yaml"))
-            .arg("-i")
-            .arg(at("inventory"))
-            .args(["--relay", "-F", "none", "-o", "json", "--known-hosts"])
-            .arg(at("known"))
-            .args(more)
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap())
-            .env("HOME", self.folder.path())
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    }
 }
 
 /// Whether one of its sessions still runs a client.
@@ -712,12 +600,20 @@ async fn a_program_that_is_killed_leaves_no_right_behind_and_the_next_run_does_t
     }
     let stage = Stage::new();
     let servers = servers(3);
-    let program = Run::new(&stage, &servers);
+    let task = format!(
+        "    - copy: {{src: {}, dest: '{{{{ at }}}}/package', mode: '0640'}}\n",
+        stage.package.source.display()
+    );
+    let play = Play::new(
+        servers.iter().map(|(server, _)| (server, server.port)),
+        &task,
+    );
+    let start = || play.start(&["--relay", "-o", "json"]);
     for wait in [0, 60, 120, 200] {
         for (server, _) in &servers {
             let _ = fs::remove_file(server.path("package"));
         }
-        let mut killed = program.start(&[]);
+        let mut killed = start();
         let began = Instant::now();
         while !servers.iter().any(|(server, _)| has_right(server)) {
             assert!(began.elapsed() < Duration::from_secs(60));
@@ -741,7 +637,7 @@ async fn a_program_that_is_killed_leaves_no_right_behind_and_the_next_run_does_t
         }
         assert_keys_as_before(&servers);
     }
-    let output = program.start(&[]).wait_with_output().unwrap();
+    let output = start().wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -754,7 +650,7 @@ async fn a_program_that_is_killed_leaves_no_right_behind_and_the_next_run_does_t
     // One had all of it; whether another had begun does not matter.
     assert!(sent <= SIZE, "{sent}: {report}");
     for (server, _) in &servers {
-        stage.assert_arrived(&server.path("package"));
+        assert_arrived(&stage.upload(&server.path("package")));
     }
     assert_keys_as_before(&servers);
 }

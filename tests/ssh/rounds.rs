@@ -1,7 +1,6 @@
 //! How often the program asks a host for something, counted in the log of a real server.
 
-use std::process::Command;
-
+use super::runs::Play;
 use super::server::{self, Server};
 
 /// What one run of the program cost the host.
@@ -15,24 +14,7 @@ struct Cost {
 
 /// Runs a playbook of `tasks` on a server whose log has every packet.
 fn run(server: &Server, tasks: &str) -> Cost {
-    let folder = &server.folder;
-    let path = |name: &str| folder.path().join(name);
-    std::fs::write(
-        path("inventory.ini"),
-        format!(
-            "one ansible_connection=ssh ansible_host=127.0.0.1 ansible_port={} ansible_user={} ansible_ssh_private_key_file={}\n",
-            server.port,
-            server::me(),
-            path("user").display()
-        ),
-    )
-    .unwrap();
-    std::fs::write(path("known"), server.known_line("ed25519")).unwrap();
-    std::fs::write(
-        path("site.yaml"),
-        format!("- hosts: one\n  gather_facts: false\n  tasks:\n{tasks}"),
-    )
-    .unwrap();
+    let play = Play::new([(server, server.port)], tasks);
     let count = || {
         let log = server.log();
         let sessions = log.matches("Starting session: ").count();
@@ -40,16 +22,7 @@ fn run(server: &Server, tasks: &str) -> Cost {
         (sessions, answers)
     };
     let before = count();
-    let output = Command::new(env!("CARGO_BIN_EXE_kk"))
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", path("home"))
-        .args(["run", path("site.yaml").to_str().unwrap(), "--yes"])
-        .args(["-i", path("inventory.ini").to_str().unwrap()])
-        .args(["--known-hosts", path("known").to_str().unwrap()])
-        .args(["--workdir", path("work").to_str().unwrap()])
-        .output()
-        .unwrap();
+    let output = play.start(&["--yes"]).wait_with_output().unwrap();
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -71,11 +44,8 @@ fn an_unchanged_file_costs_one_round_trip_and_a_command_one() {
     let server = Server::with("LogLevel DEBUG3");
     let folder = server.path("out");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::write(
-        server.path("t.j2"),
-        "for {{ inventory_hostname }}\n".repeat(30),
-    )
-    .unwrap();
+    let source = server.path("t.j2");
+    std::fs::write(&source, "for {{ inventory_hostname }}\n".repeat(30)).unwrap();
     let tasks = |count: usize, task: &dyn Fn(usize) -> String| -> String {
         (0..count)
             .map(|number| format!("    - {}\n", task(number)))
@@ -84,7 +54,8 @@ fn an_unchanged_file_costs_one_round_trip_and_a_command_one() {
     let dest = |kind: &str, number: usize| format!("{}/{kind}{number}", folder.display());
     let template = |number: usize| {
         format!(
-            "template: {{src: t.j2, dest: '{}', mode: '0644'}}",
+            "template: {{src: {}, dest: '{}', mode: '0644'}}",
+            source.display(),
             dest("t", number)
         )
     };

@@ -9,8 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use kk::connect::Connector;
 use kk::connect::known_hosts::KnownHosts;
 use kk::connect::ssh::SshOptions;
+use kk::remote::{Become, Session};
+use tokio_util::sync::CancellationToken;
 
 /// Whether a server can run here; says loudly if not.
 pub fn is_available() -> bool {
@@ -246,6 +249,11 @@ impl Server {
         fs::read_to_string(self.path("log")).unwrap()
     }
 
+    /// How often somebody logged in.
+    pub fn logins(&self) -> usize {
+        self.log().matches("Accepted publickey").count()
+    }
+
     /// The process that listens.
     pub fn id(&self) -> u32 {
         self.process.id()
@@ -283,6 +291,19 @@ impl Server {
         }
         found.remove(0);
         found
+    }
+
+    /// Waits until nothing of them is left.
+    pub async fn no_session_left(&self) {
+        let began = Instant::now();
+        loop {
+            let left = self.sessions();
+            if left.is_empty() {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{left:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     fn wait_until_up(&self) {
@@ -325,6 +346,11 @@ fn launch(folder: &Path, name: &str) -> Child {
         .stderr(log)
         .spawn()
         .unwrap()
+}
+
+/// A session of the user who logs in, which nobody cancels.
+pub fn session_over(connector: Arc<dyn Connector>) -> Session {
+    Session::new(connector, Become::default(), CancellationToken::new())
 }
 
 /// Sends a signal to one process.

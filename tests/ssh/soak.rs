@@ -2,35 +2,21 @@
 //! memory does not grow.
 
 use std::collections::HashMap;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kk::connect::ssh::connect;
 use kk::connect::{Command, TransportError};
-use kk::remote::{Become, Session};
-use tokio_util::sync::CancellationToken;
+use kk::remote::Session;
 
+use super::process::{is_alone, memory};
 use super::proxy::Proxy;
-use super::server::{self, Server};
+use super::server::{self, Server, session_over};
 
 const COMMANDS: usize = 10_000;
 const CONNECTIONS: usize = 20;
-/// Other tests use memory too, so this one has a process of its own.
-const OWN_PROCESS: &str = "KK_TEST_SOAK";
-const NAME: &str = "ssh::soak::ten_thousand_commands_over_connections_that_are_cut";
-
-/// The memory that this process has now, in KiB.
-fn memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
 
 /// What became of the commands of one connection.
 #[derive(Default)]
@@ -71,7 +57,16 @@ async fn work(session: Session, file: String, next: Arc<AtomicUsize>) -> Outcome
     }
 }
 
-async fn soak() {
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_commands_over_connections_that_are_cut() {
+    if !server::is_available() {
+        return;
+    }
+    // Other tests use memory too.
+    let name = "ssh::soak::ten_thousand_commands_over_connections_that_are_cut";
+    if !is_alone(name, " done, ") {
+        return;
+    }
     let server = Server::start();
     let file = server.path("ran").to_str().unwrap().to_owned();
     let mut proxies = Vec::new();
@@ -82,11 +77,7 @@ async fn soak() {
         let connector = connect(proxy.options(&server)).await.unwrap();
         proxies.push(proxy);
         connectors.push(Arc::clone(&connector));
-        sessions.push(Session::new(
-            connector,
-            Become::default(),
-            CancellationToken::new(),
-        ));
+        sessions.push(session_over(connector));
     }
     let proxies = Arc::new(proxies);
     let is_over = Arc::new(AtomicBool::new(false));
@@ -111,14 +102,14 @@ async fn soak() {
     while next.load(Ordering::Relaxed) < COMMANDS / 4 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let early = memory();
+    let early = memory("VmRSS");
     let mut all = Outcomes::default();
     while let Some(outcomes) = workers.join_next().await {
         let outcomes = outcomes.unwrap();
         all.done.extend(outcomes.done);
         all.unknown.extend(outcomes.unknown);
     }
-    let late = memory();
+    let late = memory("VmRSS");
     is_over.store(true, Ordering::Release);
     let cuts: usize = cutter.await.unwrap();
 
@@ -147,48 +138,10 @@ async fn soak() {
     for connector in &connectors {
         connector.close().await;
     }
-    let began = Instant::now();
-    loop {
-        let left = server.sessions();
-        if left.is_empty() {
-            break;
-        }
-        assert!(
-            began.elapsed() < Duration::from_secs(20),
-            "{left:?} are left on the host"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    server.no_session_left().await;
     eprintln!(
         "{} done, {} unknown, {cuts} cuts, {reconnects} connections anew, {early} and {late} KiB",
         all.done.len(),
         all.unknown.len()
     );
-}
-
-#[test]
-fn ten_thousand_commands_over_connections_that_are_cut() {
-    if !server::is_available() {
-        return;
-    }
-    if std::env::var_os(OWN_PROCESS).is_some() {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build();
-        runtime.unwrap().block_on(soak());
-        return;
-    }
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", NAME, "--nocapture"])
-        .env(OWN_PROCESS, "1")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && errors.contains(" done, "),
-        "{said}\n{errors}"
-    );
-    eprintln!("{errors}");
 }

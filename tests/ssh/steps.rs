@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kk::connect::ssh::connect;
 use kk::connect::{Command, Output, TransportError};
-use kk::remote::{Become, Session};
+use kk::remote::Session;
 use tokio_util::sync::CancellationToken;
 
 use super::people::User;
-use super::server::{self, Server};
+use super::server::{self, Server, session_over};
 
 /// A session on the server, and how many commands sshd was asked to start.
 async fn session_on(server: &Server) -> Session {
-    let connector = connect(server.options()).await.unwrap();
-    Session::new(connector, Become::default(), CancellationToken::new())
+    session_over(connect(server.options()).await.unwrap())
 }
 
 fn started(server: &Server) -> usize {
@@ -274,8 +273,7 @@ async fn any_login_shell_will_do() {
         let user = User::new(server.folder.path(), shell);
         let mut options = server.options();
         options.user.clone_from(&user.name);
-        let connector = connect(options).await.unwrap();
-        let session = Session::new(connector, Become::default(), CancellationToken::new());
+        let session = session_over(connect(options).await.unwrap());
         let before = started(&server);
         for _ in 0..3 {
             let output = run(&session, "cat; id -un; exit 4", b"it's !\\ \n").await;

@@ -7,63 +7,16 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use kk::connect::ssh::connect;
-use kk::remote::{Become, RemoteError, Session, Upload, sha256_of_file};
+use kk::remote::{Become, RemoteError, Session, Upload};
 use tokio_util::sync::CancellationToken;
 
+use super::files::{MEBIBYTE, assert_arrived, parts_beside, source, upload_of};
 use super::proxy::Proxy;
-use super::server::{self, Server};
+use super::server::{self, Server, session_over};
 
-const MEBIBYTE: u64 = 1024 * 1024;
-
-/// A file with something in each MiB, and its upload. Most of it is a hole, so it costs little.
+/// The upload of a file of so many MiB.
 fn file(server: &Server, mebibytes: u64) -> Upload {
-    let source = server.path("source");
-    let mut file = std::fs::File::create(&source).unwrap();
-    for number in 0..mebibytes {
-        file.seek(SeekFrom::Start(number * MEBIBYTE + number))
-            .unwrap();
-        write!(file, "MiB {number}").unwrap();
-    }
-    file.set_len(mebibytes * MEBIBYTE + 17).unwrap();
-    let (sha256, size) = sha256_of_file(&source).unwrap();
-    Upload {
-        source,
-        sha256,
-        size,
-        dest: server.path("dest").to_str().unwrap().to_owned(),
-        mode: 0o640,
-        owner: None,
-        group: None,
-    }
-}
-
-fn session_over(connector: std::sync::Arc<dyn kk::connect::Connector>) -> Session {
-    Session::new(connector, Become::default(), CancellationToken::new())
-}
-
-/// What an upload leaves while it is not done.
-fn parts(upload: &Upload) -> Vec<PathBuf> {
-    let folder = Path::new(&upload.dest).parent().unwrap();
-    let entries = std::fs::read_dir(folder).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    let mut parts: Vec<PathBuf> = paths
-        .filter(|path| path.extension().is_some_and(|ending| ending == "part"))
-        .collect();
-    parts.sort();
-    parts
-}
-
-fn assert_arrived(upload: &Upload) {
-    assert_eq!(
-        sha256_of_file(upload.dest.as_ref()).unwrap().0,
-        upload.sha256
-    );
-    let mode = std::fs::metadata(&upload.dest)
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o7777, upload.mode);
-    assert_eq!(parts(upload), Vec::<PathBuf>::new());
+    upload_of(source(server, mebibytes), &server.path("dest"))
 }
 
 /// A folder with an `openssl` that counts how often it is called, and is `text` the first time.
@@ -145,15 +98,7 @@ async fn a_cut_leaves_no_process_and_the_upload_goes_on() {
     proxy.end_after(190 * MEBIBYTE, false);
     let error = session.upload(&upload, &|_, _| {}).await.unwrap_err();
     assert!(matches!(error, RemoteError::Transport(_)), "{error}");
-    let began = Instant::now();
-    while !server.sessions().is_empty() {
-        assert!(
-            began.elapsed() < Duration::from_secs(15),
-            "{:?}",
-            server.sessions()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    server.no_session_left().await;
     assert!(!Path::new(&upload.dest).exists());
     proxy.mend();
     let sent = session.upload(&upload, &|_, _| {}).await.unwrap();
@@ -186,17 +131,12 @@ async fn a_cancelled_upload_leaves_no_process() {
     };
     session.upload(&upload, &stop).await.unwrap_err();
     connector.close().await;
-    let began = Instant::now();
-    while !server.sessions().is_empty() {
-        assert!(
-            began.elapsed() < Duration::from_secs(15),
-            "{:?}",
-            server.sessions()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    server.no_session_left().await;
     // A program that was stopped would not be the server's any more.
-    let part = parts(&upload).first().cloned().expect("what arrived stays");
+    let part = parts_beside(&upload.dest)
+        .first()
+        .cloned()
+        .expect("what arrived stays");
     for process in std::fs::read_dir("/proc").unwrap() {
         let files = process.unwrap().path().join("fd");
         for file in std::fs::read_dir(files).into_iter().flatten() {

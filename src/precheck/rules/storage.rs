@@ -29,6 +29,14 @@ pub(in crate::precheck) fn storage(look: &Look<'_>) -> Judgements {
         });
         return vec![(None, judgement)];
     }
+    if let Some(diagnostic) = look.input.storage_files.first() {
+        let judgement = Judgement::fail(
+            diagnostic.message.clone(),
+            "files of this machine that the storage needs",
+            diagnostic.hint.clone().unwrap_or_default(),
+        );
+        return vec![(None, judgement)];
+    }
     let judgement = match &look.settings().image_registry.storage {
         Storage::Filesystem { rootdir, nfs_mount } => {
             filesystem(look, rootdir, nfs_mount.as_deref())
@@ -352,6 +360,24 @@ mod tests {
         assert_eq!(
             (typo.status, typo.remedy.as_str()),
             (Status::Fail, "did you mean `s3`?")
+        );
+    }
+
+    #[test]
+    fn files_of_this_machine() {
+        let mut world = World::new(&["node1"]);
+        let missing =
+            crate::diagnostic::Diagnostic::error("cannot read `/home/ca.pem`: no such file")
+                .hint("it is copied");
+        world.storage_files = vec![missing];
+        let found = world.finding("storage", None);
+        assert_eq!(
+            (found.status, found.measured.as_str(), found.remedy.as_str()),
+            (
+                Status::Fail,
+                "cannot read `/home/ca.pem`: no such file",
+                "it is copied"
+            )
         );
     }
 

@@ -311,7 +311,7 @@ mod tests {
         (1..=2).filter_map(writer).collect()
     }
 
-    fn runs(process: &u32) -> bool {
+    fn runs(process: u32) -> bool {
         let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
         !state.is_empty() && !state.contains(") Z ")
     }
@@ -329,15 +329,15 @@ mod tests {
         let left = writers(first);
         killed.kill().unwrap();
         killed.wait().unwrap();
-        assert!(left.iter().all(runs), "{left:?}");
+        assert!(left.iter().copied().all(runs), "{left:?}");
         let mut next = feed(second, file.path(), &user);
-        until("they end", || !left.iter().any(runs));
+        until("they end", || !left.iter().copied().any(runs));
         assert!(!first.exists());
         // This one ends with its input, and everything of it.
         let mine = writers(second);
         drop(next.stdin.take());
         assert!(next.wait().unwrap().success());
-        until("mine end", || !mine.iter().any(runs));
+        until("mine end", || !mine.iter().copied().any(runs));
         assert!(!second.exists());
     }
 }

@@ -15,11 +15,6 @@ use tokio::sync::mpsc;
 /// little memory.
 pub(super) const PIECE: usize = 128 * 1024;
 
-/// The sha256 and the size of a file of this machine. Blocks.
-pub fn sha256_of_file(path: &Path) -> std::io::Result<(String, u64)> {
-    Sums::of_file(path).map(|sums| (sums.sha256, sums.size))
-}
-
 /// What Ansible and this program call a file's checksum, and its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sums {

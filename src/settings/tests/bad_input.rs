@@ -503,22 +503,22 @@ fn disagreeing_spellings() {
 
 #[test]
 fn storage() {
-    insta::assert_snapshot!(config("  image_registry:\n    docker_registry:\n      storage:\n        filesystem: {rootdir: /opt/docker-registry/data}\n        s3: {region: a, bucket: b}\n"), @r"
+    insta::assert_snapshot!(config("  image_registry:\n    docker_registry:\n      storage:\n        filesystem: {rootdir: /opt/docker-registry/data}\n        s3: {region: cn-north-1, bucket: b}\n"), @r"
     error: two storage drivers: `filesystem` and `s3`
      --> config.yaml:8:9
       |
     7 |         filesystem: {rootdir: /opt/docker-registry/data}
       |         ---------- `filesystem` here
-    8 |         s3: {region: a, bucket: b}
+    8 |         s3: {region: cn-north-1, bucket: b}
       |         ^^ `s3` here
       |
       = hint: a registry takes exactly one: remove the others
     ");
-    insta::assert_snapshot!(config("  image_registry:\n    docker_registry:\n      storage:\n        s3: {region: a, bucket: b}\n        azure: {accountname: a, container: b}\n        inmemory: {}\n"), @r"
+    insta::assert_snapshot!(config("  image_registry:\n    docker_registry:\n      storage:\n        s3: {region: cn-north-1, bucket: b}\n        azure: {accountname: a, container: b}\n        inmemory: {}\n"), @r"
     error: 3 storage drivers: `s3`, `azure` and `inmemory`
      --> config.yaml:8:9
       |
-    7 |         s3: {region: a, bucket: b}
+    7 |         s3: {region: cn-north-1, bucket: b}
       |         -- `s3` here
     8 |         azure: {accountname: a, container: b}
       |         ^^^^^ `azure` here
@@ -545,48 +545,46 @@ fn storage() {
       |
       = hint: use version 2.8.3, or another driver
     ");
-    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: a, bucket: b, forcepathstyle: true}\n"), @r"
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: cn-north-1, bucket: b, forcepathstyle: true}\n"), @r"
     error: docker-registry 2.8.3 does not know `forcepathstyle` of the driver `s3`
-     --> config.yaml:8:36
+     --> config.yaml:8:45
       |
-    8 |         s3: {region: a, bucket: b, forcepathstyle: true}
-      |                                    ^^^^^^^^^^^^^^
+    8 |         s3: {region: cn-north-1, bucket: b, forcepathstyle: true}
+      |                                             ^^^^^^^^^^^^^^
       |
       = hint: it would be ignored without a word: remove it, or choose another version
     ");
-    insta::assert_snapshot!(config("  docker_registry_version: 3.0.0\n  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: a, bucket: b, regionendpoint: \"https://minio:9000\"}\n"), @r#"
+    insta::assert_snapshot!(config("  docker_registry_version: 3.0.0\n  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: cn-north-1, bucket: b, regionendpoint: \"https://minio:9000\"}\n"), @r#"
     error: docker-registry 3.0.0 needs `forcepathstyle` with `regionendpoint`
-     --> config.yaml:9:52
+     --> config.yaml:9:61
       |
-    9 |         s3: {region: a, bucket: b, regionendpoint: "https://minio:9000"}
-      |                                                    ^^^^^^^^^^^^^^^^^^^^
+    9 |         s3: {region: cn-north-1, bucket: b, regionendpoint: "https://minio:9000"}
+      |                                                             ^^^^^^^^^^^^^^^^^^^^
       |
       = hint: add `forcepathstyle: true`
     "#);
-    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: a, bucket: \"s3://b\", accesskey: a, chunksize: 1000}\n"), @r#"
-    error: the storage driver `s3` needs `accesskey` and `secretkey` together
-     --> config.yaml:8:54
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: cn-north-1, bucket: \"s3://b\", accesskey: a, chunksize: 1000}\n"), @r#"
+    error: `image_registry.docker_registry.storage.s3.chunksize` must be at least 5242880, found `1000`
+     --> config.yaml:8:77
       |
-    8 |         s3: {region: a, bucket: "s3://b", accesskey: *, chunksize: 1000}
-      |                                                      ^
+    8 |         s3: {region: cn-north-1, bucket: "s3://b", accesskey: *, chunksize: 1000}
+      |                                                                             ^^^^
+
+    error: the storage driver `s3` needs `accesskey` and `secretkey` together
+     --> config.yaml:8:63
+      |
+    8 |         s3: {region: cn-north-1, bucket: "s3://b", accesskey: *, chunksize: 1000}
+      |                                                               ^
       |
       = hint: give both, or neither where the machine's role grants access
 
     error: a bucket is named without `s3://`
-     --> config.yaml:8:33
+     --> config.yaml:8:42
       |
-    8 |         s3: {region: a, bucket: "s3://b", accesskey: *, chunksize: 1000}
-      |                                 ^^^^^^^^
+    8 |         s3: {region: cn-north-1, bucket: "s3://b", accesskey: *, chunksize: 1000}
+      |                                          ^^^^^^^^
       |
       = hint: write the bucket's name alone; a prefix goes into `rootdirectory`
-
-    error: `chunksize` must be at least 5242880
-     --> config.yaml:8:68
-      |
-    8 |         s3: {region: a, bucket: "s3://b", accesskey: *, chunksize: 1000}
-      |                                                                    ^^^^
-      |
-      = hint: S3 takes no smaller parts; leave it out for the default
     "#);
     insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        azure: {accountname: a, container: b}\n"), @r"
     error: the storage driver `azure` needs `accountkey`
@@ -598,13 +596,11 @@ fn storage() {
       = hint: add the key of the account; docker-registry 3 takes `credentials` instead
     ");
     insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        gcs: {bucket: a, chunksize: 1000}\n"), @r"
-    error: `chunksize` must be a multiple of 262144
+    error: `image_registry.docker_registry.storage.gcs.chunksize` must be at least 262144, found `1000`
      --> config.yaml:8:37
       |
     8 |         gcs: {bucket: a, chunksize: 1000}
       |                                     ^^^^
-      |
-      = hint: leave it out for the default
     ");
     insta::assert_snapshot!(config("  image_registry:\n    docker_registry:\n      storage:\n        nfs: {server: a}\n"), @r"
     error: unknown setting `image_registry.docker_registry.storage.nfs`
@@ -614,6 +610,202 @@ fn storage() {
       |         ^^^
       |
       = hint: known under `image_registry.docker_registry.storage`: filesystem, s3, azure, gcs, swift, oss, inmemory
+    ");
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: frankfurt, bucket: b, keyid: k, v4auth: false, storageclass: GLACIER_IR}\n"), @r"
+    error: Amazon's S3 takes no other signature than version 4
+     --> config.yaml:8:62
+      |
+    8 |         s3: {region: frankfurt, bucket: b, keyid: k, v4auth: false, storageclass: GLACIER_IR}
+      |                                                              ^^^^^
+      |
+      = hint: leave `v4auth` out, or name another service in `regionendpoint`
+
+    error: `frankfurt` is no region of Amazon's
+     --> config.yaml:8:22
+      |
+    8 |         s3: {region: frankfurt, bucket: b, keyid: k, v4auth: false, storageclass: GLACIER_IR}
+      |                      ^^^^^^^^^
+      |
+      = hint: such as `eu-central-1`; for another service name its address in `regionendpoint`
+
+    error: `keyid` is ignored without `encrypt: true`
+     --> config.yaml:8:51
+      |
+    8 |         s3: {region: frankfurt, bucket: b, keyid: k, v4auth: false, storageclass: GLACIER_IR}
+      |                                                   ^
+      |
+      = hint: add it, or remove `keyid`
+
+    error: docker-registry 2.8.3 does not take the storage class `GLACIER_IR`
+     --> config.yaml:8:83
+      |
+    8 |         s3: {region: frankfurt, bucket: b, keyid: k, v4auth: false, storageclass: GLACIER_IR}
+      |                                                                                   ^^^^^^^^^^
+      |
+      = hint: leave it out for `STANDARD`, or choose another version
+    ");
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: a, bucket: b, regionendpoint: \"minio/x y\", storageclass: standard, objectacl: public}\n"), @r#"
+    error: `image_registry.docker_registry.storage.s3.storageclass` must be `NONE`, `STANDARD`, `REDUCED_REDUNDANCY`, `STANDARD_IA`, `ONEZONE_IA`, `INTELLIGENT_TIERING`, `OUTPOSTS`, `GLACIER_IR` or `EXPRESS_ONEZONE`, found `standard`
+     --> config.yaml:8:79
+      |
+    8 |         s3: {region: a, bucket: b, regionendpoint: "minio/x y", storageclass: standard, objectacl: public}
+      |                                                                               ^^^^^^^^
+      |
+      = hint: did you mean `STANDARD`?
+
+    error: `image_registry.docker_registry.storage.s3.objectacl` must be `private`, `public-read`, `public-read-write`, `authenticated-read`, `aws-exec-read`, `bucket-owner-read` or `bucket-owner-full-control`, found `public`
+     --> config.yaml:8:100
+      |
+    8 |         s3: {region: a, bucket: b, regionendpoint: "minio/x y", storageclass: standard, objectacl: public}
+      |                                                                                                    ^^^^^^
+      |
+      = hint: write `private`, `public-read`, `public-read-write`, `authenticated-read`, `aws-exec-read`, `bucket-owner-read` or `bucket-owner-full-control`
+
+    error: `regionendpoint` must be an address
+     --> config.yaml:8:52
+      |
+    8 |         s3: {region: a, bucket: b, regionendpoint: "minio/x y", storageclass: standard, objectacl: public}
+      |                                                    ^^^^^^^^^^^
+      |
+      = hint: such as `https://storage.example.com:9000`
+    "#);
+    insta::assert_snapshot!(config("  docker_registry_version: 3.0.0\n  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        s3: {region: cn-north-1, bucket: b, loglevel: loud, storageclass: EXPRESS_ONEZONE, redirectendpoint: cdn, sessiontoken: x}\n"), @r"
+    error: `image_registry.docker_registry.storage.s3.loglevel` must be `off`, `debug`, `debugwithsigning`, `debugwithhttpbody`, `debugwithrequestretries`, `debugwithrequesterrors` or `debugwitheventstreambody`, found `loud`
+     --> config.yaml:9:55
+      |
+    9 |         s3: {region: cn-north-1, bucket: b, loglevel: loud, storageclass: EXPRESS_ONEZONE, redirectendpoint: cdn, sessiontoken: *}
+      |                                                       ^^^^
+      |
+      = hint: write `off`, `debug`, `debugwithsigning`, `debugwithhttpbody`, `debugwithrequestretries`, `debugwithrequesterrors` or `debugwitheventstreambody`
+
+    error: unknown setting `image_registry.docker_registry.storage.s3.sessiontoken`
+     --> config.yaml:9:115
+      |
+    9 |         s3: {region: cn-north-1, bucket: b, loglevel: loud, storageclass: EXPRESS_ONEZONE, redirectendpoint: cdn, sessiontoken: *}
+      |                                                                                                                   ^^^^^^^^^^^^
+      |
+      = hint: known under `image_registry.docker_registry.storage.s3`: accesskey, secretkey, region, regionendpoint, bucket, encrypt, keyid, secure, skipverify, v4auth, chunksize, multipartcopychunksize, multipartcopymaxconcurrency, multipartcopythresholdsize, rootdirectory, storageclass, useragent, objectacl, forcepathstyle, accelerate, usedualstack, usefipsendpoint, loglevel, redirectendpoint
+
+    error: docker-registry 3.0.0 does not know `redirectendpoint` of the driver `s3`
+     --> config.yaml:9:92
+      |
+    9 |         s3: {region: cn-north-1, bucket: b, loglevel: loud, storageclass: EXPRESS_ONEZONE, redirectendpoint: cdn, sessiontoken: *}
+      |                                                                                            ^^^^^^^^^^^^^^^^
+      |
+      = hint: it would be ignored without a word: remove it, or choose another version
+
+    error: `redirectendpoint` must be an address
+     --> config.yaml:9:110
+      |
+    9 |         s3: {region: cn-north-1, bucket: b, loglevel: loud, storageclass: EXPRESS_ONEZONE, redirectendpoint: cdn, sessiontoken: *}
+      |                                                                                                              ^^^
+      |
+      = hint: such as `https://storage.example.com:9000`
+
+    error: docker-registry 3.0.0 does not take the storage class `EXPRESS_ONEZONE`
+     --> config.yaml:9:75
+      |
+    9 |         s3: {region: cn-north-1, bucket: b, loglevel: loud, storageclass: EXPRESS_ONEZONE, redirectendpoint: cdn, sessiontoken: *}
+      |                                                                           ^^^^^^^^^^^^^^^
+      |
+      = hint: leave it out for `STANDARD`, or choose another version
+    ");
+    insta::assert_snapshot!(config("  docker_registry_version: 3.0.0\n  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        azure: {accountname: a, container: b, accountkey: k, retry_delay: soon, max_retries: -2}\n"), @r"
+    error: `image_registry.docker_registry.storage.azure.retry_delay` is not a length of time, found `soon`
+     --> config.yaml:9:75
+      |
+    9 |         azure: {accountname: a, container: b, accountkey: *, retry_delay: soon, max_retries: -2}
+      |                                                                           ^^^^
+      |
+      = hint: such as `100ms` or `2s`
+
+    error: `image_registry.docker_registry.storage.azure.max_retries` must be at least -1, found `-2`
+     --> config.yaml:9:94
+      |
+    9 |         azure: {accountname: a, container: b, accountkey: *, retry_delay: soon, max_retries: -2}
+      |                                                                                              ^^
+
+    error: docker-registry 3.0.0 needs `credentials.type` for the storage driver `azure`
+     --> config.yaml:9:9
+      |
+    9 |         azure: {accountname: a, container: b, accountkey: *, retry_delay: soon, max_retries: -2}
+      |         ^^^^^
+      |
+      = hint: with `accountkey` it is `credentials.type: shared_key`
+    ");
+    insta::assert_snapshot!(config("  docker_registry_version: 3.0.0\n  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        azure: {accountname: a, container: b, credentials: {type: client_secret, clientid: c}}\n"), @r"
+    error: docker-registry 3.0.0 needs `credentials.tenantid`, `credentials.secret` for the storage driver `azure`
+     --> config.yaml:9:67
+      |
+    9 |         azure: {accountname: a, container: b, credentials: {type: client_secret, clientid: c}}
+      |                                                                   ^^^^^^^^^^^^^
+      |
+      = hint: `credentials.type` is `shared_key` with `accountkey`, `client_secret` with `clientid`, `tenantid` and `secret`, or `default_credentials`
+    ");
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        gcs: {bucket: a, chunksize: 262145, keyfile: k.json, maxconcurrency: 3, credentials: {client_email: me}}\n"), @r"
+    error: `image_registry.docker_registry.storage.gcs.maxconcurrency` must be at least 25, found `3`
+     --> config.yaml:8:78
+      |
+    8 |         gcs: {bucket: a, chunksize: 262145, keyfile: k.json, maxconcurrency: 3, credentials: {client_email: me}}
+      |                                                                              ^
+
+    error: `chunksize` must be a multiple of 262144
+     --> config.yaml:8:37
+      |
+    8 |         gcs: {bucket: a, chunksize: 262145, keyfile: k.json, maxconcurrency: 3, credentials: {client_email: me}}
+      |                                     ^^^^^^
+      |
+      = hint: leave it out for the default
+
+    error: the storage driver `gcs` takes `keyfile` or `credentials`, not both
+     --> config.yaml:8:54
+      |
+    8 |         gcs: {bucket: a, chunksize: 262145, keyfile: k.json, maxconcurrency: 3, credentials: {client_email: me}}
+      |                                                      ^^^^^^
+      |
+      = hint: remove one of them
+    ");
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        swift: {username: u, password: p, authurl: keystone, container: c, authversion: 4, chunksize: 1000, endpointtype: here, tempurlmethods: [[GET]]}\n"), @r"
+    error: `image_registry.docker_registry.storage.swift.authversion` must be a whole number from 0 to 3, found `4`
+     --> config.yaml:8:89
+      |
+    8 | ...   swift: {username: u, password: *, authurl: keystone, container: c, authversion: 4, chunksize: 1000, endpointtype: here, tempurl...
+      |                                                                                       ^
+
+    error: `image_registry.docker_registry.storage.swift.chunksize` must be at least 1048576, found `1000`
+     --> config.yaml:8:103
+      |
+    8 | ...   swift: {username: u, password: *, authurl: keystone, container: c, authversion: 4, chunksize: 1000, endpointtype: here, tempurl...
+      |                                                                                                     ^^^^
+
+    error: `image_registry.docker_registry.storage.swift.endpointtype` must be `public`, `internal` or `admin`, found `here`
+     --> config.yaml:8:123
+      |
+    8 | ...   swift: {username: u, password: *, authurl: keystone, container: c, authversion: 4, chunksize: 1000, endpointtype: here, tempurl...
+      |                                                                                                                         ^^^^
+      |
+      = hint: write `public`, `internal` or `admin`
+
+    error: expected a text in `image_registry.docker_registry.storage.swift.tempurlmethods`, found a list
+     --> config.yaml:8:146
+      |
+    8 | ...ion: 4, chunksize: 1000, endpointtype: here, tempurlmethods: [[GET]]}
+      |                                                                  ^^^^^
+
+    error: `authurl` must be an address
+     --> config.yaml:8:52
+      |
+    8 | ...   swift: {username: u, password: *, authurl: keystone, container: c, authversion: 4, chunksize: 1000, endpointtype: here, tempurl...
+      |                                                  ^^^^^^^^
+      |
+      = hint: such as `https://storage.example.com:9000`
+    ");
+    insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        filesystem: {maxthreads: 5}\n"), @r"
+    error: `image_registry.docker_registry.storage.filesystem.maxthreads` must be at least 25, found `5`
+     --> config.yaml:8:34
+      |
+    8 |         filesystem: {maxthreads: 5}
+      |                                  ^
     ");
     insta::assert_snapshot!(set("image_registry.docker_registry.storage.filesystem.nfs_mount=nfs://server/export"), @r"
     error: `image_registry.docker_registry.storage.filesystem.nfs_mount` must be an NFS export, found `nfs://server/export`

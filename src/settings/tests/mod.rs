@@ -256,9 +256,14 @@ fn templates_see_every_default_and_both_spellings() {
           "storage": {
             "filesystem": {
               "rootdir": "/var/lib/docker-registry/data",
-              "nfs_mount": ""
+              "nfs_mount": "",
+              "maxthreads": ""
             }
-          }
+          },
+          "redirect": {
+            "disable": false
+          },
+          "storage_ca": ""
         },
         "harbor_version": "v2.10.2",
         "docker_registry_version": "2.8.3",
@@ -343,7 +348,7 @@ fn drivers_with_little_to_tell() {
     assert_eq!(memory(sets(&[&format!("{path}.inmemory={{}}")])), none);
     assert_eq!(memory(sets(&[&format!("{path}.inmemory=")])), none);
     let azure = config(
-        "  docker_registry_version: 3.0.0\n  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        azure: {accountname: a, container: c, credentials: {type: client_secret, secret: hush}}\n",
+        "  docker_registry_version: 3.0.0\n  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        azure: {accountname: a, container: c, credentials: {type: client_secret, clientid: i, tenantid: t, secret: hush}}\n",
     );
     let Storage::Object { parameters, .. } = &azure.image_registry.storage else {
         panic!("azure was given")

@@ -32,7 +32,7 @@ spec:
     type: docker-registry
     auth: {registry: \"registry.example.org:5000/team\", password: 123456, plain_http: false}
     ha_vip: 10.0.0.100
-    docker_registry: {storage: {s3: {region: a, bucket: b, chunksize: 5242880}}}
+    docker_registry: {storage: {s3: {region: cn-north-1, bucket: b, chunksize: 5242880}}}
     harbor: {data_dir: /data, extra: [1, {a: b}]}
   docker_version: 24.0.7
   cri: {docker_version: 24.0.7}

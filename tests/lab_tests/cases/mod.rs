@@ -15,5 +15,6 @@ mod registry;
 mod settings;
 mod signals;
 mod space;
+mod storage;
 mod trust;
 mod users;

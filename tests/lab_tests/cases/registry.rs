@@ -44,7 +44,7 @@ done | tr '\0' '\n' | awk '!seen[$0]++ { print; fflush() }'
 }
 
 /// Nobody but their owner can read a secret on the host.
-fn assert_no_readable_secret(host: &Host, secrets: &[String]) {
+pub(super) fn assert_no_readable_secret(host: &Host, secrets: &[String]) {
     let patterns = format!("{}\n", secrets.join("\n"));
     let output = host.feed(
         "cat >/run/patterns; find / /var/lib/docker /tmp /run -xdev \\( -path /proc -o -path /sys -o -path /var/lib/docker/overlay2 -o -path /run/patterns -o -path /usr/share -o -path /etc/shadow -o -path /etc/shadow- \\) -prune -o -type f -perm /077 -exec grep -lFf /run/patterns {} + ; rm /run/patterns",

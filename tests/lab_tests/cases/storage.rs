@@ -1,0 +1,120 @@
+//! A registry on an object store: what one host takes the other has, and the store's secret stays where it belongs.
+
+use std::path::PathBuf;
+
+use super::registry::assert_no_readable_secret;
+use crate::lab_tests::client::{DockerClient, Image};
+use crate::lab_tests::lab::Case;
+use crate::lab_tests::objects::ObjectStore;
+use crate::lab_tests::site::Site;
+
+/// Writes a Config file.
+fn config(site: &Site, name: &str, spec: &serde_json::Value) -> PathBuf {
+    let path = site.path().join(name);
+    let document = serde_json::json!({
+        "apiVersion": "kubekey.kubesphere.io/v1", "kind": "Config", "spec": spec,
+    });
+    std::fs::write(&path, document.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn two_registries_on_one_object_store() {
+    let case = Case::new(
+        "storage: two registries on S3 with its own authority",
+        &[1, 2],
+    );
+    let site = Site::of(&case.hosts, 2);
+    let [node1, node2] = &case.hosts[..] else {
+        unreachable!()
+    };
+    case.step("the object store");
+    let store = ObjectStore::start(site.path(), 9700);
+    site.keep_secret(&store.secretkey);
+    site.keep_secret(&store.accesskey);
+    let good = config(&site, "good.yaml", &store.settings());
+    let kk = |words: &str| site.kk(words).arg("-c").arg(good.display().to_string());
+
+    case.step("install");
+    kk("init registry -o json").run().expect(0);
+    let folder = "/etc/docker-registry";
+    let modes =
+        format!("cd {folder} && stat -c '%a %U %n' . config.yml storage storage/trust/ca.crt");
+    assert_eq!(
+        node1.sh(&modes),
+        "700 root .\n600 root config.yml\n700 root storage\n644 root storage/trust/ca.crt"
+    );
+    assert!(node1.is(&format!("grep -q 'disable: true' {folder}/config.yml")));
+
+    case.step("pushed to one, pulled from the other");
+    let password = site.password();
+    let client = DockerClient::new(node1);
+    client.login(&node1.address, &password).unwrap();
+    let image = client.push(&node1.address, "some/image:1").unwrap();
+    let same = Image {
+        reference: image.reference.replace(&node1.address, &node2.address),
+        ..image.clone()
+    };
+    let other = DockerClient::new(node2);
+    other.login(&node2.address, &password).unwrap();
+    other.pull(&same).unwrap();
+
+    drop((client, other));
+
+    case.step("a second run finds nothing to do");
+    let ran = kk("init registry -o json").run().expect(0);
+    ran.expect_recap(&[("changed", 0), ("failed", 0), ("bytes_sent", 0)]);
+
+    case.step("the secret is in no log, no difference and no other file");
+    let mut changed = store.settings();
+    changed["image_registry"]["docker_registry"]["storage"]["s3"]["rootdirectory"] =
+        "/other".into();
+    let changed = config(&site, "changed.yaml", &changed);
+    let ran = site
+        .kk("init registry -o json --check --diff")
+        .arg("-c")
+        .arg(changed.display().to_string())
+        .run()
+        .expect(0);
+    assert!(ran.changed_tasks()["node1"].contains(&"configuration".to_owned()));
+    let secrets = [store.secretkey.clone(), store.accesskey.clone()];
+    for host in &case.hosts {
+        assert_no_readable_secret(host, &secrets);
+        for secret in &secrets {
+            let found = host.feed(
+                "read -r secret; grep -qF -- \"$secret\" /etc/docker-registry/config.yml || echo 'not looked for'; { journalctl --no-pager -q; docker logs kk-registry 2>&1; docker inspect kk-registry; grep -rF . /etc/docker-registry/compose.yaml /var/lib/kk; } | grep -cF -- \"$secret\"",
+                format!("{secret}\n").as_bytes(),
+            );
+            assert_eq!(
+                String::from_utf8_lossy(&found.stdout).trim(),
+                "0",
+                "{}: a secret in a log",
+                host.name
+            );
+        }
+        host.assert_no_remains();
+    }
+    let mut folders = vec![site.workdir()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            for secret in &secrets {
+                assert!(!text.contains(secret), "a secret in {}", path.display());
+            }
+        }
+    }
+
+    case.step("images outlive the registries");
+    kk("delete registry -o json").run().expect(0);
+    assert!(node1.is(&format!("[ ! -e {folder} ]")));
+    kk("init registry -o json").run().expect(0);
+    let client = DockerClient::new(node2);
+    client.login(&node1.address, &password).unwrap();
+    client.pull(&image).unwrap();
+}
