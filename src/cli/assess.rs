@@ -2,6 +2,7 @@
 //! first. Changes nothing on any host.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -11,15 +12,16 @@ use super::live::Live;
 use super::names::Names;
 use super::prepare::Prepared;
 use super::storage;
+use super::vip::Vip;
 use crate::artifact::{self, Cache, Kind, PackageError};
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{EventKind, Fleet, Member, NoticeLevel};
-use crate::facts::{self, Facts, FactsError, PeerProbe};
+use crate::facts::{self, Facts, FactsError, PeerProbe, VrrpProbe};
 use crate::pki::{CertificateNames, check_own};
 use crate::precheck::{
-    self, ControlFacts, Finding, HostConnection, HostState, Input, Package, PackageCondition,
-    PackageKind, PackageState, Waivers,
+    self, ControlFacts, Finding, HeardVrrp, HostConnection, HostState, Input, Package,
+    PackageCondition, PackageKind, PackageState, Waivers,
 };
 
 /// What was found out.
@@ -51,9 +53,11 @@ pub async fn assess(
                 .map(|facts| facts.binary_type.clone())
         })
         .collect();
-    let (packages, probes) = tokio::join!(
+    let (packages, probes, vip_answers, vrrp) = tokio::join!(
         packages(prepared, live, &arches),
-        reach(prepared, live, fleet)
+        reach(prepared, live, fleet),
+        vip_answers(prepared),
+        hear_vrrp(live, fleet, names.vip.as_ref()),
     );
     let (states, packages) = packages;
     let mut hosts = IndexMap::new();
@@ -84,7 +88,8 @@ pub async fn assess(
         control: control_facts(),
         own_certificate,
         storage_files: storage::files(prepared),
-        vip_answers: vip_answers(prepared).await,
+        vip_answers,
+        vrrp,
         waivers,
         now: time::OffsetDateTime::now_utc().unix_timestamp(),
     };
@@ -181,6 +186,39 @@ async fn reach(prepared: &Prepared, live: &Live, fleet: &Fleet) -> Vec<(String, 
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// What the registry hosts hear of VRRP, all listening at once. Where one of them runs keepalived already, nothing is sent.
+async fn hear_vrrp(live: &Live, fleet: &Fleet, vip: Option<&Vip>) -> Option<HeardVrrp> {
+    let vip = vip?;
+    let runs = |facts: &Facts| {
+        let mut containers = facts.containers.iter();
+        containers.any(|container| container.running && container.image.contains("keepalived"))
+    };
+    let only_listened = vip.hosts.keys().any(|name| {
+        let facts = fleet.member(name).and_then(|member| member.facts());
+        facts.is_some_and(|facts| runs(&facts))
+    });
+    let probes = vip.hosts.iter().map(|(name, host)| async move {
+        let (source, interface) = (host.source?, host.interface.as_deref()?);
+        let member = fleet.member(name)?;
+        let peers: Vec<IpAddr> = match only_listened {
+            true => Vec::new(),
+            false => vip.peers_of(name),
+        };
+        let heard = match member.session_as_root(&live.control.cancel) {
+            Ok(session) => facts::vrrp(&session, interface, source, &peers).await,
+            Err(error) => Err(error),
+        };
+        let heard = heard.unwrap_or_else(|error| VrrpProbe::Unknown(error.to_string()));
+        Some((name.clone(), (source, heard)))
+    });
+    let hosts = futures::future::join_all(probes).await;
+    Some(HeardVrrp {
+        router_id: vip.router_id,
+        hosts: hosts.into_iter().flatten().collect(),
+        only_listened,
+    })
 }
 
 /// Every package that the hosts need, looked at once. Reading gigabytes takes a moment: it happens on a thread of its

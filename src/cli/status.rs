@@ -16,8 +16,12 @@ const STATUS: &str = r#"
 PATH=$PATH:/usr/local/bin:/usr/local/sbin
 if [ -f "$1/registry.json" ]; then printf 'installed '; tr -d '\n' <"$1/registry.json"; echo; fi
 if command -v docker >/dev/null 2>&1; then
-  docker ps -a --filter label=com.docker.compose.project=kk-registry --format 'container {{.Names}} {{.State}} {{.Status}}' 2>/dev/null
+  for project in kk-registry kk-keepalived; do
+    docker ps -a --filter label=com.docker.compose.project=$project --format 'container {{.Names}} {{.State}} {{.Status}}' 2>/dev/null
+  done
 fi
+PATH=$PATH:/usr/sbin:/sbin
+ip -o address show 2>/dev/null | while read -r _ _ _ address _; do echo "address ${address%/*}"; done
 exit 0
 "#;
 
@@ -83,16 +87,22 @@ async fn look(member: &Member, live: &Live) -> (String, Value, Recap) {
 fn read(said: &str) -> Value {
     let mut installed = Value::Null;
     let mut containers = Vec::new();
+    let mut addresses = Vec::new();
     for line in said.lines() {
         if let Some(json) = line.strip_prefix("installed ") {
             installed = serde_json::from_str(json).unwrap_or(Value::Null);
+        } else if let Some(address) = line.strip_prefix("address ") {
+            addresses.push(address);
         } else if let Some(words) = line.strip_prefix("container ") {
             let mut words = words.splitn(3, ' ');
             containers
                 .push(json!({"name": words.next(), "state": words.next(), "status": words.next()}));
         }
     }
-    json!({ "installed": installed, "containers": containers })
+    let holds_vip = installed["vip"]
+        .as_str()
+        .map(|vip| addresses.contains(&vip));
+    json!({ "installed": installed, "containers": containers, "holds_vip": holds_vip })
 }
 
 /// For people: a line for each host, and its containers and waivers below.
@@ -115,6 +125,9 @@ fn text(rows: &[(String, Value, Recap)]) -> String {
             word(&installed["version"]),
             word(&installed["endpoint"])
         ));
+        if status["holds_vip"] == true {
+            text.push_str(&format!("  holds {}\n", word(&installed["vip"])));
+        }
         for container in status["containers"].as_array().into_iter().flatten() {
             text.push_str(&format!(
                 "  container {}: {}\n",

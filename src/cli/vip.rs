@@ -66,13 +66,16 @@ impl Vip {
         })
     }
 
+    /// The addresses of the other hosts.
+    pub fn peers_of(&self, name: &str) -> Vec<IpAddr> {
+        let others = self.hosts.iter().filter(|(other, _)| *other != name);
+        others.filter_map(|(_, other)| other.source).collect()
+    }
+
     /// For templates.
     pub fn variables(&self) -> Value {
         let of_host = |(name, host): (&String, &VipHost)| {
-            let peers: Vec<IpAddr> = (self.hosts.iter())
-                .filter(|(other, _)| *other != name)
-                .filter_map(|(_, other)| other.source)
-                .collect();
+            let peers = self.peers_of(name);
             let value = json!({
                 "interface": host.interface,
                 "source": host.source,

@@ -26,6 +26,7 @@ mod storage;
 mod subset;
 mod system;
 mod vars;
+mod vrrp;
 
 pub use answer::{Answer, FactText};
 pub use gather::{Extent, FactsError, SCRIPT, SYSTEM_SCRIPT, Wanted, ask, gather, parse};
@@ -35,3 +36,4 @@ pub use model::{
 pub use peers::{PEERS_SCRIPT, PeerProbe, PeerResult, parse as parse_peers, peers};
 pub use subset::Subset;
 pub use system::binary_type;
+pub use vrrp::{VRRP_SCRIPT, VrrpProbe, parse as parse_vrrp, vrrp};

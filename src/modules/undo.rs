@@ -93,13 +93,15 @@ while [ "$#" -ge 3 ]; do
     firewalld)
       if command -v firewall-cmd >/dev/null 2>&1 && [ "$(firewall-cmd --state 2>/dev/null)" = running ]; then
         [ -n "$two" ] || two=$(firewall-cmd --get-default-zone)
+        case $one in */*) what=port ;; *) what=protocol ;; esac
         for kept in '' --permanent; do
-          if firewall-cmd --quiet $kept --zone="$two" --query-port="$one"; then answer=present; fi
+          if firewall-cmd --quiet $kept --zone="$two" --query-$what="$one"; then answer=present; fi
         done
       fi
       ;;
     ufw)
-      if command -v ufw >/dev/null 2>&1 && ufw status | grep -q "^$one[[:space:]]*ALLOW"; then answer=present; fi
+      case $one in */*) wanted=$one ;; *) wanted=Anywhere/$one ;; esac
+      if command -v ufw >/dev/null 2>&1 && ufw status | grep -q "^$wanted[[:space:]]*ALLOW"; then answer=present; fi
       ;;
   esac
   echo "$number $answer"

@@ -1,10 +1,12 @@
 //! Everything that the rules judge. The caller looks; the rules only read this.
 
+use std::net::IpAddr;
+
 use indexmap::IndexMap;
 
 use super::Waivers;
 use crate::diagnostic::Diagnostic;
-use crate::facts::{Facts, PeerProbe};
+use crate::facts::{Facts, PeerProbe, VrrpProbe};
 use crate::inventory::Inventory;
 use crate::settings::Settings;
 
@@ -27,10 +29,23 @@ pub struct Input<'a> {
     pub storage_files: Vec<Diagnostic>,
     /// Whether anything answers at the virtual address; `None` when that was not tried.
     pub vip_answers: Option<bool>,
+    /// What the registry hosts heard of VRRP; `None` without a virtual address, and when that was not tried.
+    pub vrrp: Option<HeardVrrp>,
     /// Checks that the user waived.
     pub waivers: Waivers,
     /// Now, in seconds since 1970, by this machine's clock.
     pub now: i64,
+}
+
+/// What was heard on the wire before an installation with a virtual address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeardVrrp {
+    /// The virtual router id that is to be used.
+    pub router_id: u8,
+    /// Each registry host that listened: its own address, and what it heard.
+    pub hosts: IndexMap<String, (IpAddr, VrrpProbe)>,
+    /// Nothing was sent, because keepalived runs here already and would be bothered.
+    pub only_listened: bool,
 }
 
 /// What was found out about one host.

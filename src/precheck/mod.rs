@@ -18,8 +18,8 @@ use serde::Serialize;
 
 pub use docs::checks_document;
 pub use input::{
-    ControlFacts, HostConnection, HostState, Input, Package, PackageCondition, PackageKind,
-    PackageState,
+    ControlFacts, HeardVrrp, HostConnection, HostState, Input, Package, PackageCondition,
+    PackageKind, PackageState,
 };
 pub use requirements::{
     BINARIES, IMAGES, OUR_PROJECT, PeerTarget, STAGING, peer_targets, registry_hosts, wanted,

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::{
-    ControlFacts, Finding, HostConnection, HostState, Input, OUR_PROJECT, Package,
+    ControlFacts, Finding, HeardVrrp, HostConnection, HostState, Input, OUR_PROJECT, Package,
     PackageCondition, PackageKind, PackageState, Waivers, check,
 };
 use crate::diagnostic::Diagnostic;
@@ -24,6 +24,7 @@ pub(super) struct World {
     pub(super) own_certificate: Option<Vec<Diagnostic>>,
     pub(super) storage_files: Vec<Diagnostic>,
     pub(super) vip_answers: Option<bool>,
+    pub(super) vrrp: Option<HeardVrrp>,
     pub(super) waivers: Waivers,
 }
 
@@ -53,6 +54,7 @@ impl World {
             own_certificate: None,
             storage_files: Vec::new(),
             vip_answers: None,
+            vrrp: None,
             waivers: Waivers::default(),
         }
     }
@@ -102,6 +104,7 @@ impl World {
             own_certificate: self.own_certificate.clone(),
             storage_files: self.storage_files.clone(),
             vip_answers: self.vip_answers,
+            vrrp: self.vrrp.clone(),
             waivers: self.waivers.clone(),
             now: NOW,
         })

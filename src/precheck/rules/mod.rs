@@ -12,6 +12,7 @@ mod package;
 mod safety;
 mod storage;
 mod vip;
+mod vrrp;
 mod whole;
 
 pub use vip::{VipInterface, interface_of_vip};
@@ -40,7 +41,7 @@ const fn firm(rule: Rule, waivable: Waivable) -> Rule {
 }
 
 /// Every check, in the order in which findings are shown.
-pub static RULES: [Rule; 36] = [
+pub static RULES: [Rule; 37] = [
     firm(
         whole(
             "group",
@@ -71,6 +72,11 @@ pub static RULES: [Rule; 36] = [
         "vip",
         "the virtual address is an address, in a network of every registry host, and unused",
         Judge::Whole(vip::vip),
+    ),
+    whole(
+        "vrrp",
+        "the registry hosts hear each other by VRRP, and nobody else there uses their router id",
+        Judge::Whole(vrrp::vrrp),
     ),
     whole(
         "certificate-names",

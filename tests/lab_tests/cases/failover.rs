@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::lab_tests::client::{DockerClient, Image, assert_registry_works};
 use crate::lab_tests::hosts::Host;
 use crate::lab_tests::lab::{Case, lab};
-use crate::lab_tests::site::Site;
+use crate::lab_tests::site::{Entry, Site};
 
 /// A client that asks for the registry every 50 ms.
 struct Poller {
@@ -51,6 +51,38 @@ done"
         assert!(answers.len() > 10, "{said}");
         let gaps = answers.windows(2).map(|two| two[1] - two[0]);
         gaps.fold(0.0, f64::max)
+    }
+}
+
+/// Stands in for somebody's keepalived: advertises a virtual router by multicast (VRRP version 2, RFC 3768, section 5.1).
+struct Stranger(std::process::Child);
+
+impl Stranger {
+    fn start(host: &Host, id: &str) -> Self {
+        let program = r#"
+use Socket;
+my ($source, $id) = @ARGV;
+socket(my $socket, AF_INET, SOCK_RAW, 112) or die;
+setsockopt($socket, 0, 32, inet_aton($source)) or die;
+my $packet = pack("CCCCCCna4a8", 0x21, $id, 100, 1, 0, 1, 0, inet_aton("10.1.1.1"), "");
+my $sum = unpack("%32n*", $packet);
+$sum = ($sum & 0xffff) + ($sum >> 16);
+substr($packet, 6, 2) = pack("n", ~$sum & 0xffff);
+while (1) {
+  send($socket, $packet, 0, pack_sockaddr_in(0, inet_aton("224.0.0.18"))) or die;
+  select(undef, undef, undef, 1);
+}
+"#;
+        let address = &host.address;
+        let script = format!(
+            "exec 3<&0; perl -e '{program}' {address} {id} & while read -r _ <&3; do :; done; kill $!"
+        );
+        Self(host.start(&script))
+    }
+
+    fn end(mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 
@@ -127,10 +159,25 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
         "/data/registry",
     );
 
-    case.step("storage of each host's own is refused");
+    case.step("storage of each host's own is refused, and another keepalived with the same id");
+    let id = vip.rsplit_once('.').unwrap().1;
+    let stranger = Stranger::start(client, id);
     let ran = site.kk("precheck image_registry -o json").run().expect(3);
     ran.expect_finding("storage", None, "fail", &["on the disks"]);
     ran.expect_finding("vip", None, "pass", &[vip, "nobody answers"]);
+    let words = ["speaks VRRP with the router id", id, &client.address];
+    ran.expect_finding("vrrp", Some("node1"), "fail", &words);
+    stranger.end();
+    one.sh("iptables -I INPUT -p vrrp -j DROP");
+    let ran = site.kk("precheck image_registry -o json").run().expect(3);
+    ran.expect_finding("vrrp", Some("node1"), "fail", &["does not hear `node2`"]);
+    ran.expect_finding(
+        "vrrp",
+        Some("node2"),
+        "pass",
+        &["hears 1 of 1", "nobody else"],
+    );
+    one.sh("iptables -D INPUT -p vrrp -j DROP");
 
     // The folder is shared in truth, but no network file system: the check cannot know it.
     site.set(
@@ -262,7 +309,39 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
     assert_eq!(registries.map(|host| host.sh(started)), before);
     holder(&registries, vip);
 
+    case.step("a third host");
+    let entries: Vec<Entry> = case.hosts.iter().map(Entry::root).collect();
+    site.write_inventory(&entries, 3);
+    init(0);
+    let registries = [one, two, client];
+    let held = holder(&registries, vip);
+    for host in registries {
+        let peers = host.sh("sed -n '/unicast_peer/,/}/p' /etc/kk-keepalived/keepalived.conf");
+        for other in registries {
+            assert_eq!(
+                peers.contains(&format!("{}\n", other.address)),
+                other.name != host.name,
+                "{peers}"
+            );
+        }
+    }
+    let ran = site.kk("status").run().expect(0);
+    ran.says(&[&format!("holds {vip}"), "kk-keepalived"]);
+    // The two that are left agree on one.
+    held.lab("power-off");
+    let left: Vec<&Host> = (registries.into_iter())
+        .filter(|host| host.name != held.name)
+        .collect();
+    holder(&left, vip);
+    held.lab("power-on");
+    holder(&registries, vip);
+
     case.step("without an address");
+    held.wait_until(
+        "the host is back",
+        Duration::from_secs(60),
+        "systemctl is-active -q kk-keepalived",
+    );
     let ran = site
         .kk("init registry -o json")
         .set("image_registry.ha_vip", "")
