@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use super::live::Live;
 use super::names::Names;
 use super::prepare::Prepared;
-use super::storage;
+use super::{storage, storage_proof};
 use crate::artifact::{self, Cache, Kind, PackageError};
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
@@ -51,9 +51,10 @@ pub async fn assess(
                 .map(|facts| facts.binary_type.clone())
         })
         .collect();
-    let (packages, probes) = tokio::join!(
+    let (packages, probes, storage_proofs) = tokio::join!(
         packages(prepared, live, &arches),
-        reach(prepared, live, fleet)
+        reach(prepared, live, fleet),
+        storage_proof::prove(prepared, live, fleet),
     );
     let (states, packages) = packages;
     let mut hosts = IndexMap::new();
@@ -84,6 +85,7 @@ pub async fn assess(
         control: control_facts(),
         own_certificate,
         storage_files: storage::files(prepared),
+        storage_proofs,
         vip_answers: vip_answers(prepared).await,
         waivers,
         now: time::OffsetDateTime::now_utc().unix_timestamp(),
