@@ -11,8 +11,8 @@ use indexmap::IndexMap;
 use super::live::Live;
 use super::names::Names;
 use super::prepare::Prepared;
-use super::storage;
 use super::vip::Vip;
+use super::{storage, storage_proof};
 use crate::artifact::{self, Cache, Kind, PackageError};
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
@@ -53,9 +53,10 @@ pub async fn assess(
                 .map(|facts| facts.binary_type.clone())
         })
         .collect();
-    let (packages, probes, vip_answers, vrrp) = tokio::join!(
+    let (packages, probes, storage_proofs, vip_answers, vrrp) = tokio::join!(
         packages(prepared, live, &arches),
         reach(prepared, live, fleet),
+        storage_proof::prove(prepared, live, fleet),
         vip_answers(prepared),
         hear_vrrp(live, fleet, names.vip.as_ref()),
     );
@@ -88,6 +89,7 @@ pub async fn assess(
         control: control_facts(),
         own_certificate,
         storage_files: storage::files(prepared),
+        storage_proofs,
         vip_answers,
         vrrp,
         waivers,
@@ -202,9 +204,10 @@ async fn hear_vrrp(live: &Live, fleet: &Fleet, vip: Option<&Vip>) -> Option<Hear
     let probes = vip.hosts.iter().map(|(name, host)| async move {
         let (source, interface) = (host.source?, host.interface.as_deref()?);
         let member = fleet.member(name)?;
-        let peers: Vec<IpAddr> = match only_listened {
-            true => Vec::new(),
-            false => vip.peers_of(name),
+        let peers = if only_listened {
+            Vec::new()
+        } else {
+            vip.peers_of(name)
         };
         let heard = match member.session_as_root(&live.control.cancel) {
             Ok(session) => facts::vrrp(&session, interface, source, &peers).await,
@@ -365,7 +368,7 @@ fn control_facts() -> ControlFacts {
 
 /// Whether something answers at the virtual address. A port that refuses answers too.
 async fn vip_answers(prepared: &Prepared) -> Option<bool> {
-    let vip: std::net::IpAddr = prepared
+    let vip: IpAddr = prepared
         .settings
         .image_registry
         .ha_vip

@@ -27,6 +27,7 @@ mod resume;
 mod run;
 mod status;
 mod storage;
+mod storage_proof;
 mod summary;
 mod terminal;
 pub mod usage;

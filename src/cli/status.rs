@@ -99,9 +99,8 @@ fn read(said: &str) -> Value {
                 .push(json!({"name": words.next(), "state": words.next(), "status": words.next()}));
         }
     }
-    let holds_vip = installed["vip"]
-        .as_str()
-        .map(|vip| addresses.contains(&vip));
+    let vip = installed.get("vip").and_then(Value::as_str);
+    let holds_vip = vip.map(|vip| addresses.contains(&vip));
     json!({ "installed": installed, "containers": containers, "holds_vip": holds_vip })
 }
 

@@ -27,6 +27,8 @@ pub struct Input<'a> {
     pub own_certificate: Option<Vec<Diagnostic>>,
     /// What is wrong with the files of this machine that the storage needs.
     pub storage_files: Vec<Diagnostic>,
+    /// How it went to use the storage from the registry hosts; empty where that was not tried.
+    pub storage_proofs: Vec<StorageProof>,
     /// Whether anything answers at the virtual address; `None` when that was not tried.
     pub vip_answers: Option<bool>,
     /// What the registry hosts heard of VRRP; `None` without a virtual address, and when that was not tried.
@@ -46,6 +48,25 @@ pub struct HeardVrrp {
     pub hosts: IndexMap<String, (IpAddr, VrrpProbe)>,
     /// Nothing was sent, because keepalived runs here already and would be bothered.
     pub only_listened: bool,
+}
+
+/// How it went to write something into the storage from one host, to read it back from another and to delete it.
+#[derive(Debug, Clone)]
+pub struct StorageProof {
+    /// The host that wrote.
+    pub host: String,
+    /// The storage as a person names it.
+    pub place: String,
+    /// The host that read; `None` where there is no other.
+    pub reader: Option<String>,
+    /// It went from this machine, because the host forwards nothing.
+    pub is_direct: bool,
+    /// The storage's clock against this machine's, in seconds; positive when it is ahead.
+    pub clock_offset: Option<f64>,
+    /// What went wrong.
+    pub fault: Option<Diagnostic>,
+    /// What could not be deleted.
+    pub left: Option<String>,
 }
 
 /// What was found out about one host.

@@ -19,7 +19,7 @@ use serde::Serialize;
 pub use docs::checks_document;
 pub use input::{
     ControlFacts, HeardVrrp, HostConnection, HostState, Input, Package, PackageCondition,
-    PackageKind, PackageState,
+    PackageKind, PackageState, StorageProof,
 };
 pub use requirements::{
     BINARIES, IMAGES, OUR_PROJECT, PeerTarget, STAGING, peer_targets, registry_hosts, wanted,

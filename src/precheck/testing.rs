@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::{
     ControlFacts, Finding, HeardVrrp, HostConnection, HostState, Input, OUR_PROJECT, Package,
-    PackageCondition, PackageKind, PackageState, Waivers, check,
+    PackageCondition, PackageKind, PackageState, StorageProof, Waivers, check,
 };
 use crate::diagnostic::Diagnostic;
 use crate::facts::{Container, Engine, Facts, Folder, Interface, Os};
@@ -23,6 +23,7 @@ pub(super) struct World {
     pub(super) control: ControlFacts,
     pub(super) own_certificate: Option<Vec<Diagnostic>>,
     pub(super) storage_files: Vec<Diagnostic>,
+    pub(super) storage_proofs: Vec<StorageProof>,
     pub(super) vip_answers: Option<bool>,
     pub(super) vrrp: Option<HeardVrrp>,
     pub(super) waivers: Waivers,
@@ -53,6 +54,7 @@ impl World {
             control: ControlFacts::default(),
             own_certificate: None,
             storage_files: Vec::new(),
+            storage_proofs: Vec::new(),
             vip_answers: None,
             vrrp: None,
             waivers: Waivers::default(),
@@ -103,6 +105,7 @@ impl World {
             control: self.control.clone(),
             own_certificate: self.own_certificate.clone(),
             storage_files: self.storage_files.clone(),
+            storage_proofs: self.storage_proofs.clone(),
             vip_answers: self.vip_answers,
             vrrp: self.vrrp.clone(),
             waivers: self.waivers.clone(),

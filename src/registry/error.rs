@@ -55,6 +55,24 @@ impl ApiError {
         self
     }
 
+    /// What came back is not what was put into a bucket.
+    pub fn wrong_content(bucket: &str) -> Self {
+        Self::new(
+            ApiErrorKind::Proof,
+            format!("what was read from the bucket `{bucket}` is not what was written"),
+        )
+        .hint("look whether all hosts reach the same service")
+    }
+
+    /// A host did not come to an address in time.
+    pub fn unreached(address: &str, port: u16, seconds: u64) -> Self {
+        Self::new(
+            ApiErrorKind::Unreachable,
+            format!("{address} port {port} did not answer within {seconds} s"),
+        )
+        .hint("look whether the service runs, whether the address is right, and at the firewalls on the way")
+    }
+
     pub(super) fn cancelled() -> Self {
         Self::new(ApiErrorKind::Cancelled, "interrupted")
     }

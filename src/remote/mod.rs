@@ -38,6 +38,7 @@ pub use environment::check_variable;
 pub use files::check_removable;
 pub(crate) use files::{aside_function, settle_function};
 pub(crate) use files::{digest_function, look_function};
+pub use forward::Forward;
 pub use found::{FileContent, Found, FoundKind};
 pub use lock::RunLock;
 pub use privilege::{Become, Method};

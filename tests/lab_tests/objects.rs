@@ -21,6 +21,7 @@ pub struct ObjectStore {
     pub secretkey: String,
     /// The authority of its certificate.
     pub authority: PathBuf,
+    log: PathBuf,
     child: Child,
 }
 
@@ -65,8 +66,33 @@ impl ObjectStore {
             accesskey: text("accesskey"),
             secretkey: text("secretkey"),
             authority: folder.join("ca.crt"),
+            log: folder.join("log"),
             child,
         }
+    }
+
+    /// Names of the objects that a precheck wrote and did not delete, by what the store says of its work.
+    pub fn leftovers(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let done = |verb: &str, status: &str| -> Vec<String> {
+            let lines = log.lines().filter(|line| line.contains("/kk-precheck-"));
+            lines
+                .filter(|line| {
+                    line.contains(&format!("\"{verb} ")) && line.contains(&format!("\" {status} "))
+                })
+                .filter_map(|line| line.split(' ').find(|word| word.contains("/kk-precheck-")))
+                .map(str::to_owned)
+                .collect()
+        };
+        let (written, deleted) = (done("PUT", "200"), done("DELETE", "204"));
+        assert!(
+            !written.is_empty(),
+            "the log says nothing of a precheck\n{log}"
+        );
+        written
+            .into_iter()
+            .filter(|name| !deleted.contains(name))
+            .collect()
     }
 
     /// The settings of a registry on it, as the `spec` of a Config file.

@@ -11,6 +11,7 @@ mod network;
 mod package;
 mod safety;
 mod storage;
+mod storage_access;
 mod vip;
 mod vrrp;
 mod whole;
@@ -41,7 +42,7 @@ const fn firm(rule: Rule, waivable: Waivable) -> Rule {
 }
 
 /// Every check, in the order in which findings are shown.
-pub static RULES: [Rule; 37] = [
+pub static RULES: [Rule; 38] = [
     firm(
         whole(
             "group",
@@ -67,6 +68,12 @@ pub static RULES: [Rule; 37] = [
         "storage",
         "exactly one storage driver with everything it needs, shared where several hosts serve the same images",
         Judge::Whole(storage::storage),
+    ),
+    host(
+        "storage-access",
+        Scope::RegistryHosts,
+        "an object can be written into the storage, read back from another host and deleted, and the clocks are near enough",
+        Judge::Whole(storage_access::access),
     ),
     whole(
         "vip",

@@ -191,7 +191,7 @@ fn wrong_types() {
     1 | image_registry=harbor
       | ^^^^^^^^^^^^^^
       |
-      = hint: below it are known: type, auth, https_port, http_port, ha_vip, ha_interface, certificate, trust, harbor, docker_registry, harbor_version, docker_registry_version, keepalived_version, dockercompose_version
+      = hint: below it are known: type, auth, https_port, http_port, ha_vip, ha_interface, ha_virtual_router_id, ha_nopreempt, certificate, trust, harbor, docker_registry, harbor_version, docker_registry_version, keepalived_version, dockercompose_version
     ");
     insta::assert_snapshot!(set("image_registry.auth.plain_http=maybe"), @r"
     error: `image_registry.auth.plain_http` must be true or false, found `maybe`
@@ -240,7 +240,7 @@ fn wrong_types() {
     4 |   image_registry: harbor
       |                   ^^^^^^
       |
-      = hint: below it are known: type, auth, https_port, http_port, ha_vip, ha_interface, certificate, trust, harbor, docker_registry, harbor_version, docker_registry_version, keepalived_version, dockercompose_version
+      = hint: below it are known: type, auth, https_port, http_port, ha_vip, ha_interface, ha_virtual_router_id, ha_nopreempt, certificate, trust, harbor, docker_registry, harbor_version, docker_registry_version, keepalived_version, dockercompose_version
     ");
     insta::assert_snapshot!(config("  image_registry:\n    type: [harbor]\n    auth:\n      plain_http: {}\n"), @r"
     error: expected a text for `image_registry.type`, found a list
@@ -390,6 +390,15 @@ fn ports_and_addresses() {
       |                       ^^^^^^^^^^^^^
       |
       = hint: write the address alone, without a prefix length
+    ");
+    insta::assert_snapshot!(set("image_registry.ha_virtual_router_id=256"), @r"
+    error: `image_registry.ha_virtual_router_id` must be between 1 and 255, found `256`
+     --> --set:1:37
+      |
+    1 | image_registry.ha_virtual_router_id=256
+      |                                     ^^^
+      |
+      = hint: leave it out to have the last byte of the virtual address
     ");
     insta::assert_snapshot!(set("image_registry.ha_vip=127.0.0.1"), @r"
     error: `image_registry.ha_vip` must be an address that a host can have, found `127.0.0.1`

@@ -239,6 +239,8 @@ fn templates_see_every_default_and_both_spellings() {
         "http_port": 80,
         "ha_vip": "",
         "ha_interface": "",
+        "ha_virtual_router_id": "",
+        "ha_nopreempt": true,
         "certificate": {
           "cert_file": "",
           "key_file": "",

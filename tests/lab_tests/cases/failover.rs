@@ -260,7 +260,7 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
             "systemctl is-active -q kk-keepalived && curl -s -o /dev/null -k https://127.0.0.1/v2/",
         );
         // Long enough for a second one to take it, if it wanted to.
-        std::thread::sleep(Duration::from_secs(5));
+        std::thread::sleep(Duration::from_secs(3));
         let now = holder(&registries, vip);
         if !stays && name != "keepalived killed" {
             assert_eq!(now.name, other.name, "{name}: it stays where it went");

@@ -35,7 +35,72 @@ fn two_registries_on_one_object_store() {
     let good = config(&site, "good.yaml", &store.settings());
     let kk = |words: &str| site.kk(words).arg("-c").arg(good.display().to_string());
 
+    case.step("what is wrong with the store is said, and nothing is changed");
+    let precheck =
+        |what: &str, change: &dyn Fn(&mut serde_json::Value), host: &str, words: &[&str]| {
+            let mut settings = store.settings();
+            change(&mut settings["image_registry"]["docker_registry"]);
+            let file = config(&site, &format!("{what}.yaml"), &settings);
+            let ran = site
+                .kk("precheck image_registry -o json")
+                .arg("-c")
+                .arg(file.display().to_string())
+                .run()
+                .expect(3);
+            ran.expect_finding("storage-access", Some(host), "fail", words);
+            ran
+        };
+    precheck(
+        "another key",
+        &|registry| registry["storage"]["s3"]["accesskey"] = "AKIANOBODY".into(),
+        "node1",
+        &["does not know the access key"],
+    );
+    site.keep_secret("not-the-secret");
+    precheck(
+        "another secret",
+        &|registry| registry["storage"]["s3"]["secretkey"] = "not-the-secret".into(),
+        "node1",
+        &["the secret key is wrong"],
+    );
+    precheck(
+        "another bucket",
+        &|registry| registry["storage"]["s3"]["bucket"] = "nothing-here".into(),
+        "node1",
+        &["no bucket `nothing-here`"],
+    );
+    precheck(
+        "no authority",
+        &|registry| drop(registry.as_object_mut().unwrap().remove("storage_ca")),
+        "node1",
+        &["authority that is not trusted", "storage_ca"],
+    );
+    let block = "iptables -A OUTPUT -p tcp --dport 9700 -j REJECT";
+    node2.sh(block);
+    let ran = precheck(
+        "one is cut off",
+        &|_| {},
+        "node2",
+        &["`node2` does not reach it"],
+    );
+    ran.expect_finding(
+        "storage-access",
+        Some("node1"),
+        "fail",
+        &["`node2` does not reach it"],
+    );
+    node2.sh(&block.replace("-A", "-D"));
+    assert_eq!(store.leftovers(), Vec::<String>::new());
+    assert!(!site.workdir().join("secrets.yaml").exists());
+
     case.step("install");
+    let ran = kk("precheck image_registry -o json").run().expect(0);
+    ran.expect_finding(
+        "storage-access",
+        Some("node1"),
+        "pass",
+        &["read back on `node2`", "deleted"],
+    );
     kk("init registry -o json").run().expect(0);
     let folder = "/etc/docker-registry";
     let modes =
@@ -111,6 +176,7 @@ fn two_registries_on_one_object_store() {
     }
 
     case.step("images outlive the registries");
+    assert_eq!(store.leftovers(), Vec::<String>::new());
     kk("delete registry -o json").run().expect(0);
     assert!(node1.is(&format!("[ ! -e {folder} ]")));
     kk("init registry -o json").run().expect(0);
