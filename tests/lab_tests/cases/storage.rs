@@ -184,3 +184,41 @@ fn two_registries_on_one_object_store() {
     client.login(&node1.address, &password).unwrap();
     client.pull(&image).unwrap();
 }
+
+/// The registry of the lab has no driver for Google Cloud, so this goes as far as what would be done.
+#[test]
+fn the_key_of_a_service_account() {
+    let case = Case::new("storage: a key file", &[1]);
+    let site = Site::of(&case.hosts, 1);
+    let key = site.path().join("key.json");
+    let spec = serde_json::json!({"image_registry": {"docker_registry": {"storage": {
+        "gcs": {"bucket": "images", "keyfile": key},
+    }}}});
+    let file = config(&site, "gcs.yaml", &spec);
+    let kk = |words: &str| site.kk(words).arg("-c").arg(file.display().to_string());
+
+    case.step("no file, and one that is no key");
+    let ran = kk("precheck image_registry -o json").run().expect(3);
+    ran.expect_finding("storage", None, "fail", &["cannot read", "key.json"]);
+    let canary = "canary-of-the-private-key";
+    site.keep_secret(canary);
+    std::fs::write(
+        &key,
+        format!("{{\"type\": \"user\", \"private_key\": \"{canary}\"}}"),
+    )
+    .unwrap();
+    let ran = kk("precheck image_registry -o json").run().expect(3);
+    ran.expect_finding("storage", None, "fail", &["no key of a service account"]);
+
+    case.step("what would be done does not show the key");
+    let good = serde_json::json!({
+        "type": "service_account", "client_email": "kk@example", "private_key": canary,
+    });
+    std::fs::write(&key, good.to_string()).unwrap();
+    for output in ["text", "json", "jsonl"] {
+        let ran = kk(&format!("init registry -o {output} --check --diff"))
+            .run()
+            .expect(0);
+        ran.says(&["key of the storage"]);
+    }
+}
