@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::registry::assert_no_readable_secret;
 use crate::lab_tests::client::{DockerClient, Image};
-use crate::lab_tests::lab::Case;
+use crate::lab_tests::lab::{Case, lab};
 use crate::lab_tests::objects::ObjectStore;
 use crate::lab_tests::site::Site;
 
@@ -220,5 +220,54 @@ fn the_key_of_a_service_account() {
             .run()
             .expect(0);
         ran.says(&["key of the storage"]);
+    }
+}
+
+/// Behind one address the hosts' folders have to be one: that is seen by using them.
+#[test]
+fn a_folder_that_two_hosts_share() {
+    let case = Case::new("storage: a shared folder", &[1, 2]);
+    let mut site = Site::of(&case.hosts, 2);
+    site.set("image_registry.ha_vip", lab().get("VIP"));
+    site.set("keepalived_version", lab().get("KEEPALIVED_VERSION"));
+    let [node1, node2] = &case.hosts[..] else {
+        unreachable!()
+    };
+    let mut precheck = |folder: &str, code: i32| {
+        site.set(
+            "image_registry.docker_registry.storage.filesystem.rootdir",
+            folder,
+        );
+        site.kk("precheck image_registry -o json")
+            .run()
+            .expect(code)
+    };
+
+    case.step("one folder");
+    let shared = format!("/shared/{}", std::process::id());
+    node1.sh(&format!("mkdir {shared}"));
+    let ran = precheck(&shared, 0);
+    for (host, other) in [("node1", "node2"), ("node2", "node1")] {
+        let reader = format!("read back on `{other}`");
+        ran.expect_finding("storage-access", Some(host), "pass", &[&shared, &reader]);
+    }
+    ran.expect_finding("storage", None, "pass", &["another one reads"]);
+    assert_eq!(node2.sh(&format!("ls -A {shared}; rmdir {shared}")), "");
+
+    case.step("two folders of one name, and one that cannot be written");
+    for host in &case.hosts {
+        host.sh("mkdir /data/own");
+    }
+    let ran = precheck("/data/own", 3);
+    let words = ["`node2` does not see in `/data/own` what `node1` wrote there"];
+    ran.expect_finding("storage-access", Some("node1"), "fail", &words);
+    ran.expect_finding("storage", None, "fail", &["on the disks of"]);
+    node2.sh("mount -o remount,bind,ro /data");
+    let ran = precheck("/data/own", 3);
+    let words = ["`node2` cannot write into `/data/own`", "Read-only"];
+    ran.expect_finding("storage-access", Some("node2"), "fail", &words);
+    node2.sh("mount -o remount,bind,rw /data");
+    for host in &case.hosts {
+        assert_eq!(host.sh("ls -A /data/own"), "");
     }
 }
