@@ -60,7 +60,8 @@ pub async fn prove(prepared: &Prepared, live: &Live, fleet: &Fleet) -> Vec<Stora
                 let (key, body) = (key(writer), body(writer));
                 async move {
                     written.as_ref().map_err(Clone::clone)?;
-                    let store = reader.store.as_ref().map_err(Clone::clone)?;
+                    let store = reader.store.as_ref();
+                    let store = store.map_err(|error| by(&reader.host, error.clone()))?;
                     let read = store
                         .get(&key)
                         .await

@@ -75,8 +75,15 @@ fn two_registries_on_one_object_store() {
         "node1",
         &["authority that is not trusted", "storage_ca"],
     );
-    let block = "iptables -A OUTPUT -p tcp --dport 9700 -j REJECT";
-    node2.sh(block);
+    let gone = "iptables -A OUTPUT -p tcp --dport 9700 -j";
+    node2.sh(&format!("{gone} DROP"));
+    precheck(
+        "one gets no answer",
+        &|_| {},
+        "node2",
+        &["`node2` does not reach it", "did not answer within 10 s"],
+    );
+    node2.sh(&format!("{} DROP; {gone} REJECT", gone.replace("-A", "-D")));
     let ran = precheck(
         "one is cut off",
         &|_| {},
@@ -89,9 +96,19 @@ fn two_registries_on_one_object_store() {
         "fail",
         &["`node2` does not reach it"],
     );
-    node2.sh(&block.replace("-A", "-D"));
+    node2.sh(&format!("{} REJECT", gone.replace("-A", "-D")));
     assert_eq!(store.leftovers(), Vec::<String>::new());
     assert!(!site.workdir().join("secrets.yaml").exists());
+
+    case.step("a host that forwards nothing");
+    let sshd = "/etc/ssh/sshd_config.d/forward.conf";
+    node2.sh(&format!(
+        "echo AllowTcpForwarding no >{sshd}; systemctl reload ssh"
+    ));
+    let ran = kk("precheck image_registry -o json").run().expect(0);
+    let words = ["read back on `node1`", "asked from this machine"];
+    ran.expect_finding("storage-access", Some("node2"), "pass", &words);
+    node2.sh(&format!("rm {sshd}; systemctl reload ssh"));
 
     case.step("install");
     let ran = kk("precheck image_registry -o json").run().expect(0);
