@@ -37,6 +37,10 @@ pub async fn prove(prepared: &Prepared, live: &Live, fleet: &Fleet) -> Vec<Stora
     let hosts = prepared.registry_hosts();
     let ways = hosts.iter().map(|host| way(host, &place, live, fleet));
     let ways: Vec<Way> = join_all(ways).await.into_iter().flatten().collect();
+    // What is begun goes on to its end, so that nothing is left behind; an interrupted run does not begin it.
+    if live.control.stop.is_cancelled() {
+        return Vec::new();
+    }
     let key = |way: &Way| format!("{prefix}kk-precheck-{}-{}", live.run_id, way.host);
     let body = |way: &Way| {
         format!(
@@ -169,7 +173,11 @@ async fn way(host: &str, place: &StorePlace, live: &Live, fleet: &Fleet) -> Opti
         Ok(address) => address,
         Err(error) => return Some(made(Err(error), None, false)),
     };
-    match tokio::time::timeout(WAY_LIMIT, session.forward(&address, port)).await {
+    let forward = tokio::select! {
+        () = live.control.stop.cancelled() => return None,
+        forward = tokio::time::timeout(WAY_LIMIT, session.forward(&address, port)) => forward,
+    };
+    match forward {
         Ok(Ok(forward)) => {
             let store = Store::new(place.clone(), Some(forward.entrance));
             Some(made(store, Some(forward), false))
