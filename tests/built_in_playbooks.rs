@@ -133,7 +133,7 @@ impl World {
     }
 
     /// What a template of a role writes.
-    fn render(&self, role: &str, template: &str) -> String {
+    pub(crate) fn render(&self, role: &str, template: &str) -> String {
         let library = Library::built_in(None);
         let read = |path: String| {
             let entry = library.read(&path).unwrap()?;

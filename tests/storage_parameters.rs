@@ -2,12 +2,14 @@
 //! the names are those that the driver reads in that version, and the values have the types that it reads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
 use kk::diagnostic::Source;
 use kk::settings::Kind;
-use kk::settings::drivers::{DRIVERS, Driver, FILESYSTEM, Parameter};
+use kk::settings::drivers::{DRIVERS, Driver, FILESYSTEM, Parameter, driver};
 
 use super::built_in_playbooks::World;
 
@@ -34,7 +36,8 @@ fn read_by_drivers() -> BTreeMap<String, BTreeMap<String, Map<String, Value>>> {
 /// A value for a parameter that its setting takes.
 fn sample(driver: &str, parameter: &Parameter, text: &str) -> Value {
     match parameter.name {
-        "authurl" | "regionendpoint" | "endpoint" | "serviceurl" | "redirectendpoint" => {
+        "authurl" => return "https://storage.example.com:9000/v3".into(),
+        "regionendpoint" | "endpoint" | "serviceurl" | "redirectendpoint" => {
             return "https://storage.example.com:9000".into();
         }
         "storageclass" => return "STANDARD".into(),
@@ -56,13 +59,13 @@ fn sample(driver: &str, parameter: &Parameter, text: &str) -> Value {
     }
 }
 
-/// The configuration with every parameter that this version knows and `leave_out` has not, and what was given.
-fn configuration(
+/// A world with every parameter that this version knows, without `leave_out`, and what was given.
+fn every_parameter(
     driver: &Driver,
     version: &str,
     text: &str,
     leave_out: &str,
-) -> (Map<String, Value>, Map<String, Value>) {
+) -> (World, Map<String, Value>) {
     let mut given = Map::new();
     for parameter in driver.parameters {
         // One of kk's own: the hosts mount it, and the registry sees a folder.
@@ -86,9 +89,20 @@ fn configuration(
     }
     let spec = format!(
         "  docker_registry_version: {version}\n  image_registry: {}\n",
-        json!({"docker_registry": {"storage": {driver.name: given}}})
+        json!({"auth": {"plain_http": true}, "docker_registry": {"storage": {driver.name: given}}})
     );
-    let config = World::new(&[], Some(&spec), &json!({})).yaml("docker_registry", "config.yml.j2");
+    (World::new(&[], Some(&spec), &json!({})), given)
+}
+
+/// The part of the configuration that the driver reads, and what was given.
+fn configuration(
+    driver: &Driver,
+    version: &str,
+    text: &str,
+    leave_out: &str,
+) -> (Map<String, Value>, Map<String, Value>) {
+    let (world, given) = every_parameter(driver, version, text, leave_out);
+    let config = world.yaml("docker_registry", "config.yml.j2");
     let storage = config["storage"].as_object().unwrap();
     let written = storage[driver.name]
         .as_object()
@@ -163,4 +177,61 @@ fn every_parameter_arrives_as_its_driver_reads_it() {
             }
         }
     }
+}
+
+/// What the real registry (2.8, with the drivers that Debian builds) says to a configuration, until it listens or ends.
+fn started(config: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    // It is no container: everything lies in one folder, and the port is any.
+    let config = config
+        .replace("/etc/docker/registry", &path)
+        .replace("/var/lib/registry", &path)
+        .replace("addr: :5000", "addr: 127.0.0.1:0")
+        .replace("storage.example.com:9000", "127.0.0.1:1");
+    std::fs::write(folder.path().join("config.yml"), config).unwrap();
+    let mut child = Command::new(super::registry::binary())
+        // What a user of Amazon's tools has in the environment is no part of the test.
+        .env_clear()
+        .arg("serve")
+        .arg(folder.path().join("config.yml"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        said.push_str(&line.unwrap());
+        said.push('\n');
+        if said.contains("listening on") {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    said
+}
+
+#[test]
+fn the_real_registry_takes_every_parameter() {
+    for name in ["filesystem", "inmemory", "s3"] {
+        let driver = driver(name).unwrap();
+        let (world, _) = every_parameter(driver, "2.8.3", "plain", "");
+        let config = world.render("docker_registry", "config.yml.j2");
+        let said = started(&config);
+        assert!(said.contains("listening on"), "{name}: {said}\n{config}");
+    }
+    // Swift is asked at once, so that the parameters were read when it cannot be reached.
+    let (world, _) = every_parameter(driver("swift").unwrap(), "2.8.3", "plain", "");
+    let config = world.render("docker_registry", "config.yml.j2");
+    let said = started(&config);
+    assert!(
+        said.contains("swift authentication failed") && said.contains("connection refused"),
+        "{said}\n{config}"
+    );
+    // It does say so when one cannot be read.
+    let wrong = config.replace("insecureskipverify: true", "insecureskipverify: maybe");
+    assert_ne!(wrong, config);
+    let said = started(&wrong);
+    assert!(said.contains("InsecureSkipVerify"), "{said}");
 }

@@ -27,6 +27,7 @@ mod precheck;
 mod prepare;
 mod resume;
 mod run;
+mod shared_folder;
 mod status;
 mod storage;
 mod storage_proof;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::live::Live;
 use super::prepare::Prepared;
+use super::shared_folder;
 use crate::diagnostic::Diagnostic;
 use crate::engine::Fleet;
 use crate::precheck::StorageProof;
@@ -31,7 +32,7 @@ struct Way {
 /// another driver, or no keys to sign with.
 pub async fn prove(prepared: &Prepared, live: &Live, fleet: &Fleet) -> Vec<StorageProof> {
     let Some((place, prefix)) = place(&prepared.settings) else {
-        return Vec::new();
+        return shared_folder::prove(prepared, live, fleet).await;
     };
     let hosts = prepared.registry_hosts();
     let ways = hosts.iter().map(|host| way(host, &place, live, fleet));

@@ -11,7 +11,8 @@ pub fn checks_document() -> String {
          <!-- Made from the table of rules; a test compares. To write it anew: KK_WRITE_DOCS=1 cargo test --lib precheck::docs -->\n\n\
          `kk precheck image_registry` looks at everything below and changes nothing. `kk init registry` does the same\n\
          first and stops when a check fails. One check uses what the registry will use: `storage-access` writes an object\n\
-         named `kk-precheck-…` under the registry's `rootdirectory` and deletes it again.\n\n\
+         named `kk-precheck-…` under the registry's `rootdirectory` (s3), or a file of that name into a data folder that several\n\
+         hosts are to share, and deletes it again.\n\n\
          A check that fails can be waived by its name: `--waive memory='a test machine'`. The finding is shown as before,\n\
          with the reason, and does not stop the installation. There is no way to waive all of them. `pass` and `warn` never\n\
          stop an installation; `unknown` means that a host could not be asked, and then another check says why.\n\n\

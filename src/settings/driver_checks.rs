@@ -82,7 +82,7 @@ pub fn check_driver(
         "s3" => s3(&mut parameters),
         "azure" => azure(&mut parameters),
         "gcs" => gcs(&mut parameters),
-        "swift" => parameters.address("authurl", true),
+        "swift" => swift(&mut parameters),
         "oss" => parameters.address("endpoint", false),
         _ => {}
     }
@@ -306,6 +306,26 @@ fn gcs(parameters: &mut Parameters<'_>) {
             drivers::KEYFILE,
             "the storage driver `gcs` takes `keyfile` or `credentials`, not both",
             "remove one of them",
+        );
+    }
+}
+
+fn swift(parameters: &mut Parameters<'_>) {
+    parameters.address("authurl", true);
+    let version = parameters
+        .given("authversion")
+        .and_then(|given| given.value.as_u64());
+    let Some(address) = parameters.text("authurl") else {
+        return;
+    };
+    let says = ["v1", "v2", "v3"]
+        .iter()
+        .any(|version| address.contains(version));
+    if version.unwrap_or_default() == 0 && !says {
+        parameters.say(
+            "authurl",
+            "`authurl` does not say the version of the authentication",
+            "it ends with `/v3` for most services; else set `authversion` to 1, 2 or 3",
         );
     }
 }

@@ -98,6 +98,13 @@ fn filesystem(look: &Look<'_>, rootdir: &str, nfs_mount: Option<&str>) -> Judgem
     if !look.is_highly_available() {
         return Judgement::pass(format!("filesystem, `{rootdir}`"), required);
     }
+    let proofs = &look.input.storage_proofs;
+    if proofs.len() == look.registry.len() && proofs.iter().all(|proof| proof.fault.is_none()) {
+        return Judgement::pass(
+            format!("filesystem, `{rootdir}`, what one host writes there another one reads"),
+            required,
+        );
+    }
     let local: Vec<String> = look
         .registry_facts()
         .filter(|(_, facts)| {
@@ -464,6 +471,30 @@ mod tests {
         }
         assert_eq!(world.finding("storage", None).status, Status::Pass);
         world.object_storage("inmemory", json!({}));
+        assert_eq!(world.finding("storage", None).status, Status::Fail);
+    }
+
+    /// A bind mount, a file system that nobody thought of: what counts is that it is shared.
+    #[test]
+    fn a_folder_that_was_seen_to_be_shared() {
+        let mut world = World::new(&["node1", "node2"]);
+        world.settings.image_registry.ha_vip = Some("10.0.0.100".to_owned());
+        let proof = |host: &str, fault: Option<&str>| crate::precheck::StorageProof {
+            host: host.to_owned(),
+            place: "`/data`".to_owned(),
+            reader: None,
+            is_direct: false,
+            clock_offset: None,
+            fault: fault.map(crate::diagnostic::Diagnostic::error),
+            left: None,
+        };
+        world.storage_proofs = vec![proof("node1", None), proof("node2", None)];
+        let shared = world.finding("storage", None);
+        assert_eq!(shared.status, Status::Pass);
+        assert!(shared.measured.contains("another one reads"));
+        world.storage_proofs = vec![proof("node1", None), proof("node2", Some("not seen"))];
+        assert_eq!(world.finding("storage", None).status, Status::Fail);
+        world.storage_proofs = vec![proof("node1", None)];
         assert_eq!(world.finding("storage", None).status, Status::Fail);
     }
 

@@ -808,6 +808,14 @@ fn storage() {
       |                                                  ^^^^^^^^
       |
       = hint: such as `https://storage.example.com:9000`
+
+    error: `authurl` does not say the version of the authentication
+     --> config.yaml:8:52
+      |
+    8 | ...   swift: {username: u, password: *, authurl: keystone, container: c, authversion: 4, chunksize: 1000, endpointtype: here, tempurl...
+      |                                                  ^^^^^^^^
+      |
+      = hint: it ends with `/v3` for most services; else set `authversion` to 1, 2 or 3
     ");
     insta::assert_snapshot!(config("  image_registry:\n    type: docker-registry\n    docker_registry:\n      storage:\n        filesystem: {maxthreads: 5}\n"), @r"
     error: `image_registry.docker_registry.storage.filesystem.maxthreads` must be at least 25, found `5`

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::registry::assert_no_readable_secret;
 use crate::lab_tests::client::{DockerClient, Image};
-use crate::lab_tests::lab::Case;
+use crate::lab_tests::lab::{Case, lab};
 use crate::lab_tests::objects::ObjectStore;
 use crate::lab_tests::site::Site;
 
@@ -183,4 +183,91 @@ fn two_registries_on_one_object_store() {
     let client = DockerClient::new(node2);
     client.login(&node1.address, &password).unwrap();
     client.pull(&image).unwrap();
+}
+
+/// The registry of the lab has no driver for Google Cloud, so this goes as far as what would be done.
+#[test]
+fn the_key_of_a_service_account() {
+    let case = Case::new("storage: a key file", &[1]);
+    let site = Site::of(&case.hosts, 1);
+    let key = site.path().join("key.json");
+    let spec = serde_json::json!({"image_registry": {"docker_registry": {"storage": {
+        "gcs": {"bucket": "images", "keyfile": key},
+    }}}});
+    let file = config(&site, "gcs.yaml", &spec);
+    let kk = |words: &str| site.kk(words).arg("-c").arg(file.display().to_string());
+
+    case.step("no file, and one that is no key");
+    let ran = kk("precheck image_registry -o json").run().expect(3);
+    ran.expect_finding("storage", None, "fail", &["cannot read", "key.json"]);
+    let canary = "canary-of-the-private-key";
+    site.keep_secret(canary);
+    std::fs::write(
+        &key,
+        format!("{{\"type\": \"user\", \"private_key\": \"{canary}\"}}"),
+    )
+    .unwrap();
+    let ran = kk("precheck image_registry -o json").run().expect(3);
+    ran.expect_finding("storage", None, "fail", &["no key of a service account"]);
+
+    case.step("what would be done does not show the key");
+    let good = serde_json::json!({
+        "type": "service_account", "client_email": "kk@example", "private_key": canary,
+    });
+    std::fs::write(&key, good.to_string()).unwrap();
+    for output in ["text", "json", "jsonl"] {
+        let ran = kk(&format!("init registry -o {output} --check --diff"))
+            .run()
+            .expect(0);
+        ran.says(&["key of the storage"]);
+    }
+}
+
+/// Behind one address the hosts' folders have to be one: that is seen by using them.
+#[test]
+fn a_folder_that_two_hosts_share() {
+    let case = Case::new("storage: a shared folder", &[1, 2]);
+    let mut site = Site::of(&case.hosts, 2);
+    site.set("image_registry.ha_vip", lab().get("VIP"));
+    site.set("keepalived_version", lab().get("KEEPALIVED_VERSION"));
+    let [node1, node2] = &case.hosts[..] else {
+        unreachable!()
+    };
+    let mut precheck = |folder: &str, code: i32| {
+        site.set(
+            "image_registry.docker_registry.storage.filesystem.rootdir",
+            folder,
+        );
+        site.kk("precheck image_registry -o json")
+            .run()
+            .expect(code)
+    };
+
+    case.step("one folder");
+    let shared = format!("/shared/{}", std::process::id());
+    node1.sh(&format!("mkdir {shared}"));
+    let ran = precheck(&shared, 0);
+    for (host, other) in [("node1", "node2"), ("node2", "node1")] {
+        let reader = format!("read back on `{other}`");
+        ran.expect_finding("storage-access", Some(host), "pass", &[&shared, &reader]);
+    }
+    ran.expect_finding("storage", None, "pass", &["another one reads"]);
+    assert_eq!(node2.sh(&format!("ls -A {shared}; rmdir {shared}")), "");
+
+    case.step("two folders of one name, and one that cannot be written");
+    for host in &case.hosts {
+        host.sh("mkdir /data/own");
+    }
+    let ran = precheck("/data/own", 3);
+    let words = ["`node2` does not see in `/data/own` what `node1` wrote there"];
+    ran.expect_finding("storage-access", Some("node1"), "fail", &words);
+    ran.expect_finding("storage", None, "fail", &["on the disks of"]);
+    node2.sh("mount -o remount,bind,ro /data");
+    let ran = precheck("/data/own", 3);
+    let words = ["`node2` cannot write into `/data/own`", "Read-only"];
+    ran.expect_finding("storage-access", Some("node2"), "fail", &words);
+    node2.sh("mount -o remount,bind,rw /data");
+    for host in &case.hosts {
+        assert_eq!(host.sh("ls -A /data/own"), "");
+    }
 }
