@@ -14,7 +14,8 @@ use kk::secret::Redactor;
 use kk::settings::{SetFlag, Settings, SettingsInput};
 use kk::template::{Layer, Scope, Syntax, render_file};
 
-const PLAYBOOKS: [&str; 3] = [
+const PLAYBOOKS: [&str; 4] = [
+    "collect_garbage.yaml",
     "init_registry.yaml",
     "prove_registry.yaml",
     "delete_registry.yaml",

@@ -4,6 +4,7 @@
 //! is worked out by the file of each subcommand. The doc comments are the help texts.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -66,6 +67,9 @@ pub enum Command {
     /// Take away what `init` brought, and nothing else.
     #[command(subcommand, arg_required_else_help = true)]
     Delete(DeleteCommand),
+    /// Look after a registry that is there.
+    #[command(subcommand, arg_required_else_help = true)]
+    Registry(RegistryCommand),
     /// Say what is installed on each host: versions, health, waived checks.
     Status(StatusArguments),
     /// Write an example file to begin with.
@@ -120,6 +124,13 @@ pub enum InitCommand {
 pub enum DeleteCommand {
     /// Take the registry away from the hosts; its data stays unless `--with-data` is given.
     Registry(DeleteRegistryArguments),
+}
+
+/// What to do with a registry.
+#[derive(Debug, Subcommand)]
+pub enum RegistryCommand {
+    /// Free the space of layers that no image has any more. Reads go on, writes are refused meanwhile.
+    Gc(CollectArguments),
 }
 
 /// What to write.
@@ -192,6 +203,29 @@ pub struct DeleteRegistryArguments {
     /// Remove the images and everything else that users stored in the registry, too. There is no way back.
     #[arg(long)]
     pub with_data: bool,
+    /// Where and how.
+    #[command(flatten)]
+    pub built_in: BuiltInFlags,
+}
+
+/// `kk registry gc`.
+#[derive(Debug, Clone, Args)]
+pub struct CollectArguments {
+    /// Say what would be freed, and leave everything as it is; the same as `--check`.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How long a collection may take. It is ended then, and writes are taken again, also when this program or a host died in the
+    /// middle.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = super::flags::parse_duration)]
+    pub gc_timeout: Duration,
+    /// Where and how.
+    #[command(flatten)]
+    pub built_in: BuiltInFlags,
+}
+
+/// The flags of a command that runs a built-in playbook.
+#[derive(Debug, Clone, Args)]
+pub struct BuiltInFlags {
     /// Hosts and settings.
     #[command(flatten)]
     pub target: TargetFlags,

@@ -331,7 +331,7 @@ fn parse_method(text: &str) -> Result<Method, String> {
 }
 
 /// `30`, `30s`, `2m` or `1h`; at least a second.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let refusal = || "expected a time such as `30`, `30s`, `2m` or `1h`".to_owned();
     let text = text.trim();
     let (digits, seconds_per_unit) = match text.strip_suffix(['s', 'm', 'h']) {

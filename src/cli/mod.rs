@@ -5,6 +5,8 @@
 
 pub mod arguments;
 mod assess;
+mod built_in;
+mod collect;
 mod delete;
 pub mod doc;
 mod exec;
@@ -47,7 +49,7 @@ pub use arguments::Arguments;
 
 use arguments::{
     ColourChoice, Command, CreateCommand, DeleteCommand, InitCommand, InventoryCommand,
-    PlaybooksCommand, PrecheckCommand,
+    PlaybooksCommand, PrecheckCommand, RegistryCommand,
 };
 
 use crate::{inventory, settings};
@@ -100,6 +102,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         Command::Init(InitCommand::Registry(arguments)) => init::run(arguments, global).await,
         Command::Delete(DeleteCommand::Registry(arguments)) => delete::run(arguments, global).await,
+        Command::Registry(RegistryCommand::Gc(arguments)) => collect::run(arguments, global).await,
         Command::Status(arguments) => status::run(arguments, global).await,
         Command::Facts(arguments) => facts::run(arguments, global).await,
         Command::Run(arguments) => run::playbook(arguments, global).await,

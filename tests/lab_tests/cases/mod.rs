@@ -3,6 +3,7 @@
 mod delete;
 mod failover;
 mod firewalls;
+mod gc;
 mod input;
 mod jumps;
 mod kills;
