@@ -355,10 +355,32 @@ fn units_and_the_engines_configuration() {
     }
     let world = World::new(&[], None, &kk);
     insta::assert_snapshot!("unit-docker", world.render("docker", "docker.service.j2"));
+    check_script("up.sh", &world.render("docker_registry", "up.sh.j2"));
     insta::assert_snapshot!(
         "unit-registry",
         world.render("docker_registry", "kk-registry.service.j2")
     );
+}
+
+/// What a template of a shell script became is one without mistakes.
+fn check_script(name: &str, text: &str) {
+    if !text.starts_with("#!/bin/sh") {
+        return;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let output = std::process::Command::new("shellcheck")
+        .args(["-s", "sh"])
+        .arg(file.path())
+        .output();
+    match output {
+        Ok(output) => assert!(
+            output.status.success(),
+            "{name}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        ),
+        Err(error) => eprintln!("SKIPPED shellcheck of {name}: {error}"),
+    }
 }
 
 #[test]
@@ -411,6 +433,7 @@ fn the_virtual_address() {
             "kk-keepalived.service",
         ] {
             let text = world.render("keepalived", &format!("{template}.j2"));
+            check_script(template, &text);
             all.push_str(&format!("==== {template}\n{text}"));
         }
         insta::assert_snapshot!(format!("keepalived-{name}"), all);

@@ -120,6 +120,11 @@ mod tests {
                     .output()
                     .unwrap();
                 let said = String::from_utf8_lossy(&output.stdout);
+                // Machines without IPv6, and without one of the programs.
+                if said.contains("=vrrp= tool") || family == "6" && said.contains("=vrrp= error") {
+                    println!("SKIPPED IPv{family} without {hidden}: {said}");
+                    continue;
+                }
                 let VrrpProbe::Listened { heard, .. } = parse(&said) else {
                     panic!(
                         "{family}: {said}{}",

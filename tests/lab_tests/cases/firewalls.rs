@@ -148,6 +148,12 @@ fn a_firewall_lets_the_registry_in_and_is_as_before_afterwards() {
     site.kk("delete registry -o json --with-data")
         .run()
         .expect(0);
+    for host in &case.hosts {
+        assert!(!host.is(&held), "{}", host.name);
+        host.assert_no_remains();
+        let left = host.sh("ls -d /etc/kk-keepalived /etc/systemd/system/kk-* 2>/dev/null; command -v docker; systemctl is-active kk-keepalived; :");
+        assert_eq!(left, "inactive");
+    }
     deaf.sh("iptables -D INPUT -p vrrp -j DROP");
     assert_eq!(hosts.map(|(host, firewall)| rules(host, firewall)), before);
 }

@@ -1,7 +1,9 @@
 //! A registry on an object store: what one host takes the other has, and the store's secret stays where it belongs.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
+use super::failover::holder;
 use super::registry::assert_no_readable_secret;
 use crate::lab_tests::client::{DockerClient, Image};
 use crate::lab_tests::lab::{Case, lab};
@@ -199,6 +201,52 @@ fn two_registries_on_one_object_store() {
     kk("init registry -o json").run().expect(0);
     let client = DockerClient::new(node2);
     client.login(&node1.address, &password).unwrap();
+    client.pull(&image).unwrap();
+
+    case.step("behind one address: a host that loses the store gives it up");
+    let vip = lab().get("VIP");
+    kk("init registry -o json")
+        .set("image_registry.ha_vip", vip)
+        .set("keepalived_version", lab().get("KEEPALIVED_VERSION"))
+        .run()
+        .expect(0);
+    let registries = [node1, node2];
+    let held = holder(&registries, vip);
+    let (first, second) = match held.name.as_str() {
+        "node1" => (node1, node2),
+        _ => (node2, node1),
+    };
+    let rule = |what: &str| format!("iptables {what} DOCKER-USER -p tcp --dport 9700 -j DROP");
+    first.sh(&rule("-I"));
+    let began = Instant::now();
+    second.wait_until(
+        "the other has the address",
+        Site::PATIENCE,
+        &format!("ip -o addr show to {vip} | grep -q ."),
+    );
+    println!(
+        "           {:5.1} s  until the other had it",
+        began.elapsed().as_secs_f64()
+    );
+    let image = Image {
+        reference: image.reference.replace(&node1.address, vip),
+        ..image
+    };
+    let client = DockerClient::new(second);
+    client.login(vip, &password).unwrap();
+    client.pull(&image).unwrap();
+
+    case.step("the store is gone, and back");
+    second.sh(&rule("-I"));
+    for host in registries {
+        host.wait_until(
+            "nobody has the address",
+            Site::PATIENCE,
+            &format!("! ip -o addr show to {vip} | grep -q ."),
+        );
+    }
+    registries.map(|host| host.sh(&rule("-D")));
+    holder(&registries, vip);
     client.pull(&image).unwrap();
 }
 
