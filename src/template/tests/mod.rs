@@ -197,3 +197,13 @@ fn to_yaml_text_of_nested_data() {
         Ok(json!("b: 'yes'\nc:\n- 1\n- 'x: y'\nd: {}\ne: null\n"))
     );
 }
+
+/// The engine counts columns in 16 bits.
+#[test]
+fn a_mistake_far_to_the_right_is_told() {
+    let far = " ".repeat(70_000);
+    let scope = Scope::new(Vec::new());
+    let condition = Template::expression(&format!("a {{{{ '{far}' }}}} {{{{ \"'\" }}}}"), None);
+    assert!(condition.unwrap().evaluate(&scope).is_err());
+    assert!(Template::parse(&format!("{far}{{{{ 'open"), None).is_err());
+}

@@ -97,7 +97,7 @@ fn garbage_goes_and_images_stay() {
 
     case.step("writes come back by themselves, also over a reboot");
     for host in [one, two] {
-        host.sh("cd /etc/docker-registry && echo $(($(date +%s) + 25)) >readonly-until && sh ./up.sh 2>/dev/null");
+        host.sh("cd /etc/docker-registry && echo $(($(date +%s) + 30)) >readonly-until && sh ./up.sh 2>/dev/null");
     }
     one.lab("reboot");
     let is_readonly = "docker inspect -f '{{.Args}}' kk-registry | grep -q config-readonly";
