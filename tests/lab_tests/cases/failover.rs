@@ -334,6 +334,11 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
         .collect();
     holder(&left, vip);
     held.lab("power-on");
+    held.wait_until(
+        "the host is back",
+        Duration::from_secs(60),
+        "systemctl is-active -q kk-registry && systemctl is-active -q kk-keepalived",
+    );
     holder(&registries, vip);
 
     case.step("the data that all share are not deleted with one host");
@@ -345,11 +350,6 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
     assert!(two.is("systemctl is-active -q kk-registry && [ -d /shared/registry/docker ]"));
 
     case.step("without an address");
-    held.wait_until(
-        "the host is back",
-        Duration::from_secs(60),
-        "systemctl is-active -q kk-keepalived",
-    );
     let ran = site
         .kk("init registry -o json")
         .set("image_registry.ha_vip", "")
