@@ -37,6 +37,13 @@ fn from_bytes(bytes: &[u8], passphrase: Option<&str>) -> Result<PrivateKey> {
         return Err(Error::FormatEncoding);
     }
     let public = reader.read_prefixed(KeyData::decode)?;
+    let p256 = Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP256,
+    };
+    // Before a passphrase is made into a key, which takes its time on purpose.
+    if public.algorithm() != p256 {
+        return Err(Error::FormatEncoding);
+    }
     let mut secret = Vec::decode(&mut reader)?;
     if cipher.is_some() {
         let tag = if cipher.has_tag() {
@@ -53,9 +60,6 @@ fn from_bytes(bytes: &[u8], passphrase: Option<&str>) -> Result<PrivateKey> {
     if u32::decode(&mut reader)? != u32::decode(&mut reader)? {
         return Err(Error::Crypto);
     }
-    let p256 = Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP256,
-    };
     if Algorithm::decode(&mut reader)? != p256 {
         return Err(Error::FormatEncoding);
     }

@@ -142,4 +142,31 @@ fn garbage_goes_and_images_stay() {
     case.step("a host that does not take part");
     let ran = site.kk("registry gc --limit node1").run().expect(2);
     ran.says(&["all registry hosts have to take part"]);
+
+    case.step("images that lie in memory");
+    let installed = "/var/lib/kk/registry.json";
+    one.sh(&format!("cp {installed} /run/installed"));
+    for (change, words) in [
+        (
+            "s/\"filesystem\"/\"inmemory\"/",
+            "keeps its images in memory",
+        ),
+        ("s,/shared/registry,/run,", "the images are on tmpfs"),
+    ] {
+        one.sh(&format!("sed '{change}' /run/installed >{installed}"));
+        site.kk("registry gc").run().expect(2).says(&[words]);
+    }
+    one.sh(&format!("cp /run/installed {installed}"));
+
+    case.step("hosts with disks of their own, each by itself");
+    site.kk("delete registry --with-data").run().expect(0);
+    let site = Site::of(&case.hosts, 2);
+    site.init(0);
+    let ran = site.kk("registry gc -o json --limit node1").run().expect(0);
+    assert_eq!(ran.recap("node1", "changed"), 1);
+    let ran = site.kk("registry gc -o json").run().expect(0);
+    assert_eq!(ran.recap("node1", "changed"), 0);
+    assert_eq!(ran.recap("node2", "changed"), 1);
+    let password = site.password();
+    assert_eq!(upload(two, &one.address, &password), "202");
 }
