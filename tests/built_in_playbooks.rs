@@ -424,8 +424,6 @@ fn the_virtual_address() {
         let mut all = String::new();
         for template in [
             "keepalived.conf",
-            "anonymous.conf",
-            "user.conf",
             "check.sh",
             "release.sh",
             "run.sh",
@@ -435,6 +433,12 @@ fn the_virtual_address() {
             let text = world.render("keepalived", &format!("{template}.j2"));
             check_script(template, &text);
             all.push_str(&format!("==== {template}\n{text}"));
+        }
+        for item in ["anonymous", "user"] {
+            let variables = json!({"item": item}).as_object().unwrap().clone();
+            world.layers.push(Layer::raw(variables));
+            let text = world.render("keepalived", "ask.conf.j2");
+            all.push_str(&format!("==== {item}.conf\n{text}"));
         }
         insta::assert_snapshot!(format!("keepalived-{name}"), all);
         let compose = world.yaml("keepalived", "compose.yaml.j2");

@@ -11,17 +11,16 @@ use indexmap::IndexMap;
 use super::live::Live;
 use super::names::Names;
 use super::prepare::Prepared;
-use super::vip::Vip;
-use super::{storage, storage_proof};
+use super::{storage, storage_proof, vip};
 use crate::artifact::{self, Cache, Kind, PackageError};
 use crate::connect::TransportError;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{EventKind, Fleet, Member, NoticeLevel};
-use crate::facts::{self, Facts, FactsError, PeerProbe, VrrpProbe};
+use crate::facts::{self, Facts, FactsError, PeerProbe};
 use crate::pki::{CertificateNames, check_own};
 use crate::precheck::{
-    self, ControlFacts, Finding, HeardVrrp, HostConnection, HostState, Input, Package,
-    PackageCondition, PackageKind, PackageState, Waivers,
+    self, ControlFacts, Finding, HostConnection, HostState, Input, Package, PackageCondition,
+    PackageKind, PackageState, Waivers,
 };
 
 /// What was found out.
@@ -58,7 +57,7 @@ pub async fn assess(
         reach(prepared, live, fleet),
         storage_proof::prove(prepared, live, fleet),
         vip_answers(prepared),
-        hear_vrrp(live, fleet, names.vip.as_ref()),
+        vip::hear(live, fleet, names.vip.as_ref()),
     );
     let (states, packages) = packages;
     let mut hosts = IndexMap::new();
@@ -188,40 +187,6 @@ async fn reach(prepared: &Prepared, live: &Live, fleet: &Fleet) -> Vec<(String, 
         .into_iter()
         .flatten()
         .collect()
-}
-
-/// What the registry hosts hear of VRRP, all listening at once. Where one of them runs keepalived already, nothing is sent.
-async fn hear_vrrp(live: &Live, fleet: &Fleet, vip: Option<&Vip>) -> Option<HeardVrrp> {
-    let vip = vip?;
-    let runs = |facts: &Facts| {
-        let mut containers = facts.containers.iter();
-        containers.any(|container| container.running && container.image.contains("keepalived"))
-    };
-    let only_listened = vip.hosts.keys().any(|name| {
-        let facts = fleet.member(name).and_then(|member| member.facts());
-        facts.is_some_and(|facts| runs(&facts))
-    });
-    let probes = vip.hosts.iter().map(|(name, host)| async move {
-        let (source, interface) = (host.source?, host.interface.as_deref()?);
-        let member = fleet.member(name)?;
-        let peers = if only_listened {
-            Vec::new()
-        } else {
-            vip.peers_of(name)
-        };
-        let heard = match member.session_as_root(&live.control.cancel) {
-            Ok(session) => facts::vrrp(&session, interface, source, &peers).await,
-            Err(error) => Err(error),
-        };
-        let heard = heard.unwrap_or_else(|error| VrrpProbe::Unknown(error.to_string()));
-        Some((name.clone(), (source, heard)))
-    });
-    let hosts = futures::future::join_all(probes).await;
-    Some(HeardVrrp {
-        router_id: vip.router_id,
-        hosts: hosts.into_iter().flatten().collect(),
-        only_listened,
-    })
 }
 
 /// Every package that the hosts need, looked at once. Reading gigabytes takes a moment: it happens on a thread of its

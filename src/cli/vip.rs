@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
+use super::live::Live;
 use super::prepare::Prepared;
 use crate::engine::Fleet;
+use crate::facts::{self, Facts, VrrpProbe};
 use crate::inventory::Connection;
-use crate::precheck::{VipInterface, interface_of_vip};
+use crate::precheck::{HeardVrrp, VipInterface, interface_of_vip};
 
 /// The priority of the first host; each one after it has [`STEP`] less, so that two of them never send for the address at
 /// the same moment (the skew time of RFC 5798, section 6.1, follows from it).
@@ -94,6 +96,40 @@ impl Vip {
             "hosts": hosts,
         })
     }
+}
+
+/// What the registry hosts hear of VRRP, all listening at once. Where one of them runs keepalived already, nothing is sent.
+pub async fn hear(live: &Live, fleet: &Fleet, vip: Option<&Vip>) -> Option<HeardVrrp> {
+    let vip = vip?;
+    let runs = |facts: &Facts| {
+        let mut containers = facts.containers.iter();
+        containers.any(|container| container.running && container.image.contains("keepalived"))
+    };
+    let only_listened = vip.hosts.keys().any(|name| {
+        let facts = fleet.member(name).and_then(|member| member.facts());
+        facts.is_some_and(|facts| runs(&facts))
+    });
+    let probes = vip.hosts.iter().map(|(name, host)| async move {
+        let (source, interface) = (host.source?, host.interface.as_deref()?);
+        let member = fleet.member(name)?;
+        let peers = if only_listened {
+            Vec::new()
+        } else {
+            vip.peers_of(name)
+        };
+        let heard = match member.session_as_root(&live.control.cancel) {
+            Ok(session) => facts::vrrp(&session, interface, source, &peers).await,
+            Err(error) => Err(error),
+        };
+        let heard = heard.unwrap_or_else(|error| VrrpProbe::Unknown(error.to_string()));
+        Some((name.clone(), (source, heard)))
+    });
+    let hosts = futures::future::join_all(probes).await;
+    Some(HeardVrrp {
+        router_id: vip.router_id,
+        hosts: hosts.into_iter().flatten().collect(),
+        only_listened,
+    })
 }
 
 /// Two clusters of one network rarely have addresses with the same last byte, and an operator can tell it by heart.

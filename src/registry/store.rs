@@ -121,7 +121,7 @@ impl Store {
         } else if place.verify {
             tls::with_system(place.ca_pem.as_deref(), &name)?
         } else {
-            tls::unverified()?
+            crate::pki::unverified().map_err(tls::invalid)?
         };
         let http = reqwest::Client::builder()
             .no_proxy()

@@ -1,10 +1,25 @@
 //! A host of the lab, past SSH: commands as root by the lab's own door, so that a host that kk cannot reach can be looked at.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::lab;
+
+/// A script at work on a host.
+pub struct Endless {
+    child: Child,
+    said: std::thread::JoinHandle<Vec<u8>>,
+}
+
+impl Endless {
+    /// Ends it. What it said.
+    pub fn end(mut self) -> String {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+        String::from_utf8_lossy(&self.said.join().unwrap()).into_owned()
+    }
+}
 
 /// One host.
 #[derive(Debug, Clone)]
@@ -73,6 +88,19 @@ impl Host {
             .stderr(Stdio::null())
             .spawn()
             .unwrap()
+    }
+
+    /// Starts a script that never ends by itself; it is ended, and what it said read, by [`Endless::end`].
+    pub fn start_endless(&self, script: &str) -> Endless {
+        let ends = "exec 3<&0\n( while read -r _; do :; done; kill $$ ) <&3 &\n";
+        let mut child = self.start(&format!("{ends}{script}"));
+        let mut stdout = child.stdout.take().unwrap();
+        let said = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = stdout.read_to_end(&mut bytes);
+            bytes
+        });
+        Endless { child, said }
     }
 
     /// Waits until a script ends with 0.

@@ -153,6 +153,20 @@ impl Site {
         self.settings.insert(key.to_owned(), value.to_owned());
     }
 
+    /// One registry on all its hosts from now on: behind the lab's virtual address, in a folder that all of them share.
+    /// Its endpoint.
+    pub fn share(&mut self, host: &Host) -> &'static str {
+        host.sh("rm -rf /shared/* && mkdir /shared/registry");
+        let vip = lab().get("VIP");
+        self.set("image_registry.ha_vip", vip);
+        self.set("keepalived_version", lab().get("KEEPALIVED_VERSION"));
+        self.set(
+            "image_registry.docker_registry.storage.filesystem.rootdir",
+            "/shared/registry",
+        );
+        vip
+    }
+
     /// Uses another file of known hosts from now on.
     pub fn trust(&mut self, known_hosts: PathBuf) {
         self.known_hosts = known_hosts;

@@ -1,65 +1,41 @@
 //! Two registries behind one virtual address: whatever happens to the one that holds it, the other serves the same images
 //! a moment later, and never do both hold it for long.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use crate::lab_tests::client::{DockerClient, Image, assert_registry_works};
-use crate::lab_tests::hosts::Host;
-use crate::lab_tests::lab::{Case, lab};
+use crate::lab_tests::hosts::{Endless, Host};
+use crate::lab_tests::lab::Case;
 use crate::lab_tests::site::{Entry, Site};
 
 /// A client that asks for the registry every 50 ms.
-struct Poller {
-    child: std::process::Child,
-    said: std::thread::JoinHandle<String>,
-}
-
-impl Poller {
-    fn start(host: &Host, vip: &str) -> Self {
-        // Ends with its input.
-        let script = format!(
-            "exec 3<&0
-( while read -r _; do :; done; kill $$ ) <&3 &
-while :; do
+fn poll(host: &Host, vip: &str) -> Endless {
+    host.start_endless(&format!(
+        "while :; do
   printf '%s ' \"$(date +%s%N)\"
   curl -s -o /dev/null --connect-timeout 0.3 -m 1 -w '%{{http_code}}' --cacert /etc/docker/certs.d/{vip}/ca.crt https://{vip}/v2/
   echo
   sleep 0.05
 done"
-        );
-        let mut child = host.start(&script);
-        let mut stdout = child.stdout.take().unwrap();
-        let said = std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = stdout.read_to_string(&mut text);
-            text
-        });
-        Self { child, said }
-    }
+    ))
+}
 
-    /// Ends it. The longest time without an answer, in seconds, from the last good one before to the first one after.
-    fn end(mut self) -> f64 {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-        let said = self.said.join().unwrap();
-        let answers: Vec<f64> = (said.lines())
-            .filter_map(|line| line.split_once(' '))
-            .filter(|(_, code)| *code == "401")
-            .map(|(time, _)| time.parse::<f64>().unwrap() / 1e9)
-            .collect();
-        assert!(answers.len() > 10, "{said}");
-        let gaps = answers.windows(2).map(|two| two[1] - two[0]);
-        gaps.fold(0.0, f64::max)
-    }
+/// The longest time without an answer, in seconds, from the last good one before to the first one after.
+fn longest_gap(poller: Endless) -> f64 {
+    let said = poller.end();
+    let answers: Vec<f64> = (said.lines())
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(_, code)| *code == "401")
+        .map(|(time, _)| time.parse::<f64>().unwrap() / 1e9)
+        .collect();
+    assert!(answers.len() > 10, "{said}");
+    let gaps = answers.windows(2).map(|two| two[1] - two[0]);
+    gaps.fold(0.0, f64::max)
 }
 
 /// Stands in for somebody's keepalived: advertises a virtual router by multicast (VRRP version 2, RFC 3768, section 5.1).
-struct Stranger(std::process::Child);
-
-impl Stranger {
-    fn start(host: &Host, id: &str) -> Self {
-        let program = r#"
+fn stranger(host: &Host, id: &str) -> Endless {
+    let program = r#"
 use Socket;
 my ($source, $id) = @ARGV;
 socket(my $socket, AF_INET, SOCK_RAW, 112) or die;
@@ -73,17 +49,7 @@ while (1) {
   select(undef, undef, undef, 1);
 }
 "#;
-        let address = &host.address;
-        let script = format!(
-            "exec 3<&0; perl -e '{program}' {address} {id} & while read -r _ <&3; do :; done; kill $!"
-        );
-        Self(host.start(&script))
-    }
-
-    fn end(mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
+    host.start_endless(&format!("exec perl -e '{program}' {} {id}", host.address))
 }
 
 /// Whether the address is on a host now.
@@ -148,21 +114,16 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
     let [one, two, client] = &case.hosts[..] else {
         unreachable!()
     };
-    one.sh("rm -rf /shared/*");
     let registries = [one, two];
     let mut site = Site::of(&case.hosts, 2);
-    let vip = lab().get("VIP");
-    site.set("image_registry.ha_vip", vip);
-    site.set("keepalived_version", lab().get("KEEPALIVED_VERSION"));
-    site.set(
-        "image_registry.docker_registry.storage.filesystem.rootdir",
-        "/data/registry",
-    );
+    let vip = site.share(one);
 
     case.step("storage of each host's own is refused, and another keepalived with the same id");
     let id = vip.rsplit_once('.').unwrap().1;
-    let stranger = Stranger::start(client, id);
-    let ran = site.kk("precheck image_registry -o json").run().expect(3);
+    let stranger = stranger(client, id);
+    let folder = "image_registry.docker_registry.storage.filesystem.rootdir";
+    let precheck = site.kk("precheck image_registry -o json");
+    let ran = precheck.set(folder, "/data/registry").run().expect(3);
     ran.expect_finding("storage", None, "fail", &["on the disks"]);
     ran.expect_finding("vip", None, "pass", &[vip, "nobody answers"]);
     let words = ["speaks VRRP with the router id", id, &client.address];
@@ -179,29 +140,15 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
     );
     one.sh("iptables -D INPUT -p vrrp -j DROP");
 
-    // The folder is shared in truth, but no network file system: the check cannot know it.
-    site.set(
-        "image_registry.docker_registry.storage.filesystem.rootdir",
-        "/shared/registry",
-    );
-    let waiver = "storage=the folder is the same on all hosts";
-    let init = |code| {
-        let ran = site
-            .kk("init registry -o json")
-            .arg("--waive")
-            .arg(waiver)
-            .run();
-        ran.expect(code)
-    };
-
     case.step("install");
-    let ran = init(0);
+    let ran = site.init(0);
     ran.says(&[vip]);
     holder(&registries, vip);
     assert_registry_works(&site, client, vip);
 
     case.step("a second run finds nothing to do");
-    init(0).expect_recap(&[("changed", 0), ("failed", 0), ("bytes_sent", 0)]);
+    site.init(0)
+        .expect_recap(&[("changed", 0), ("failed", 0), ("bytes_sent", 0)]);
 
     case.step("images by way of the address");
     let password = site.password();
@@ -228,7 +175,7 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
                 held.sh(what);
             }
         };
-        let poller = Poller::start(client, vip);
+        let poller = poll(client, vip);
         std::thread::sleep(Duration::from_millis(500));
         act(fault);
         // Docker that is killed takes nothing along: its containers go on, and it comes back by itself.
@@ -241,7 +188,7 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
             );
         }
         std::thread::sleep(Duration::from_secs(1));
-        let seconds = poller.end();
+        let seconds = longest_gap(poller);
         println!("           {seconds:5.2} s  without an answer: {name}");
         assert!(seconds < 15.0, "{name}: {seconds} s without an answer");
         // Docker that comes back makes its ways to the containers anew, which cuts what goes on: a client tries once more.
@@ -265,7 +212,7 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
     }
 
     case.step("both rebooted at once");
-    let poller = Poller::start(client, vip);
+    let poller = poll(client, vip);
     std::thread::sleep(Duration::from_millis(500));
     crate::lab_tests::lab::call(&["reboot", "node1", "node2"]);
     for host in registries {
@@ -281,7 +228,7 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
         &format!("curl -s -o /dev/null -k -m 1 https://{vip}/v2/"),
     );
     std::thread::sleep(Duration::from_secs(3));
-    let seconds = poller.end();
+    let seconds = longest_gap(poller);
     println!("           {seconds:5.2} s  without an answer: both rebooted");
     holder(&registries, vip);
     // Their logins were in memory.
@@ -290,26 +237,34 @@ fn the_address_moves_to_a_host_that_serves_and_no_image_is_lost() {
         client_one.pull(image).unwrap();
     }
     drop(client_one);
-    init(0).expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
+    site.init(0)
+        .expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
 
-    case.step("another router id: read again, not started again");
+    case.step("another router id, and the first host shall have it: read again, not started again");
     let started = "systemctl show -p ActiveEnterTimestampMonotonic kk-keepalived";
     let before = registries.map(|host| host.sh(started));
     let ran = site
         .kk("init registry -o json")
-        .arg("--waive")
-        .arg(waiver)
         .set("image_registry.ha_virtual_router_id", "7")
+        .set("image_registry.ha_nopreempt", "false")
         .run()
         .expect(0);
     assert!(ran.recap("node1", "changed") > 0);
     assert_eq!(registries.map(|host| host.sh(started)), before);
+    one.sh("systemctl stop kk-keepalived");
+    assert_eq!(holder(&registries, vip).name, "node2");
+    one.sh("systemctl start kk-keepalived");
+    one.wait_until(
+        "the first host takes it back",
+        Site::PATIENCE,
+        &format!("ip -o addr show to {vip} | grep -q ."),
+    );
     holder(&registries, vip);
 
     case.step("a third host");
     let entries: Vec<Entry> = case.hosts.iter().map(Entry::root).collect();
     site.write_inventory(&entries, 3);
-    init(0);
+    site.init(0);
     let registries = [one, two, client];
     let held = holder(&registries, vip);
     for host in registries {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::lab_tests::client::assert_registry_works;
 use crate::lab_tests::hosts::Host;
-use crate::lab_tests::lab::{Case, call, lab};
+use crate::lab_tests::lab::{Case, call};
 use crate::lab_tests::site::Site;
 
 /// The firewall's rules as it lists them itself.
@@ -103,21 +103,9 @@ fn a_firewall_lets_the_registry_in_and_is_as_before_afterwards() {
     assert_eq!(hosts.map(|(host, firewall)| rules(host, firewall)), before);
 
     case.step("a virtual address: the hosts hear each other through the firewalls");
-    let vip = lab().get("VIP");
-    one.sh("rm -rf /shared/*");
     let mut site = site;
-    site.set("image_registry.ha_vip", vip);
-    site.set("keepalived_version", lab().get("KEEPALIVED_VERSION"));
-    site.set(
-        "image_registry.docker_registry.storage.filesystem.rootdir",
-        "/shared/registry",
-    );
-    let init = || {
-        let waiver = "storage=the folder is the same on all hosts";
-        let run = site.kk("init registry -o json").arg("--waive").arg(waiver);
-        run.run().expect(0)
-    };
-    init();
+    let vip = site.share(one);
+    site.init(0);
     let ports = rules(one, "firewalld");
     assert!(
         ports.contains(
@@ -127,20 +115,15 @@ fn a_firewall_lets_the_registry_in_and_is_as_before_afterwards() {
     );
     let ports = rules(two, "ufw");
     assert!(ports.contains("Anywhere/vrrp"), "{ports}");
-    init().expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
+    site.init(0)
+        .expect_recap(&[("changed", 0), ("bytes_sent", 0)]);
 
     case.step("one that does not hear the other takes the address too, and that is said");
     let held = format!("ip -o addr show to {vip} | grep -q .");
     let deaf = if one.is(&held) { two } else { one };
     deaf.sh("iptables -I INPUT -p vrrp -j DROP");
     deaf.wait_until("it takes it too", Duration::from_secs(20), &held);
-    let ran = site
-        .kk("init registry")
-        .arg("--waive")
-        .arg("storage=the folder is the same on all hosts")
-        .arg("--tags")
-        .arg("verify")
-        .run();
+    let ran = site.kk("init registry").arg("--tags").arg("verify").run();
     ran.expect(2)
         .says(&[&format!("{vip} is on node1 and node2"), "VRRP"]);
 

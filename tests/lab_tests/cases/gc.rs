@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use crate::lab_tests::client::{DockerClient, answer_to, assert_registry_works};
 use crate::lab_tests::hosts::Host;
-use crate::lab_tests::lab::{Case, lab};
+use crate::lab_tests::lab::Case;
 use crate::lab_tests::program::task_starts;
 use crate::lab_tests::site::Site;
 
@@ -46,20 +46,9 @@ fn garbage_goes_and_images_stay() {
     let [one, two] = &case.hosts[..] else {
         unreachable!()
     };
-    one.sh("rm -rf /shared/*");
     let mut site = Site::of(&case.hosts, 2);
-    let vip = lab().get("VIP");
-    site.set("image_registry.ha_vip", vip);
-    site.set("keepalived_version", lab().get("KEEPALIVED_VERSION"));
-    site.set(
-        "image_registry.docker_registry.storage.filesystem.rootdir",
-        "/shared/registry",
-    );
-    site.kk("init registry -o json")
-        .arg("--waive")
-        .arg("storage=the folder is the same on all hosts")
-        .run()
-        .expect(0);
+    let vip = site.share(one);
+    site.init(0);
     let password = site.password();
     let client = DockerClient::new(two);
     client.login(vip, &password).unwrap();
@@ -131,12 +120,7 @@ fn garbage_goes_and_images_stay() {
         let left = host.sh("ls /etc/docker-registry | grep -i readonly; systemctl list-timers --all | grep kk-registry; :");
         assert_eq!(left, "", "{}", host.name);
     }
-    let ran = site
-        .kk("init registry -o json")
-        .arg("--waive")
-        .arg("storage=the folder is the same on all hosts")
-        .run()
-        .expect(0);
+    let ran = site.init(0);
     ran.expect_recap(&[("changed", 0), ("failed", 0)]);
 
     case.step("a host that does not take part");

@@ -1,46 +1,21 @@
 //! The main job, whole: three bare hosts, and a registry on each that a Docker client can use.
 
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::lab_tests::client::{DockerClient, assert_registry_works};
-use crate::lab_tests::hosts::Host;
+use crate::lab_tests::hosts::{Endless, Host};
 use crate::lab_tests::lab::Case;
 use crate::lab_tests::program::Ran;
 use crate::lab_tests::site::Site;
 
-/// Watches the words and the environment of every process of a host.
-struct Watch {
-    child: std::process::Child,
-    said: std::thread::JoinHandle<Vec<u8>>,
-}
-
-impl Watch {
-    fn start(host: &Host) -> Self {
-        // Ends with its input. A word once seen is not said again.
-        let script = r"
-exec 3<&0
-( while read -r _; do :; done; kill $$ ) <&3 &
-while :; do
+/// Watches the words and the environment of every process of a host. A word once seen is not said again.
+fn watch(host: &Host) -> Endless {
+    let script = r"while :; do
   cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null
   sleep 0.03
 done | tr '\0' '\n' | awk '!seen[$0]++ { print; fflush() }'
 ";
-        let mut child = host.start(script);
-        let mut stdout = child.stdout.take().unwrap();
-        let said = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = stdout.read_to_end(&mut bytes);
-            bytes
-        });
-        Self { child, said }
-    }
-
-    fn end(mut self) -> String {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-        String::from_utf8_lossy(&self.said.join().unwrap()).into_owned()
-    }
+    host.start_endless(script)
 }
 
 /// Nobody but their owner can read a secret on the host.
@@ -88,9 +63,9 @@ fn three_hosts_from_nothing_to_push_and_pull_and_through_a_reboot() {
     assert!(node1.is("! command -v docker && [ ! -e /etc/docker-registry ]"));
 
     case.step("install, while all processes are watched");
-    let watches: Vec<Watch> = case.hosts.iter().map(Watch::start).collect();
+    let watches: Vec<Endless> = case.hosts.iter().map(watch).collect();
     let ran = site.kk("init registry").run().expect(0);
-    let seen: Vec<String> = watches.into_iter().map(Watch::end).collect();
+    let seen: Vec<String> = watches.into_iter().map(Endless::end).collect();
     ran.says(&[
         "RECAP",
         "node1",
